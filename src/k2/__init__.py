@@ -1,0 +1,1 @@
+"""K2: a trade lakehouse for crypto exchanges."""

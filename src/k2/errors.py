@@ -1,0 +1,60 @@
+"""Everything K2 raises on purpose.
+
+K2Error
+├── ConfigError             the settings or the call are wrong; fix them, do not retry   exit code 2
+│   └── InUseError          another process holds the port, home, lock or checkpoint     exit code 2
+├── ContractError           data or a table does not match its definition                exit code 1
+│   ├── TableDriftError     the stored table differs from its definition in k2.tables
+│   ├── StaleCheckpointError  a table is ahead of its stream's checkpoint
+│   └── DataLossError       the broker no longer has records that Bronze has not read
+├── FailedError             K2 tried and could not (a full disk, a stream that died)      exit code 1
+└── UnavailableError        something outside K2 did not answer; safe to retry            exit code 3
+
+Bad rows are not exceptions. They travel as rows, with a reason, to the dead-letter table.
+"""
+
+from typing import ClassVar
+
+
+class K2Error(Exception):
+    """Base class: catch this to catch everything K2 raises, and nothing else."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigError(K2Error):
+    """A setting or an argument is missing or cannot be used."""
+
+    exit_code = 2
+
+
+class InUseError(ConfigError):
+    """Another process holds what this one needs: a port, a home, a table or a checkpoint."""
+
+
+class ContractError(K2Error):
+    """Data or a table does not match its definition."""
+
+
+class TableDriftError(ContractError):
+    """The stored table differs from its definition in k2.tables."""
+
+
+class StaleCheckpointError(ContractError):
+    """A table is ahead of its stream's checkpoint: going on would silently drop batches."""
+
+
+class DataLossError(ContractError):
+    """The broker no longer has records that Bronze has not read."""
+
+
+class FailedError(K2Error):
+    """K2 tried and could not."""
+
+
+class UnavailableError(K2Error):
+    """A broker, registry or store did not answer; the same call may work later."""
+
+    retryable = True
+    exit_code = 3

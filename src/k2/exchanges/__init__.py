@@ -1,0 +1,23 @@
+"""The exchanges that K2 takes trades from. A new one is a file here, named in ``EXCHANGES``."""
+
+from k2.errors import ConfigError
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.kraken import KRAKEN
+
+EXCHANGES: tuple[Exchange, ...] = (BINANCE, KRAKEN)
+
+__all__ = ["EXCHANGES", "Exchange", "Identity", "exchange_named"]
+
+
+def exchange_named(name: str) -> Exchange:
+    """Return the exchange of that name.
+
+    Raises:
+        ConfigError: there is none; the message lists those there are.
+    """
+    for exchange in EXCHANGES:
+        if exchange.name == name:
+            return exchange
+    known = ", ".join(exchange.name for exchange in EXCHANGES)
+    raise ConfigError(f"Unknown exchange {name!r}. Known: {known}.")

@@ -1,0 +1,56 @@
+"""Binance spot and USD-M futures: how a trade or an aggregate trade becomes a K2 trade.
+
+Source: the exchange's documents of the ``trade`` and ``aggTrade`` websocket streams.
+"""
+
+from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.symbols import split_by_suffix
+
+QUOTES = (
+    *("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USDP", "PAX", "DAI", "USDS", "UST", "USD1"),
+    *("BTC", "ETH", "BNB", "XRP", "TRX", "DOGE", "DOT", "SOL", "VAI"),
+    *("EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH", "NGN", "BIDR", "IDRT", "BVND", "BKRW"),
+    *("ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "COP", "CZK", "USD"),
+)
+
+# Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits.
+TRADE_TIME = (
+    "if(trade_time_ms >= 100000000000000, timestamp_micros(trade_time_ms),"
+    " timestamp_millis(trade_time_ms))"
+)
+
+_BASE, _QUOTE = split_by_suffix("symbol", QUOTES)
+
+BINANCE = Exchange(
+    name="binance",
+    title="Binance",
+    raw_schemas=("binance_raw_trade_v1.avsc",),
+    columns={
+        "exchange_symbol": "symbol",
+        "base": _BASE,
+        "quote": _QUOTE,
+        "trade_id": "cast(trade_id as string)",
+        "price": "price",
+        "quantity": "quantity",
+        # Binance reports who rested, not who crossed: a buying maker means a selling taker.
+        "side": "if(is_buyer_maker, 'SELL', 'BUY')",
+        "timestamp": TRADE_TIME,
+        "trade_conditions": (
+            "if(event_type = 'aggTrade', array('aggregate'), cast(array() as array<string>))"
+        ),
+        "source_sequence": "trade_id",
+        "ingestion_timestamp": "timestamp_micros(ingestion_timestamp)",
+    },
+    vendor={
+        "event_type": "event_type",
+        "event_time_ms": "event_time_ms",
+        "is_best_match": "is_best_match",
+    },
+    identity=Identity(
+        # Aggregate trades and futures have ids of their own; only spot says "best match".
+        space="concat_ws(':', symbol, event_type, if(is_best_match is null, 'usdm', 'spot'))",
+        number="trade_id",
+        fields="''",
+    ),
+    ids_have_no_gaps=True,
+)

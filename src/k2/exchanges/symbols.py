@@ -1,0 +1,84 @@
+"""Standard codes and names of assets, and SQL that splits a market's name into two assets."""
+
+from collections.abc import Iterable
+
+# Source: Kraken's asset names (X before old coins, Z before fiat), and the ISO 4217 codes.
+STANDARD_CODE = {
+    "XBT": "BTC",
+    "XXBT": "BTC",
+    "XDG": "DOGE",
+    "XXDG": "DOGE",
+    "XETH": "ETH",
+    "XETC": "ETC",
+    "XLTC": "LTC",
+    "XMLN": "MLN",
+    "XREP": "REP",
+    "XXLM": "XLM",
+    "XXMR": "XMR",
+    "XXRP": "XRP",
+    "XZEC": "ZEC",
+    "ZAUD": "AUD",
+    "ZCAD": "CAD",
+    "ZEUR": "EUR",
+    "ZGBP": "GBP",
+    "ZJPY": "JPY",
+    "ZUSD": "USD",
+}
+
+ASSET_NAME = {
+    "ADA": "Cardano",
+    "AVAX": "Avalanche",
+    "BCH": "Bitcoin Cash",
+    "BNB": "BNB",
+    "BTC": "Bitcoin",
+    "DOGE": "Dogecoin",
+    "DOT": "Polkadot",
+    "ETC": "Ethereum Classic",
+    "ETH": "Ethereum",
+    "LINK": "Chainlink",
+    "LTC": "Litecoin",
+    "MLN": "Enzyme",
+    "PEPE": "Pepe",
+    "REP": "Augur",
+    "SHIB": "Shiba Inu",
+    "SOL": "Solana",
+    "USDC": "USD Coin",
+    "USDT": "Tether",
+    "XLM": "Stellar",
+    "XMR": "Monero",
+    "XRP": "XRP",
+    "ZEC": "Zcash",
+    "AUD": "Australian Dollar",
+    "CAD": "Canadian Dollar",
+    "CHF": "Swiss Franc",
+    "EUR": "Euro",
+    "GBP": "Pound Sterling",
+    "JPY": "Japanese Yen",
+    "USD": "US Dollar",
+}
+
+# A trade against one of these is worth price × quantity in dollars.
+DOLLARS = ("USD", "USDT", "USDC", "BUSD", "FDUSD", "TUSD", "USDP", "DAI", "PYUSD", "USD1")
+
+
+def split_by_suffix(symbol: str, quotes: Iterable[str]) -> tuple[str, str]:
+    """SQL for base and quote of a market name without separator, such as ``BTCUSDT``.
+
+    The longest of ``quotes`` that ends the name is the quote; where none does, both are null.
+    """
+    longest_first = sorted(quotes, key=lambda quote: (-len(quote), quote))
+    pattern = f"^([A-Z0-9]+?)({'|'.join(longest_first)})$"
+    return tuple(  # type: ignore[return-value]
+        f"nullif(regexp_extract({symbol}, '{pattern}', {group}), '')" for group in (1, 2)
+    )
+
+
+def split_at(symbol: str, separator: str) -> tuple[str, str]:
+    """SQL for base and quote of a market name with a separator, such as ``BTC/USD``.
+
+    Both are null unless the name is two non-empty codes of capitals and digits.
+    """
+    pattern = f"^([A-Z0-9.]+){separator}([A-Z0-9.]+)$"
+    return tuple(  # type: ignore[return-value]
+        f"nullif(regexp_extract({symbol}, '{pattern}', {group}), '')" for group in (1, 2)
+    )

@@ -1,0 +1,1 @@
+"""What fills Kafka: the simulator and replays of recordings."""

@@ -1,0 +1,1 @@
+"""What touches the world: Spark, jars, Kafka, Delta, the schema registry and locks."""

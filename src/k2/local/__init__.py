@@ -1,0 +1,1 @@
+"""The local stack without containers: Kafka and the registry as child processes."""

@@ -1,0 +1,1 @@
+"""What must be true: rules on rows and checks on tables."""

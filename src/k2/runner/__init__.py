@@ -1,0 +1,1 @@
+"""Which streams run, and their lifecycle."""

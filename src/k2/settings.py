@@ -1,0 +1,97 @@
+"""All settings of K2, read once at the edge of the program and passed down from there."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from k2.errors import ConfigError
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """What can be set, by ``K2_*`` environment variables or by command-line options.
+
+    Build it with :meth:`load`, which turns a wrong value into a :class:`ConfigError` of one sentence.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="K2_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path(".k2"), description="Folder that holds tables, checkpoints and logs.")
+
+    kafka: str = Field("", description="Bootstrap servers; empty: the local stack of `k2 up`.")
+    registry: str = Field("", description="Schema registry URL; empty: the local stack's.")
+    kafka_port: Port = Field(0, description="Port of the local Kafka; 0 takes a free one.")
+    registry_port: Port = Field(0, description="Port of the local registry; 0 takes a free one.")
+    topic_partitions: int = Field(2, ge=1, description="Partitions of a topic that K2 creates.")
+
+    trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
+    max_records_per_batch: int = Field(
+        200_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."
+    )
+    max_files_per_batch: int = Field(
+        8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."
+    )
+    lateness_minutes: int = Field(
+        5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."
+    )
+    table_writer: Literal["spark", "arrow"] = Field(
+        "spark", description="How batches reach Delta: Spark's own writer, or Arrow with delta-rs."
+    )
+
+    spark_master: str = Field("local[2]", description="Spark master when not run by spark-submit.")
+    driver_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="Heap of the Spark driver.")
+    kafka_memory: str = Field("384m", pattern=r"^\d+[mg]$", description="Heap of the local Kafka.")
+    registry_memory: str = Field(
+        "160m", pattern=r"^\d+[mg]$", description="Heap of the local registry."
+    )
+
+    bind_host: str = Field("127.0.0.1", description="Address that metrics and the UI listen on.")
+    ui_port: Port = Field(4040, description="Port of the Spark UI.")
+    metrics_port: Port = Field(8000, description="Metrics port of the first stream.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: readable on a terminal, JSON lines elsewhere."
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().absolute()
+
+    @property
+    def lake(self) -> Path:
+        """Folder of the Delta tables, one sub-folder a table."""
+        return self.home / "lake"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the streams' checkpoints: ``<stream>/v<version>``."""
+        return self.home / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of all logs."""
+        return self.home / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Folder of pids, locks, endpoints and the live status."""
+        return self.home / "run"
+
+    @classmethod
+    def load(cls, **overrides: Any) -> "Settings":
+        """Read the settings; ``None`` among the overrides means "not given".
+
+        Raises:
+            ConfigError: a value cannot be used; the message names the setting, the value and why.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "K2_" + "_".join(str(part) for part in first["loc"]).upper()
+            raise ConfigError(f"{name}={first['input']!r}: {first['msg']}.") from error

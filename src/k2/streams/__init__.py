@@ -1,0 +1,1 @@
+"""The streams: a source, transforms and tables under a name."""

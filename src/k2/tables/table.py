@@ -1,0 +1,43 @@
+"""What a stored table is: its name, columns, key, partitions and comment, in one place each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pyspark.sql.types import StructType
+
+
+class Layer(StrEnum):
+    """The part of the lakehouse that a table belongs to."""
+
+    BRONZE = "bronze"
+    SILVER = "silver"
+    GOLD = "gold"
+    OPS = "ops"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table as K2 wants it.
+
+    ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
+    values Delta keeps a file for skipping.
+    """
+
+    name: str
+    layer: Layer
+    comment: str
+    schema: StructType
+    key: tuple[str, ...]
+    partitioned_by: tuple[str, ...]
+    indexed: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        columns = set(self.schema.fieldNames())
+        for name in (*self.key, *self.partitioned_by, *self.indexed):
+            if name not in columns:
+                raise ValueError(f"table {self.name}: {name!r} is not one of its columns")
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all columns, in order."""
+        return self.schema.fieldNames()

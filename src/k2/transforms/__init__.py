@@ -1,0 +1,1 @@
+"""Pure DataFrame → DataFrame: no session, settings, clock or client."""
