@@ -21,6 +21,11 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".k2"), description="Folder that holds tables, checkpoints and logs.")
 
+    jar_cache: Path = Field(
+        Path("~/.cache/k2"), description="Folder of downloaded jars, shared by all homes."
+    )
+    offline: bool = Field(False, description="Never ask a package repository for jars.")
+
     kafka: str = Field("", description="Bootstrap servers; empty: the local stack of `k2 up`.")
     registry: str = Field("", description="Schema registry URL; empty: the local stack's.")
     kafka_port: Port = Field(0, description="Port of the local Kafka; 0 takes a free one.")
@@ -56,10 +61,10 @@ class Settings(BaseSettings):
         "auto", description="auto: readable on a terminal, JSON lines elsewhere."
     )
 
-    @field_validator("home")
+    @field_validator("home", "jar_cache")
     @classmethod
-    def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().absolute()
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
 
     @property
     def lake(self) -> Path:

@@ -28,5 +28,5 @@ GOLD_TRADES = Table(
     ),
     key=("message_id",),
     partitioned_by=("exchange_date", "exchange_hour"),
-    indexed=("timestamp", "symbol", "exchange", "partition", "offset"),
+    indexed=("timestamp", "symbol", "exchange", "partition", "offset", "kafka_timestamp"),
 )

@@ -26,7 +26,7 @@ def silver_trades(exchange: Exchange) -> Table:
         ),
         key=("message_id",),
         partitioned_by=("exchange_date",),
-        indexed=("timestamp", "symbol", "partition", "offset"),
+        indexed=("timestamp", "symbol", "partition", "offset", "kafka_timestamp"),
     )
 
 
@@ -46,7 +46,7 @@ def duplicates(exchange: Exchange) -> Table:
         ),
         key=_KEY,
         partitioned_by=("dup_date",),
-        indexed=("partition", "offset"),
+        indexed=("partition", "offset", "kafka_timestamp"),
     )
 
 
@@ -76,5 +76,5 @@ def dead_letters(exchange: Exchange) -> Table:
         ),
         key=_KEY,
         partitioned_by=("dlq_date",),
-        indexed=("partition", "offset", "error_type", "schema_id"),
+        indexed=("partition", "offset", "kafka_timestamp", "error_type", "schema_id"),
     )

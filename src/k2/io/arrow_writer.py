@@ -1,0 +1,112 @@
+"""Batches to Delta through Arrow and delta-rs, on the driver: little CPU for small batches.
+
+Spark collects the rows once; filters, projections and commits cost no Spark job.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from k2.errors import FailedError
+from k2.io.delta import table_path
+from k2.io.table_writer import ALL, Appended, Rows, WriteId
+from k2.tables import Table
+
+_COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
+
+
+@dataclass
+class ArrowWriter:
+    """Writes to the tables under ``lake``; see :class:`~k2.io.table_writer.TableWriter`.
+
+    It keeps the tables open, which is right because nobody else writes them meanwhile.
+    """
+
+    lake: Path
+    _open: dict[str, DeltaTable] = field(default_factory=dict)
+
+    @contextmanager
+    def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
+        """Open a batch: run its query once and hold the result."""
+        del reused  # one collect serves every use
+        yield ArrowBatch(self, rows.toArrow())
+
+    def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
+        """Append rows that have the table's columns, unless the table has the batch already."""
+        stored = self._open.get(table.name)
+        if stored is None:
+            stored = self._open[table.name] = DeltaTable(table_path(self.lake, table))
+        stored.update_incremental()
+        written = stored.transaction_version(write_id.app)
+        if written is not None and written >= write_id.batch:
+            return Appended()
+        try:
+            write_deltalake(
+                stored,
+                rebuilt(rows, table),
+                mode="append",
+                writer_properties=_COMPRESSION,
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(write_id.app, write_id.batch)],
+                    # Nobody else may commit here, so a conflict is a failure, not a retry.
+                    max_commit_retries=0,
+                ),
+            )
+        except OSError as error:
+            raise FailedError(f"Table {table.name} could not be written: {error}") from error
+        spread = pc.min_max(rows["kafka_timestamp"])
+        return Appended(rows.num_rows, spread["min"].as_py(), spread["max"].as_py())
+
+
+@dataclass(frozen=True)
+class ArrowBatch:
+    """A batch in the driver's memory; see :class:`~k2.io.table_writer.Batch`."""
+
+    writer: ArrowWriter
+    rows: pa.Table
+
+    def columns(self, *names: str) -> pa.Table:
+        """Select some columns."""
+        return self.rows.select(list(names))
+
+    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+        """Append the chosen rows."""
+        return self.writer.append(table, write_id, self._chosen(rows).select(table.columns))
+
+    def _chosen(self, rows: Rows) -> pa.Table:
+        chosen = self.rows
+        if rows.outcome is not None:
+            chosen = chosen.filter(pc.equal(chosen["outcome"], rows.outcome))
+        if rows.records is not None and (rows.only_records or rows.records.num_rows):
+            how = "left semi" if rows.only_records else "left anti"
+            numbered = chosen.select(["partition", "offset"]).append_column(
+                "_row", pa.array(range(chosen.num_rows), pa.int64())
+            )
+            kept = numbered.join(rows.records, ["partition", "offset"], join_type=how)
+            chosen = chosen.take(kept["_row"].combine_chunks().sort())
+        return chosen
+
+
+def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
+    """Return the rows in the table's exact Arrow types, nullability included, and fresh buffers.
+
+    Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
+    panics; concatenating with a well-formed empty table makes them anew.
+    """
+    wanted = to_arrow_schema(table.schema)
+    arrays = [
+        pa.chunked_array(
+            [pa.concat_arrays([*column.chunks, pa.array([], column.type)])]
+            if column.num_chunks
+            else [pa.array([], column.type)]
+        ).cast(kind.type)
+        for column, kind in zip(rows.columns, wanted, strict=True)
+    ]
+    return pa.table(arrays, schema=wanted)

@@ -1,0 +1,40 @@
+"""What a Delta commit added, read from the log's own files: cheap, and without Spark."""
+
+from datetime import datetime
+from pathlib import Path
+
+import orjson
+
+from k2.io.table_writer import Appended
+
+_LOG = "_delta_log"
+
+
+def newest_version(table: Path) -> int:
+    """Return the newest version in a table's log; -1 when it has none."""
+    versions = [
+        int(path.stem) for path in (table / _LOG).glob("[0-9]*.json") if path.stem.isdigit()
+    ]
+    return max(versions, default=-1)
+
+
+def appended_after(table: Path, version: int) -> Appended:
+    """Return what the commit after ``version`` added; nothing when there is no such commit."""
+    try:
+        lines = (table / _LOG / f"{version + 1:020}.json").read_bytes().splitlines()
+    except FileNotFoundError:
+        return Appended()
+    adds = [entry["add"] for entry in map(orjson.loads, lines) if "add" in entry]
+    stats = [orjson.loads(add["stats"]) for add in adds if add.get("stats")]
+    oldest = [time for stat in stats if (time := _time(stat, "minValues"))]
+    newest = [time for stat in stats if (time := _time(stat, "maxValues"))]
+    return Appended(
+        sum(stat["numRecords"] for stat in stats),
+        min(oldest, default=None),
+        max(newest, default=None),
+    )
+
+
+def _time(stat: dict[str, dict[str, str]], bound: str) -> datetime | None:
+    text = stat.get(bound, {}).get("kafka_timestamp")
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,87 @@
+"""Delta tables as folders: create them from their definitions, open them, ask how far they are.
+
+All of this is delta-rs and needs no Spark.
+"""
+
+from pathlib import Path
+
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from k2.errors import FailedError, TableDriftError
+from k2.tables import Table
+
+# Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
+# performance.md measured fewer as dearer for reading and more as dearer for writing.
+_PROPERTIES = {"delta.checkpointInterval": "50", "delta.logRetentionDuration": "interval 7 days"}
+
+
+def table_path(lake: Path, table: Table) -> Path:
+    """Return the folder of a table."""
+    return lake / table.name
+
+
+def ensure_table(lake: Path, table: Table) -> DeltaTable:
+    """Open a table, creating it from its definition when it is not there.
+
+    Raises:
+        TableDriftError: the stored columns or partitions are not those of the definition.
+    """
+    path = table_path(lake, table)
+    if exists(lake, table):
+        stored = DeltaTable(path)
+        _refuse_drift(stored, table)
+        return stored
+    indexed = ",".join((*table.indexed,))
+    configuration = {**_PROPERTIES, "delta.dataSkippingStatsColumns": indexed}
+    try:
+        return DeltaTable.create(
+            path,
+            schema=wanted_schema(table),
+            partition_by=list(table.partitioned_by),
+            name=table.name,
+            description=table.comment,
+            configuration=configuration,
+        )
+    except (DeltaError, OSError) as error:
+        raise FailedError(f"Table {table.name} could not be created in {path}: {error}") from error
+
+
+def exists(lake: Path, table: Table) -> bool:
+    """Tell whether the table has been created."""
+    return DeltaTable.is_deltatable(str(table_path(lake, table)))
+
+
+def open_table(lake: Path, table: Table) -> DeltaTable | None:
+    """Open a table as it is stored; None when it has not been created."""
+    try:
+        return DeltaTable(table_path(lake, table))
+    except TableNotFoundError:
+        return None
+
+
+def row_count(stored: DeltaTable) -> int:
+    """Return the number of rows, from the log alone."""
+    return int(sum(stored.get_add_actions(flatten=True)["num_records"].to_pylist()))
+
+
+def wanted_schema(table: Table) -> Schema:
+    """Return a definition's columns as Delta's schema; Spark and Delta share the JSON form."""
+    return Schema.from_json(table.schema.json())
+
+
+def _refuse_drift(stored: DeltaTable, table: Table) -> None:
+    have = {field.name: (str(field.type), field.nullable) for field in stored.schema().fields}
+    want = {field.name: (str(field.type), field.nullable) for field in wanted_schema(table).fields}
+    odd = [name for name in have.keys() | want.keys() if have.get(name) != want.get(name)]
+    partitions = stored.metadata().partition_columns
+    if odd:
+        raise TableDriftError(
+            f"Table {table.name} differs from its definition in {', '.join(sorted(odd))}. "
+            f"Migrate it, or move {table_path(Path(), table)} away and rebuild it."
+        )
+    if partitions != list(table.partitioned_by):
+        raise TableDriftError(
+            f"Table {table.name} is partitioned by {partitions}, wanted "
+            f"{list(table.partitioned_by)}. Rebuild it."
+        )

@@ -1,0 +1,60 @@
+"""One writer process per table, one process per checkpoint: locks that die with their holder."""
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from k2.errors import ConfigError, InUseError
+
+
+@contextmanager
+def exclusive(folder: Path, names: Iterable[str], purpose: str) -> Iterator[None]:
+    """Hold one lock a name, all or none, until the block ends or the process dies.
+
+    Delta on a local file system has no safe commit for two writers: both would report success and
+    one commit would be gone. The operating system drops the locks of a killed process.
+
+    Raises:
+        InUseError: another process holds one of them; the message says which, and who.
+        ConfigError: the folder cannot be written.
+    """
+    with ExitStack() as held:
+        for name in sorted(names):
+            held.enter_context(_locked(folder / f"{name}.lock", name, purpose))
+        yield
+
+
+@contextmanager
+def _locked(path: Path, name: str, purpose: str) -> Iterator[None]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot write {path}: {error.strerror}. Set K2_HOME elsewhere."
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUseError(
+                f"{name} is in use by {_holder(descriptor)}. Stop that first."
+            ) from None
+        holder = {"pid": os.getpid(), "purpose": purpose, "program": Path(sys.argv[0]).name}
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(holder).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _holder(descriptor: int) -> str:
+    with contextlib.suppress(ValueError, KeyError, OSError):
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+        return f"{holder['purpose']} (process {holder['pid']}, {holder['program']})"
+    return "another process"

@@ -1,0 +1,93 @@
+"""The Spark session: the same settings in the local default, under spark-submit and in tests."""
+
+import os
+import sys
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from k2.settings import Settings
+
+# Avro believes a length that garbage claims and allocates it; no string of ours is longer.
+_AVRO_LIMITS = (
+    "-Dorg.apache.avro.limits.string.maxLength=65536 -Dorg.apache.avro.limits.bytes.maxLength=65536"
+)
+
+
+def spark_session(
+    settings: Settings, app_name: str, jars: list[Path] | None = None
+) -> SparkSession:
+    """Return the session, making it when there is none.
+
+    Args:
+        settings: where it runs and how large it is; under ``spark-submit`` the master, the driver's
+            memory and the jars are those of the submission.
+        app_name: shown in the UI and in the cluster's list.
+        jars: the connectors, for a driver that this process starts itself.
+    """
+    builder = SparkSession.builder.appName(app_name)
+    for name, value in session_options(settings).items():
+        builder = builder.config(name, value)
+    if jars is not None:
+        # Set before the JVM starts: later is too late for its class path and its heap.
+        os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join(
+            [
+                "--driver-memory",
+                settings.driver_memory,
+                "--driver-java-options",
+                f"'{_java_options(settings)}'",
+                # Executors of a cluster fetch the jars; one local process just reads them.
+                *(
+                    ("--driver-class-path", ":".join(map(str, jars)))
+                    if _is_local(settings)
+                    else ("--jars", ",".join(map(str, jars)))
+                ),
+                "pyspark-shell",
+            ]
+        )
+        os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        builder = builder.master(settings.spark_master)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def session_options(settings: Settings) -> dict[str, str]:
+    """Return what every K2 session sets, whoever starts it."""
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
+        "spark.scheduler.mode": "FAIR",
+        "spark.ui.port": str(settings.ui_port),
+        "spark.driver.bindAddress": "127.0.0.1" if _is_local(settings) else "0.0.0.0",  # noqa: S104
+        "spark.ui.showConsoleProgress": "false",
+        "spark.ui.retainedJobs": "50",
+        "spark.ui.retainedStages": "50",
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.sql.streaming.ui.retainedProgressUpdates": "20",
+        "spark.sql.streaming.metricsEnabled": "true",
+        "spark.ui.prometheus.enabled": "true",
+        # A checkpoint pins the number of shuffle partitions at its first start.
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.streaming.minBatchesToRetain": "10",
+        "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.io.compression.codec": "zstd",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+        "spark.executor.extraJavaOptions": _AVRO_LIMITS,
+    }
+
+
+def _java_options(settings: Settings) -> str:
+    scratch = settings.home / "run"
+    return (
+        f"{_AVRO_LIMITS} -XX:+UseSerialGC -Dderby.system.home={scratch} -Dk2.home={settings.home}"
+    )
+
+
+def _is_local(settings: Settings) -> bool:
+    return settings.spark_master.startswith("local")

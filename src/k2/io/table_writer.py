@@ -1,0 +1,66 @@
+"""The one way into a table: a batch is written once, whoever writes it and however often.
+
+Two writers keep one contract. :class:`~k2.io.spark_writer.SparkWriter` leaves the rows on the
+executors, for clusters and big batches; :class:`~k2.io.arrow_writer.ArrowWriter` brings them to the
+driver and commits with delta-rs, at a fifth of the CPU, for small batches on one machine.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from k2.tables import Table
+
+
+class WriteId(NamedTuple):
+    """Which batch of which stream a write belongs to; a table takes each of them once."""
+
+    app: str  # stream name and version
+    batch: int  # batch ids of an app only grow
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of a batch: those with an outcome, but for or only certain records.
+
+    ``records`` has the columns ``partition`` and ``offset`` and names rows of one topic.
+    """
+
+    outcome: str | None = None
+    records: pa.Table | None = None
+    only_records: bool = False
+
+
+ALL = Rows()
+
+
+class Appended(NamedTuple):
+    """What an append added: rows, and the oldest and newest broker timestamps among them."""
+
+    rows: int = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+
+
+class Batch(Protocol):
+    """The rows of one micro-batch, computed once and written to several tables."""
+
+    def columns(self, *names: str) -> pa.Table:
+        """Bring some columns of all rows to the driver, in no particular order."""
+
+    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+        """Append rows to a table, which takes the columns of its definition by name.
+
+        A second append under the same or an older id of the app does nothing.
+        """
+
+
+class TableWriter(Protocol):
+    """Opens batches. The tables exist; this process is the only one that writes them."""
+
+    def batch(self, rows: DataFrame, reused: bool = False) -> AbstractContextManager[Batch]:
+        """Open a batch; ``reused`` says that it will be read more than once."""

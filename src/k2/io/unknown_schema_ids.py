@@ -1,0 +1,42 @@
+"""What the registry did not know when a batch was first decided: the batch must not change its mind.
+
+A batch that ran halfway, then runs again, gives the same rows only if the registry's answers are the
+same. Known schemas never change; unknown ids may become known, so they are kept with the batch.
+"""
+
+import json
+import os
+from pathlib import Path
+
+_KEPT = 20
+
+
+class UnknownSchemaIds:
+    """A folder with a file for every recent batch that met ids which the registry did not have."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def recall(self, batch: int) -> set[int]:
+        """Return the ids that were unknown when the batch first ran; empty if it never did."""
+        try:
+            return set(json.loads(self._path(batch).read_bytes()))
+        except FileNotFoundError:
+            return set()
+
+    def remember(self, batch: int, ids: set[int]) -> None:
+        """Keep the ids, before the batch writes anything."""
+        if not ids:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        scratch = self._folder / f"{batch}.tmp"
+        with scratch.open("w") as file:
+            json.dump(sorted(self.recall(batch) | ids), file)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(self._path(batch))
+        for old in sorted(self._folder.glob("*.json"), key=lambda path: int(path.stem))[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+    def _path(self, batch: int) -> Path:
+        return self._folder / f"{batch}.json"

@@ -1,0 +1,59 @@
+"""The Bronze stream: Kafka's records to a table, untouched."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from k2.exchanges import Exchange
+from k2.io.table_writer import TableWriter, WriteId
+from k2.settings import Settings
+from k2.streams.stream import BatchReport, Stream
+from k2.tables import Layer, Table, bronze_trades
+from k2.transforms.wire_format import to_bronze
+
+
+def bronze_stream(
+    exchange: Exchange, settings: Settings, writer: TableWriter, bootstrap: str
+) -> Stream:
+    """Read an exchange's topic from its first record; a record that is gone fails the stream."""
+
+    def source(spark: SparkSession) -> DataFrame:
+        records = (
+            spark.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", bootstrap)
+            .option("subscribe", exchange.topic)
+            .option("startingOffsets", "earliest")
+            .option("failOnDataLoss", "true")
+            .option("includeHeaders", "true")
+            .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
+            .load()
+        )
+        # Spark keeps a batch's time with its offsets: the same on every run of the batch.
+        return to_bronze(records.withColumn("ingested_at", F.current_timestamp()))
+
+    table = bronze_trades(exchange)
+    return Stream(
+        layer=Layer.BRONZE,
+        exchange=exchange,
+        version=1,
+        tables=(table,),
+        source=source,
+        sink=lambda _: CopySink(table, writer),
+    )
+
+
+@dataclass(frozen=True)
+class CopySink:
+    """Writes a batch to one table as it is."""
+
+    table: Table
+    writer: TableWriter
+
+    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
+        """Append the batch."""
+        with self.writer.batch(rows) as batch:
+            return BatchReport(write_id.app, write_id.batch, batch.append(self.table, write_id))
+
+    def close(self) -> None:
+        """Hold nothing."""

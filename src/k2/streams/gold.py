@@ -1,0 +1,48 @@
+"""The Gold stream: the trades of all exchanges in one table."""
+
+from collections.abc import Sequence
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+
+from k2.exchanges import Exchange
+from k2.io.delta import table_path
+from k2.io.table_writer import TableWriter
+from k2.settings import Settings
+from k2.streams.bronze import CopySink
+from k2.streams.stream import Stream
+from k2.tables import GOLD_TRADES, Layer, silver_trades
+from k2.transforms.gold import to_gold
+
+
+def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: TableWriter) -> Stream:
+    """Union the exchanges under one watermark, which observes and drops nothing.
+
+    The watermark comes after the union: a silent exchange holds nothing back, as it would with
+    a watermark an input, of which Spark takes the smallest.
+    """
+    inputs = tuple(silver_trades(exchange) for exchange in exchanges)
+
+    def source(spark: SparkSession) -> DataFrame:
+        trades = (
+            spark.readStream.format("delta")
+            # From the first commit on: a first snapshot would come in no order.
+            .option("startingVersion", 0)
+            .option("maxFilesPerTrigger", settings.max_files_per_batch)
+            .load(str(table_path(settings.lake, table)))
+            .drop("schema_id")
+            for table in inputs
+        )
+        union = reduce(DataFrame.unionByName, trades)
+        delay = f"{settings.lateness_minutes} minutes"
+        return to_gold(union.withWatermark("timestamp", delay), settings.lateness_minutes)
+
+    return Stream(
+        layer=Layer.GOLD,
+        exchange=None,
+        version=1,
+        tables=(GOLD_TRADES,),
+        reads=inputs,
+        source=source,
+        sink=lambda _: CopySink(GOLD_TRADES, writer),
+    )

@@ -1,0 +1,167 @@
+"""The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame, SparkSession
+
+from k2.exchanges import Exchange
+from k2.io.delta import open_table, table_path
+from k2.io.seen_trades import SeenTrades, with_identity
+from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
+from k2.io.unknown_schema_ids import UnknownSchemaIds
+from k2.settings import Settings
+from k2.streams.stream import BatchReport, Stream
+from k2.tables import Layer, bronze_trades, dead_letters, duplicates, silver_trades
+from k2.transforms.decode import SCHEMA
+from k2.transforms.screen import DEAD_LETTER, TRADE
+from k2.transforms.silver import to_silver
+
+_RECORD = ("partition", "offset")
+_IDENTITY = ("identity_space", "identity_number", "message_id")
+_FACTS = ("outcome", "error_type", "schema_id", *_IDENTITY, *_RECORD)
+
+
+class Schemas(Protocol):
+    """Where writers' schemas come from."""
+
+    def schema_by_id(self, schema_id: int) -> str | None:
+        """Return the Avro schema; None when the registry says that there is none.
+
+        Raises:
+            UnavailableError: the registry did not answer, which says nothing about the id.
+        """
+
+
+def silver_stream(
+    exchange: Exchange, settings: Settings, writer: TableWriter, schemas: Schemas, reader: str
+) -> Stream:
+    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema."""
+    source_table = bronze_trades(exchange)
+
+    def source(spark: SparkSession) -> DataFrame:
+        return (
+            spark.readStream.format("delta")
+            # From the first commit on: a first snapshot would come in no order.
+            .option("startingVersion", 0)
+            .option("maxFilesPerTrigger", settings.max_files_per_batch)
+            .load(str(table_path(settings.lake, source_table)))
+            .select("topic", *_RECORD, "schema_id", "kafka_timestamp", "value")
+        )
+
+    return Stream(
+        layer=Layer.SILVER,
+        exchange=exchange,
+        version=1,
+        tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
+        reads=(source_table,),
+        source=source,
+        sink=lambda _: SilverSink(exchange, settings, writer, schemas, reader),
+    )
+
+
+@dataclass
+class SilverSink:
+    """Writes a batch to the three Silver tables, then takes its trades into the index."""
+
+    exchange: Exchange
+    settings: Settings
+    writer: TableWriter
+    schemas: Schemas
+    reader: str
+    _known: dict[int, str] = field(default_factory=dict)
+    _seen: SeenTrades | None = None
+
+    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
+        """Write the batch.
+
+        It is decoded with the schemas known so far. Only when it holds ids that are not among them
+        is the registry asked, and the batch decoded again if that has them.
+        """
+        state = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
+        unknown = UnknownSchemaIds(state / "unknown-schema-ids")
+        while True:
+            decided = to_silver(rows, self.exchange, self._known, self.reader)
+            with self.writer.batch(decided, reused=True) as batch:
+                facts = batch.columns(*_FACTS)
+                if not self._learn(facts, unknown, write_id.batch):
+                    return self._write(batch, facts, write_id, self._index(state, facts, write_id))
+
+    def close(self) -> None:
+        """Close the index."""
+        if self._seen is not None:
+            self._seen.close()
+            self._seen = None
+
+    def _learn(self, facts: pa.Table, unknown: UnknownSchemaIds, batch: int) -> bool:
+        """Ask the registry for the ids the batch lacks; tell whether there is news.
+
+        What it does not have is remembered before anything is written: a batch that runs again must
+        become the same rows, though the id may have been registered meanwhile.
+        """
+        missing = _unknown_ids(facts) - self._known.keys() - unknown.recall(batch)
+        if not missing:
+            return False
+        answers = {id_: self.schemas.schema_by_id(id_) for id_ in sorted(missing)}
+        news = {id_: schema for id_, schema in answers.items() if schema is not None}
+        self._known.update(news)
+        unknown.remember(batch, missing - news.keys())
+        return bool(news)
+
+    def _write(
+        self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades
+    ) -> BatchReport:
+        if seen.applied_batch >= write_id.batch:
+            # All tables had the batch before the index took it in.
+            return BatchReport(write_id.app, write_id.batch)
+        trades = facts.filter(pc.equal(facts["outcome"], TRADE)).combine_chunks()
+        judgement = seen.judge(trades)
+        again = trades.filter(pa.array(judgement.duplicates)).select(list(_RECORD))
+        dead = facts.filter(pc.equal(facts["outcome"], DEAD_LETTER))
+        written = batch.append(silver_trades(self.exchange), write_id, Rows(TRADE, again))
+        if again.num_rows:
+            batch.append(duplicates(self.exchange), write_id, Rows(TRADE, again, True))
+        if dead.num_rows:
+            batch.append(dead_letters(self.exchange), write_id, Rows(DEAD_LETTER))
+        seen.apply(judgement, write_id.batch)
+        return BatchReport(
+            stream=write_id.app,
+            batch_id=write_id.batch,
+            written=written,
+            dead_letters=dict(_counts(dead["error_type"])),
+            duplicates=again.num_rows,
+        )
+
+    def _index(self, state: Path, facts: pa.Table, write_id: WriteId) -> SeenTrades:
+        if self._seen is None:
+            self._seen = SeenTrades(state / "seen-trades.db")
+        if self._seen.applied_batch < write_id.batch - 1:
+            # Lost, or older than its table: Silver itself says what was seen before this batch.
+            silver = _silver_without(self.settings.lake, self.exchange, facts)
+            self._seen.rebuild(silver, write_id.batch - 1)
+        return self._seen
+
+
+def _unknown_ids(facts: pa.Table) -> set[int]:
+    of_schema = facts.filter(pc.equal(facts["error_type"], SCHEMA))["schema_id"]
+    return {id_ for id_ in pc.unique(of_schema).to_pylist() if id_ is not None}
+
+
+def _silver_without(lake: Path, exchange: Exchange, facts: pa.Table) -> Iterator[pa.Table]:
+    stored = open_table(lake, silver_trades(exchange))
+    if stored is None:
+        return
+    columns = ["message_id", "trade_id", *_RECORD]
+    for part in stored.to_pyarrow_dataset().to_batches(columns=columns):
+        rows = pa.Table.from_batches([part])
+        yield with_identity(
+            rows.join(facts.select(list(_RECORD)), list(_RECORD), join_type="left anti")
+        )
+
+
+def _counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:
+    return [(item["values"].as_py(), item["counts"].as_py()) for item in column.value_counts()]

@@ -1,0 +1,158 @@
+"""A stream: a named source, a function that writes a batch, and the promises around them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from k2.errors import K2Error, StaleCheckpointError
+from k2.exchanges import Exchange
+from k2.io.delta import ensure_table
+from k2.io.locks import exclusive
+from k2.io.table_writer import Appended, WriteId
+from k2.settings import Settings
+from k2.tables import Layer, Table
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What one batch did: the rows of the main table, and what became of the others."""
+
+    stream: str
+    batch_id: int
+    written: Appended = Appended()
+    dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
+    duplicates: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows that came in."""
+        return self.written.rows + sum(self.dead_letters.values()) + self.duplicates
+
+
+class BatchSink(Protocol):
+    """Writes one micro-batch to its tables, idempotent by the batch's id."""
+
+    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
+        """Write the batch. Whatever it raises fails the batch, which will run again."""
+
+    def close(self) -> None:
+        """Let go of what the sink holds."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Name and version give the query's name, the checkpoint folder and the Delta app id."""
+
+    layer: Layer
+    exchange: Exchange | None
+    version: int
+    tables: tuple[Table, ...]
+    source: Callable[[SparkSession], DataFrame]
+    sink: Callable[[SparkSession], BatchSink]
+    reads: tuple[Table, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The stream's name: ``silver-binance``, ``gold``."""
+        return f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
+
+    @property
+    def app(self) -> str:
+        """The Delta transaction id's application."""
+        return f"{self.name}/v{self.version}"
+
+    def checkpoint(self, settings: Settings) -> Path:
+        """The checkpoint folder."""
+        return settings.checkpoints / self.name / f"v{self.version}"
+
+
+@dataclass
+class RunningStream:
+    """A started stream, and what failed in it on the Python side."""
+
+    stream: Stream
+    query: StreamingQuery
+    failure: K2Error | None = None
+
+
+@contextmanager
+def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
+    """Hold the stream's tables and checkpoint, so that no other process writes them."""
+    names = [stream.app.replace("/", "-"), *(table.name for table in stream.tables)]
+    with exclusive(settings.run / "locks", names, f"stream {stream.name}"):
+        yield
+
+
+def start(
+    stream: Stream,
+    spark: SparkSession,
+    settings: Settings,
+    available_now: bool,
+    on_batch: Callable[[BatchReport], None],
+) -> RunningStream:
+    """Start a stream whose locks the caller holds (:func:`reserved`).
+
+    Raises:
+        TableDriftError: a table is not as its definition says.
+        StaleCheckpointError: a table has batches that the checkpoint does not know.
+    """
+    for table in (*stream.reads, *stream.tables):
+        ensure_table(settings.lake, table)
+    _refuse_stale_checkpoint(stream, settings)
+    sink = stream.sink(spark)
+    running: list[RunningStream] = []
+    failures: list[K2Error] = []
+
+    def write(rows: DataFrame, batch_id: int) -> None:
+        try:
+            report = sink.write(rows, WriteId(stream.app, batch_id))
+        except K2Error as error:
+            # Spark hands Python's errors on as text; this keeps the error itself.
+            failures.append(error)
+            if running:
+                running[0].failure = error
+            raise
+        on_batch(report)
+
+    trigger: dict[str, bool | str] = (
+        {"availableNow": True}
+        if available_now
+        else {"processingTime": f"{int(settings.trigger_seconds * 1000)} milliseconds"}
+    )
+    spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.name)
+    query = (
+        stream.source(spark)
+        .writeStream.queryName(stream.name)
+        .option("checkpointLocation", str(stream.checkpoint(settings)))
+        .trigger(**trigger)  # type: ignore[arg-type]
+        .foreachBatch(write)
+        .start()
+    )
+    running.append(RunningStream(stream, query, failures[0] if failures else None))
+    return running[0]
+
+
+def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:
+    planned = _newest_planned_batch(stream.checkpoint(settings))
+    for table in stream.tables:
+        written = ensure_table(settings.lake, table).transaction_version(stream.app)
+        if written is not None and written > planned:
+            raise StaleCheckpointError(
+                f"Table {table.name} has batch {written} of {stream.app}, but the checkpoint "
+                f"{stream.checkpoint(settings)} only knows batches up to {planned}. Delta would "
+                "silently drop what it takes for old batches. Restore the checkpoint, or move the "
+                "stream's tables away and start it over."
+            )
+
+
+def _newest_planned_batch(checkpoint: Path) -> int:
+    """The newest batch whose offsets are planned; -1 for none."""
+    offsets = checkpoint / "offsets"
+    if not offsets.is_dir():
+        return -1
+    return max((int(path.name) for path in offsets.iterdir() if path.name.isdigit()), default=-1)

@@ -1,0 +1,130 @@
+"""Avro bytes to a raw record, or the reason why not. One row in, one row out."""
+
+import json
+from collections.abc import Callable, Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.avro.functions import from_avro, to_avro
+
+from k2.transforms.wire_format import HEADER_LENGTH
+
+LARGEST_VALUE = 64 * 1024
+
+DECODE, SCHEMA = "decode", "schema"
+
+_PAYLOAD, _RAW, _EXACT = "_payload", "raw", "_exact"
+
+
+def decode(bronze: DataFrame, writer_schemas: Mapping[int, str | None], reader: str) -> DataFrame:
+    """Add ``raw`` (the record in the reader schema) and, where there is none, the reason.
+
+    Args:
+        bronze: rows with ``value`` and ``schema_id``.
+        writer_schemas: Avro schema by id for every id of ``bronze``; None where the registry
+            knows no such id. An id that is not in the mapping counts as unknown too.
+        reader: the Avro schema, a record with at least one field without default, that all
+            writers' records are resolved into.
+
+    Returns:
+        The columns of ``bronze``, ``raw`` (struct), ``error_type`` (``decode``, ``schema`` or null)
+        and ``error_reason`` (string or null). ``raw`` is null or all nulls where there is an error.
+
+    ``from_avro`` takes truncated payloads for a record of nulls and does not see trailing bytes, so
+    each record is written again with its writer's schema and must give the same bytes.
+    """
+    usable = {
+        id_: schema
+        for id_, schema in writer_schemas.items()
+        if schema is not None and can_be_read(schema, reader)
+    }
+    decodable = _frame_error().isNull()
+    framed = bronze.select(
+        "*",
+        F.when(decodable, F.substring("value", HEADER_LENGTH + 1, LARGEST_VALUE)).alias(_PAYLOAD),
+    )
+    read = framed.select("*", _by_schema(usable, reader, lambda s: _read(s, reader)).alias(_RAW))
+    checked = read.select(
+        "*", _by_schema(usable, reader, lambda s: _is_exact(s, reader)).alias("_exact")
+    )
+    error_type, reason = _errors(writer_schemas, usable, reader)
+    return checked.select(
+        *bronze.columns, "raw", error_type.alias("error_type"), reason.alias("error_reason")
+    )
+
+
+def can_be_read(writer: str, reader: str) -> bool:
+    """Tell whether Avro resolves the writer's record into the reader's: same name, no field lost.
+
+    Types are left to the decoder: a field whose type cannot be promoted does not decode.
+    """
+    written, wanted = json.loads(writer), json.loads(reader)
+    if not isinstance(written, dict) or written.get("type") != "record":
+        return False
+    if written.get("name") != wanted["name"]:
+        return False
+    names = {field["name"] for field in written["fields"]}
+    return all(field["name"] in names or "default" in field for field in wanted["fields"])
+
+
+def _frame_error() -> Column:
+    value, length = F.col("value"), F.length("value")
+    return (
+        F.when(value.isNull(), "null_value")
+        .when(length == 0, "empty_value")
+        .when(length > LARGEST_VALUE, "oversized_value")
+        .when(F.substring(value, 1, 1) != F.lit(b"\0"), "wrong_magic_byte")
+        .when(length < HEADER_LENGTH, "truncated_header")
+    )
+
+
+def _errors(
+    writers: Mapping[int, str | None], usable: Mapping[int, str], reader: str
+) -> tuple[Column, Column]:
+    frame = _frame_error()
+    known = [id_ for id_, schema in writers.items() if schema is not None]
+    schema_id = F.col("schema_id")
+    # An empty isin() would be null for a null id; an id of null is unknown, not null.
+    is_known = F.coalesce(schema_id.isin(known), F.lit(False)) if known else F.lit(False)
+    is_usable = F.coalesce(schema_id.isin(list(usable)), F.lit(False)) if usable else F.lit(False)
+    schema = F.when(~is_known, "unknown_schema_id").when(~is_usable, "incompatible_schema")
+    unread = F.col(_RAW).getField(_a_required_field(reader)).isNull()
+    content = F.when(unread, "undecodable_payload").when(
+        ~F.coalesce(F.col(_EXACT), F.lit(False)), "trailing_bytes"
+    )
+    error_type = (
+        F.when(frame.isNotNull(), DECODE)
+        .when(schema.isNotNull(), SCHEMA)
+        .when(content.isNotNull(), DECODE)
+    )
+    return error_type, F.coalesce(frame, schema, content)
+
+
+def _by_schema(
+    schemas: Mapping[int, str], fallback: str, expression: Callable[[str], Column]
+) -> Column:
+    case = F.when(F.lit(False), expression(fallback))  # gives the CASE its type
+    for id_, schema in schemas.items():
+        case = case.when(F.col("schema_id") == id_, expression(schema))
+    return case
+
+
+def _read(writer: str, reader: str) -> Column:
+    return from_avro(F.col(_PAYLOAD), writer, {"mode": "PERMISSIVE", "avroSchema": reader})
+
+
+def _is_exact(writer: str, reader: str) -> Column:
+    same = json.loads(writer) == json.loads(reader)
+    written = F.col(_RAW) if same else from_avro(F.col(_PAYLOAD), writer, {"mode": "PERMISSIVE"})
+    # to_avro fails on the nulls that stand for an undecodable record, so it must not see them.
+    decoded = written.getField(_a_required_field(writer)).isNotNull()
+    return F.when(decoded, to_avro(written, writer) == F.col(_PAYLOAD))
+
+
+def _a_required_field(schema: str) -> str:
+    for field in json.loads(schema)["fields"]:
+        if "default" not in field:
+            return str(field["name"])
+    raise ValueError(
+        "an Avro record without any field that has no default cannot be told from none"
+    )

@@ -1,0 +1,27 @@
+"""Silver trades of all exchanges to Gold trades. One row in, one row out."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from k2.exchanges.symbols import DOLLARS
+from k2.tables.gold import GOLD_TRADES
+
+_VALUE_TYPE = GOLD_TRADES.schema["trade_value_usd"].dataType
+
+
+def to_gold(trades: DataFrame, lateness_minutes: int) -> DataFrame:
+    """Add what analysts ask of every trade, and the partitions.
+
+    ``trade_value_usd`` is price × quantity, exact (16 places), where the quote is a dollar or a
+    dollar stablecoin, else null. ``is_late``: it reached the broker over ``lateness_minutes`` after
+    it happened. ``exchange_date`` and ``exchange_hour`` are of ``timestamp``, UTC.
+    """
+    value = (F.col("price") * F.col("quantity")).cast(_VALUE_TYPE)
+    limit = F.expr(f"timestamp + interval {int(lateness_minutes)} minutes")
+    derived = trades.select(
+        "*",
+        F.when(F.col("currency").isin(*DOLLARS), value).alias("trade_value_usd"),
+        (F.col("kafka_timestamp") > limit).alias("is_late"),
+        F.hour("timestamp").alias("exchange_hour"),
+    )
+    return derived.select(*GOLD_TRADES.columns)

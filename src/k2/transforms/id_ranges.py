@@ -1,0 +1,60 @@
+"""Sets of whole numbers as ranges: what has been seen of ids that grow, in a few bytes.
+
+An exchange that numbers its trades one by one leaves one range a market, however many there were.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.int64]
+_EMPTY = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True)
+class IdRanges:
+    """A set of int64 as sorted, disjoint, non-touching ranges ``lows[i] … highs[i]``, both in it."""
+
+    lows: Numbers
+    highs: Numbers
+
+    @classmethod
+    def empty(cls) -> "IdRanges":
+        """Return the empty set."""
+        return cls(_EMPTY, _EMPTY)
+
+    @classmethod
+    def of(cls, numbers: Numbers) -> "IdRanges":
+        """Return the set of these numbers, which may repeat and come in any order."""
+        ordered = np.unique(numbers)
+        if not ordered.size:
+            return cls.empty()
+        breaks = np.flatnonzero(np.diff(ordered) != 1)
+        lows = ordered[np.concatenate(([0], breaks + 1))]
+        highs = ordered[np.concatenate((breaks, [ordered.size - 1]))]
+        return cls(lows, highs)
+
+    def contains(self, numbers: Numbers) -> npt.NDArray[np.bool_]:
+        """Tell for each number whether it is in the set."""
+        if not self.lows.size:
+            return np.zeros(numbers.shape, np.bool_)
+        place = np.searchsorted(self.lows, numbers, side="right") - 1
+        return (place >= 0) & (numbers <= self.highs[np.maximum(place, 0)])
+
+    def union(self, other: "IdRanges") -> "IdRanges":
+        """Return the set of the numbers of both."""
+        lows = np.concatenate((self.lows, other.lows))
+        highs = np.concatenate((self.highs, other.highs))
+        if not lows.size:
+            return self
+        order = np.argsort(lows, kind="stable")
+        lows, highs = lows[order], np.maximum.accumulate(highs[order])
+        # A range starts where it does not touch all before it; lows > -2**63 there, so no overflow.
+        starts = np.concatenate(([True], lows[1:] - 1 > highs[:-1]))
+        ends = np.concatenate((starts[1:], [True]))
+        return IdRanges(lows[starts], highs[ends])
+
+    def __len__(self) -> int:
+        """Return the number of ranges, which is what memory grows with."""
+        return int(self.lows.size)
