@@ -1,0 +1,48 @@
+"""Where Kafka and the schema registry are: as set, or as `k2 up` noted."""
+
+import json
+from dataclasses import dataclass
+
+from k2.errors import UnavailableError
+from k2.settings import Settings
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Addresses of the two services that feeds and streams need."""
+
+    kafka: str
+    registry: str
+
+
+def find_endpoints(settings: Settings) -> Endpoints:
+    """Return the addresses: a setting wins over ``run/endpoints.json``, the local stack's note.
+
+    Raises:
+        UnavailableError: neither names them.
+    """
+    noted = _noted(settings)
+    kafka = settings.kafka or noted.get("kafka", "")
+    registry = settings.registry or noted.get("registry", "")
+    for name, address, variable in (
+        ("Kafka", kafka, "K2_KAFKA"),
+        ("schema registry", registry, "K2_REGISTRY"),
+    ):
+        if not address:
+            raise UnavailableError(
+                f"No {name} is known for {settings.home}; start it with `k2 up`, or set {variable}."
+            )
+    return Endpoints(kafka, registry)
+
+
+def _noted(settings: Settings) -> dict[str, str]:
+    note = settings.run / "endpoints.json"
+    try:
+        noted = json.loads(note.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise UnavailableError(
+            f"Cannot read {note} ({error}); start anew with `k2 down` and `k2 up`."
+        ) from error
+    return noted if isinstance(noted, dict) else {}
