@@ -1,0 +1,143 @@
+"""Fixtures that all tests share: settings, Spark, Kafka and registry, and trades."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from k2.settings import Settings
+from tests.fixtures.crypto_fixtures import CryptoDataFactory, Record
+from tests.fixtures.shared_stack import Endpoints, shared_stack
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).parents[1]
+TIERS = ("unit", "integration", "performance", "e2e", "slow", "chaos")
+
+
+def pytest_configure() -> None:
+    """Forget the developer's own K2 settings, so that a test sees the defaults.
+
+    Where this machine keeps its jars is no matter of taste and stays.
+    """
+    for name in set(os.environ) - {"K2_JAR_CACHE", "K2_OFFLINE"}:
+        if name.startswith("K2_"):
+            del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give a test without a tier the tier of its folder, so that ``-m`` never overlooks one."""
+    for item in items:
+        if not any(item.get_closest_marker(tier) for tier in TIERS):
+            item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """The default settings with a home of the test's own."""
+    return Settings.load(home=tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def spark(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator["SparkSession"]:
+    """K2's own Spark session with the options of pytest.ini; one per worker."""
+    from k2.io.jars import spark_jars
+    from k2.io.spark import spark_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    # As defaults: an option that K2 sets itself is K2's, in tests too.
+    options = [option.replace(":", " ", 1) for option in request.config.getini("spark_options")]
+    (folder / "spark-defaults.conf").write_text("\n".join(options))
+    settings = Settings.load(home=folder / "home", driver_memory="1g", ui_port=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_CONF_DIR", str(folder))
+        patch.setenv("PYSPARK_SUBMIT_ARGS", "pyspark-shell")  # spark_session changes it
+        session = spark_session(settings, "k2-tests", spark_jars(settings))
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def spark_session(spark: "SparkSession") -> "SparkSession":
+    """pytest-spark's name for the session: the same one, never a second."""
+    return spark
+
+
+@pytest.fixture(scope="session")
+def spark_context(spark: "SparkSession") -> Any:
+    """pytest-spark's name for the session's context."""
+    return spark.sparkContext
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
+    """Real Kafka and registry, shared by all workers.
+
+    Use topics of the test's own. A test that stops or kills a service starts its own stack.
+    """
+    base = tmp_path_factory.getbasetemp()
+    run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with shared_stack(run / "stack") as endpoints:
+        yield endpoints
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Recorded market data beside the checkout; tests that need it are skipped without it."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no recorded market data: ../shared/data does not exist")
+    return folder
+
+
+@pytest.fixture
+def crypto_data_factory() -> CryptoDataFactory:
+    """A factory of trades; every test gets the same ones."""
+    return CryptoDataFactory()
+
+
+@pytest.fixture
+def sample_binance_raw_trade(crypto_data_factory: CryptoDataFactory) -> Record:
+    """One ``BinanceRawTrade``."""
+    return crypto_data_factory.binance_raw_trade()
+
+
+@pytest.fixture
+def sample_kraken_raw_trade(crypto_data_factory: CryptoDataFactory) -> Record:
+    """One ``KrakenRawTrade``, newest version."""
+    return crypto_data_factory.kraken_raw_trade()
+
+
+@pytest.fixture
+def sample_v2_unified_trade(crypto_data_factory: CryptoDataFactory) -> Record:
+    """One V2 trade with its dollar value and asset name."""
+    return crypto_data_factory.v2_trade()
+
+
+@pytest.fixture
+def binance_trade_sequence(crypto_data_factory: CryptoDataFactory) -> list[Record]:
+    """50 raw Binance trades over 1 hour."""
+    return crypto_data_factory.binance_sequence()
+
+
+@pytest.fixture
+def kraken_trade_sequence(crypto_data_factory: CryptoDataFactory) -> list[Record]:
+    """50 raw Kraken trades over 1 hour."""
+    return crypto_data_factory.kraken_sequence()
+
+
+@pytest.fixture
+def v2_mixed_trades(crypto_data_factory: CryptoDataFactory) -> list[Record]:
+    """25 Binance and 25 Kraken V2 trades over 1 hour, by time."""
+    return crypto_data_factory.v2_mixed()
+
+
+@pytest.fixture
+def invalid_trade_records(crypto_data_factory: CryptoDataFactory) -> dict[str, Record]:
+    """V2 trades that each break one rule, by the name of the defect."""
+    return crypto_data_factory.invalid_trades()
