@@ -1,0 +1,163 @@
+"""Write docs/reference from the definitions in ``src/k2``, so that it cannot disagree with them.
+
+python docs/generate.py            write the pages
+python docs/generate.py --check    exit 1 and name the pages that are stale
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pyspark.sql.types import StructField
+
+from k2 import errors
+from k2.exchanges import EXCHANGES
+from k2.settings import Settings
+from k2.tables import Table, all_tables
+
+REFERENCE = Path(__file__).parent / "reference"
+NOTICE = (
+    "<!-- Written by docs/generate.py (`make docs`). Change the definitions, not this page. -->"
+)
+
+
+def tables() -> Iterator[str]:
+    """Every stored table with its columns, from ``k2.tables``."""
+    yield "# Tables"
+    yield "Plain Delta folders under `K2_HOME/lake/<table>`; any Delta reader reads them."
+    yield "A column that is *required* never holds null. Times are UTC, in microseconds."
+    yield _rows(
+        ("table", "layer", "partitioned by", "what a row is"),
+        [
+            (f"[`{t.name}`](#{t.name})", t.layer, _names(t.partitioned_by), t.comment)
+            for t in all_tables()
+        ],
+    )
+    for table in all_tables():
+        yield from _table(table)
+
+
+def settings() -> Iterator[str]:
+    """Every setting, from ``k2.settings``."""
+    yield "# Settings"
+    yield (
+        "Each is an environment variable, and an option of the commands that use it. They are read"
+        " and checked once, at the start; a wrong one is named in a sentence, exit code 2."
+    )
+    yield _rows(
+        ("variable", "default", "what it does"),
+        [
+            (f"`K2_{name.upper()}`", _shown(field.default), _described(field))
+            for name, field in Settings.model_fields.items()
+        ],
+    )
+
+
+def exit_codes() -> Iterator[str]:
+    """Every error and the exit code it ends a command with, from ``k2.errors``."""
+    yield "# Errors and exit codes"
+    yield "0 done · 1 failed · 2 wrong use or setting · 3 something outside did not answer."
+    found = [
+        value
+        for value in vars(errors).values()
+        if inspect.isclass(value) and issubclass(value, errors.K2Error)
+    ]
+    yield _rows(
+        ("error", "exit code", "a retry can help", "when"),
+        [
+            (f"`{e.__name__}`", e.exit_code, "yes" if e.retryable else "no", inspect.getdoc(e))
+            for e in found
+        ],
+    )
+
+
+def exchanges() -> Iterator[str]:
+    """Every exchange and where its trades travel, from ``k2.exchanges``."""
+    yield "# Exchanges and topics"
+    yield "A value is a zero byte, the schema's id in 4 bytes, and Avro; the key is the symbol."
+    yield _rows(
+        ("exchange", "topic", "not understood", "raw schemas, oldest first"),
+        [
+            (e.title, f"`{e.topic}`", f"`{e.rejected_topic}`", _names(e.raw_schemas))
+            for e in EXCHANGES
+        ],
+    )
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "tables.md": tables,
+    "settings.md": settings,
+    "errors.md": exit_codes,
+    "exchanges.md": exchanges,
+}
+
+
+def page(name: str) -> str:
+    """Return the text that a reference page should have."""
+    return "\n\n".join([NOTICE, *PAGES[name]()]) + "\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Write the pages, or with ``--check`` name the stale ones and return 1."""
+    stale = [name for name in PAGES if _stored(name) != page(name)]
+    if "--check" in arguments:
+        sys.stderr.writelines(
+            f"docs/reference/{name} is stale: run `make docs`\n" for name in stale
+        )
+        return 1 if stale else 0
+    for name in stale:
+        (REFERENCE / name).write_text(page(name), encoding="utf-8")
+    return 0
+
+
+def _table(table: Table) -> Iterator[str]:
+    yield f"## {table.name}"
+    yield f"{table.comment} Unique by {_names(table.key)}."
+    yield _rows(
+        ("column", "type", "", "what it holds"), [_column(field) for field in table.schema.fields]
+    )
+
+
+def _column(field: StructField) -> tuple[str, str, str, str]:
+    required = "" if field.nullable else "required"
+    return (
+        f"`{field.name}`",
+        f"`{field.dataType.simpleString()}`",
+        required,
+        field.metadata["comment"],
+    )
+
+
+def _rows(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _shown(default: object) -> str:
+    return f"`{default}`" if str(default) else "(empty)"
+
+
+def _described(field: FieldInfo) -> str:
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    one_of = f"One of {_names(choices)}." if choices else ""
+    return f"{field.description or ''} {one_of}"
+
+
+def _stored(name: str) -> str:
+    path = REFERENCE / name
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,111 @@
+"""The documents are up to date and their links lead somewhere."""
+
+import importlib.util
+import re
+import subprocess
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+
+
+def load_generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+GENERATOR = load_generator()
+
+
+def documents() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode == 0:
+        found = [ROOT / name for name in listed.stdout.splitlines()]
+    else:  # an unpacked archive, not a checkout
+        found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    return [path for path in found if path.exists()]
+
+
+def anchors(markdown: str) -> set[str]:
+    """Names that the headings of a page can be linked by, as code hosts make them."""
+    titles = re.findall(r"^#+ +(.+?) *$", FENCE.sub("", markdown), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def broken_links(document: Path) -> list[str]:
+    broken = []
+    for link in LINK.findall(FENCE.sub("", document.read_text(encoding="utf-8"))):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        if not target.exists() or (
+            anchor and target.suffix == ".md" and anchor not in anchors(target.read_text("utf-8"))
+        ):
+            broken.append(link)
+    return broken
+
+
+@pytest.mark.parametrize("name", GENERATOR.PAGES)
+def test_a_reference_page_says_what_the_definitions_say(name: str) -> None:
+    stored = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
+
+    assert stored == GENERATOR.page(name), "run `make docs`"
+
+
+def test_a_stale_page_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(GENERATOR, "REFERENCE", tmp_path)
+    GENERATOR.main([])
+    (tmp_path / "settings.md").write_text("# Settings of last year\n")
+
+    exit_code = GENERATOR.main(["--check"])
+
+    assert exit_code == 1
+    assert capsys.readouterr().err == "docs/reference/settings.md is stale: run `make docs`\n"
+
+
+def test_every_setting_is_described() -> None:
+    undescribed = [line for line in GENERATOR.page("settings.md").splitlines() if "|  |" in line]
+
+    assert undescribed == []
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    assert broken_links(document) == []
+
+
+def test_a_broken_link_is_found(tmp_path: Path) -> None:
+    document = tmp_path / "page.md"
+    document.write_text(
+        "# A page\n[here](#a-page) [there](other.md) [far](https://example.org/x) [gone](#b)\n"
+        "```\n[not a link](nowhere.md)\n```\n"
+    )
+
+    assert broken_links(document) == ["other.md", "#b"]
+
+
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    listed = (ROOT / "docs" / "adr" / "README.md").read_text(encoding="utf-8")
+    decisions = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
+
+    assert [name for name in decisions if f"({name})" not in listed] == []
+    assert [int(name[:4]) for name in decisions] == list(range(1, len(decisions) + 1))
