@@ -1,0 +1,33 @@
+"""How amounts are written on the command line: ``2000/s``, ``max``, ``60s``, ``5m``."""
+
+import re
+
+from k2.errors import ConfigError
+
+_SECONDS_OF = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def rate_of(text: str) -> float | None:
+    """Return records a second; None for ``max``.
+
+    Raises:
+        ConfigError: it is not a rate above 0.
+    """
+    if text == "max":
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(?:/s)?", text, re.ASCII)
+    if not found or not float(found[1]):
+        raise ConfigError(f"{text!r} is not a rate; write 2000/s, or max.")
+    return float(found[1])
+
+
+def seconds_of(text: str) -> float:
+    """Return a duration in seconds.
+
+    Raises:
+        ConfigError: it is not a duration above 0.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text, re.ASCII)
+    if not found or not float(found[1]):
+        raise ConfigError(f"{text!r} is not a duration; write 60s, 5m or 1h.")
+    return float(found[1]) * _SECONDS_OF[found[2]]
