@@ -1,0 +1,175 @@
+"""Recorded messages → the Gold trades they must become, by the checker's own reading."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from tests.checker.messages import Message, messages
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EIGHT_PLACES = Decimal("0.00000001")
+
+_STANDARD = {"XBT": "BTC", "XDG": "DOGE"}
+_QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY")
+_DOLLARS = {"USD", "USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI"}
+
+
+@dataclass(frozen=True)
+class Trade:
+    """A trade as Gold must show it. ``key`` is what makes it the same trade."""
+
+    key: tuple[Any, ...]
+    exchange: str
+    exchange_symbol: str
+    symbol: str
+    currency: str
+    trade_id: str | None  # None: the exchange gives none, Gold has a hash
+    source_sequence: int | None
+    timestamp: datetime
+    price: Decimal
+    quantity: Decimal
+    side: str
+    ingestion_timestamp: datetime | None  # None: not recorded
+
+    @property
+    def message_id_prefix(self) -> str:
+        return f"{self.exchange}-{self.timestamp:%Y%m%d}-"
+
+    @property
+    def exchange_date(self) -> date:
+        return self.timestamp.date()
+
+    @property
+    def trade_value_usd(self) -> Decimal | None:
+        return self.price * self.quantity if self.currency in _DOLLARS else None
+
+
+def expected_trades(files: Iterable[Path]) -> dict[tuple[Any, ...], Trade]:
+    """The trades of all files, each once: of repeated ones the first."""
+    trades: dict[tuple[Any, ...], Trade] = {}
+    for file in files:
+        for message in messages(file):
+            for trade in _trades(message):
+                trades.setdefault(trade.key, trade)
+    return trades
+
+
+def _trades(message: Message) -> Iterator[Trade]:
+    received = moment(message.received_us) if message.received_us else None
+    content = json.loads(message.text, parse_float=Decimal, parse_int=int)
+    if isinstance(content, list):
+        if len(content) == 4 and content[2] == "trade":
+            yield from _kraken_v1(content, received)
+    elif content.get("channel") == "trade":
+        yield from _kraken_v2(content["data"], received)
+    else:
+        event = content.get("data", content)
+        if isinstance(event, dict) and event.get("e") in ("trade", "aggTrade"):
+            yield _binance(event, received)
+
+
+def _binance(event: dict[str, Any], received: datetime | None) -> Trade:
+    number = event["a"] if event["e"] == "aggTrade" else event["t"]
+    market = "spot" if "M" in event else "futures"
+    base, quote = binance_assets(event["s"])
+    # Milliseconds have 13 digits, microseconds 16.
+    micros = event["T"] if len(str(event["T"])) == 16 else event["T"] * 1000
+    return Trade(
+        key=("binance", market, event["e"], event["s"], number),
+        exchange="binance",
+        exchange_symbol=event["s"],
+        symbol=f"{base}-{quote}",
+        currency=quote,
+        trade_id=str(number),
+        source_sequence=number,
+        timestamp=moment(micros),
+        price=exact(event["p"]),
+        quantity=exact(event["q"]),
+        # m: the buyer was the maker, so the taker sold.
+        side="SELL" if event["m"] is True else "BUY",
+        ingestion_timestamp=received,
+    )
+
+
+def _kraken_v1(content: list[Any], received: datetime | None) -> Iterator[Trade]:
+    pair = content[3]
+    for place, (price, volume, time, side, kind, misc) in enumerate(content[1]):
+        micros = Decimal(time) * 1_000_000
+        assert micros == int(micros)
+        yield _kraken(
+            ("kraken", pair, price, volume, time, side, kind, misc, place),
+            pair,
+            None,
+            moment(int(micros)),
+            price,
+            volume,
+            {"b": "BUY", "s": "SELL"}[side],
+            received,
+        )
+
+
+def _kraken_v2(data: list[dict[str, Any]], received: datetime | None) -> Iterator[Trade]:
+    for trade in data:
+        yield _kraken(
+            ("kraken", trade["symbol"], trade["trade_id"]),
+            trade["symbol"],
+            trade["trade_id"],
+            datetime.fromisoformat(trade["timestamp"]),
+            str(trade["price"]),
+            str(trade["qty"]),
+            trade["side"].upper(),
+            received,
+        )
+
+
+def _kraken(
+    key: tuple[Any, ...],
+    pair: str,
+    number: int | None,
+    timestamp: datetime,
+    price: str,
+    quantity: str,
+    side: str,
+    received: datetime | None,
+) -> Trade:
+    base, quote = kraken_assets(pair)
+    return Trade(
+        key=key,
+        exchange="kraken",
+        exchange_symbol=pair,
+        symbol=f"{base}-{quote}",
+        currency=quote,
+        trade_id=None if number is None else str(number),
+        source_sequence=number,
+        timestamp=timestamp,
+        price=exact(price),
+        quantity=exact(quantity),
+        side=side,
+        ingestion_timestamp=received,
+    )
+
+
+def kraken_assets(pair: str) -> tuple[str, str]:
+    base, quote = pair.split("/")
+    return _STANDARD.get(base, base), _STANDARD.get(quote, quote)
+
+
+def binance_assets(symbol: str) -> tuple[str, str]:
+    for quote in sorted(_QUOTES, key=len, reverse=True):
+        if symbol.endswith(quote):
+            return symbol[: -len(quote)], quote
+    raise AssertionError(f"the checker knows no quote asset at the end of {symbol}")
+
+
+def exact(text: str) -> Decimal:
+    value = Decimal(text).quantize(_EIGHT_PLACES)
+    assert value == Decimal(text), f"{text} has more than eight decimals"
+    return value
+
+
+def moment(micros: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=micros)
