@@ -46,6 +46,9 @@ class Appended(NamedTuple):
     newest: datetime | None = None
 
 
+NOTHING = Appended()
+
+
 class Batch(Protocol):
     """The rows of one micro-batch, computed once and written to several tables."""
 

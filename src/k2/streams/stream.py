@@ -13,7 +13,7 @@ from k2.errors import K2Error, StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
-from k2.io.table_writer import Appended, WriteId
+from k2.io.table_writer import NOTHING, Appended, WriteId
 from k2.settings import Settings
 from k2.tables import Layer, Table
 
@@ -24,7 +24,7 @@ class BatchReport:
 
     stream: str
     batch_id: int
-    written: Appended = Appended()
+    written: Appended = NOTHING
     dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
     duplicates: int = 0
 
@@ -77,6 +77,7 @@ class RunningStream:
 
     stream: Stream
     query: StreamingQuery
+    sink: "BatchSink"
     failure: K2Error | None = None
 
 
@@ -133,7 +134,7 @@ def start(
         .foreachBatch(write)
         .start()
     )
-    running.append(RunningStream(stream, query, failures[0] if failures else None))
+    running.append(RunningStream(stream, query, sink, failures[0] if failures else None))
     return running[0]
 
 

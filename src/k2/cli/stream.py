@@ -1,0 +1,111 @@
+"""One stream as a process of its own, for ``spark-submit jobs/<layer>.py``."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import psutil
+import typer
+
+from k2.cli.app import command_of, run
+from k2.cli.endpoints import find_endpoints
+from k2.errors import ConfigError
+from k2.exchanges import exchange_named
+from k2.io.kafka import watermarks
+from k2.io.spark import spark_session
+from k2.observability.logs import configure_logs
+from k2.runner.engine import Engine
+from k2.runner.plan import all_streams, stream_of
+from k2.settings import Settings
+from k2.streams.stream import Stream
+from k2.tables import Layer
+
+
+class Trigger(StrEnum):
+    """When a stream runs its batches."""
+
+    CONTINUOUS = "continuous"
+    AVAILABLE_NOW = "available-now"
+
+
+def main(layer: str, arguments: Sequence[str]) -> int:
+    """Run the stream of a layer with a job's arguments; return the exit code."""
+    function = _gold if layer == Layer.GOLD else _of_exchange(Layer(layer))
+    return run(command_of(f"jobs/{layer}.py", function), list(arguments))
+
+
+_TRIGGER = Annotated[Trigger, typer.Option(help="Go on forever, or take what is there and end.")]
+
+
+def _gold(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
+    """Union the trades of all exchanges."""
+    _run(Layer.GOLD, None, trigger)
+
+
+def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
+    def job(
+        exchange: Annotated[str, typer.Option(help="Whose records: binance or kraken.")],
+        trigger: _TRIGGER = Trigger.CONTINUOUS,
+    ) -> None:
+        _run(layer, exchange_named(exchange).name, trigger)
+
+    job.__doc__ = {
+        Layer.BRONZE: "Copy an exchange's records from Kafka, untouched.",
+        Layer.SILVER: "Decode and judge an exchange's records.",
+    }[layer]
+    return job
+
+
+def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
+    settings = Settings.load()
+    configure_logs(settings)
+    settings.run.mkdir(parents=True, exist_ok=True)
+    endpoints = find_endpoints(settings)
+    streams = all_streams(settings, endpoints.kafka, endpoints.registry)
+    stream = stream_of(streams, layer, exchange)
+    _require_topic(stream, endpoints.kafka)
+    _die_with_the_jvm()
+    signal.signal(signal.SIGTERM, _interrupt)
+    spark = spark_session(settings, f"k2-{stream.name}")
+    available_now = trigger is Trigger.AVAILABLE_NOW
+    try:
+        with Engine(spark, settings, [stream], available_now) as engine:
+            if available_now:
+                engine.run_to_end()
+                return
+            while engine.watch():
+                time.sleep(0.2)
+            for failure in engine.failures:
+                raise failure
+    finally:
+        spark.stop()
+
+
+def _require_topic(stream: Stream, kafka: str) -> None:
+    if stream.layer is not Layer.BRONZE or stream.exchange is None:
+        return
+    topic = stream.exchange.topic
+    if not watermarks(kafka, topic):
+        raise ConfigError(f"Kafka at {kafka} has no topic {topic}; a feed makes it.")
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _die_with_the_jvm() -> None:
+    """End when spark-submit's JVM, our parent, is killed: nobody would be left to write."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(1)
+        sys.stderr.write("k2: Spark's JVM is gone.\n")
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="jvm-watch").start()

@@ -1,0 +1,78 @@
+"""What each stream is doing, in numbers a person or a program can read while it runs."""
+
+import os
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+_RATE_SECONDS = 10.0
+
+
+@dataclass
+class StreamStatus:
+    """One stream, as of its last batch. Counts are since this process started."""
+
+    name: str
+    layer: str
+    exchange: str | None
+    state: str = "starting"  # starting, running, retrying, failed, stopped
+    batch_id: int = -1
+    batches: int = 0
+    rows: int = 0
+    rows_per_second: float = 0.0
+    batch_seconds: float = 0.0
+    lag: int | None = None  # rows upstream that this stream has not taken
+    freshness_seconds: float | None = None  # oldest row's way from the broker, of the last batch
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    duplicates: int = 0
+    last_batch_at: str | None = None
+    error: str | None = None
+    restarts: int = 0
+    _recent: list[tuple[float, int]] = field(default_factory=list, repr=False)
+
+    def took(self, rows: int, now: float) -> None:
+        """Count the rows of a batch that ended ``now`` (seconds, monotonic)."""
+        self.rows += rows
+        self.batches += 1
+        self._recent.append((now, rows))
+
+    def refresh(self, now: float) -> None:
+        """Work out the rate over the last ten seconds."""
+        self._recent = [(at, rows) for at, rows in self._recent if now - at <= _RATE_SECONDS]
+        self.rows_per_second = sum(rows for _, rows in self._recent) / _RATE_SECONDS
+
+    def public(self) -> dict[str, Any]:
+        """Return the fields for people and programs."""
+        return {name: value for name, value in asdict(self).items() if not name.startswith("_")}
+
+
+def freshness(oldest: datetime | None) -> float | None:
+    """Return the seconds from a broker timestamp until now."""
+    return None if oldest is None else (datetime.now(UTC) - oldest).total_seconds()
+
+
+def write_status(path: Path, streams: list[StreamStatus], extra: dict[str, Any]) -> None:
+    """Put the status where ``k2 status`` looks; a reader never sees half of it."""
+    status = {
+        "pid": os.getpid(),
+        "written_at": time.time(),
+        **extra,
+        "streams": [stream.public() for stream in streams],
+    }
+    scratch = path.with_suffix(".tmp")
+    scratch.write_bytes(orjson.dumps(status))
+    scratch.replace(path)
+
+
+def read_status(path: Path) -> dict[str, Any] | None:
+    """Return the last status; None when there is none or it cannot be read."""
+    try:
+        status = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return status if isinstance(status, dict) else None

@@ -1,0 +1,171 @@
+"""The proof that nothing is missing: every record counted through every table, by its offset.
+
+Kafka to Bronze, Bronze to exactly one of Silver, dead letters and duplicates, Silver to Gold. Read
+from the tables as they are stored, with DuckDB, by code that the streams do not use.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from k2.exchanges import Exchange
+from k2.io.delta import open_table
+from k2.tables import GOLD_TRADES, Table, bronze_trades, dead_letters, duplicates, silver_trades
+
+Watermarks = Mapping[int, tuple[int, int]]  # partition → first offset there is, next offset to come
+
+_NAMED = 20  # offsets that a difference names; its count is always whole
+_RECORD = 'topic, "partition", "offset"'
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Records that break a balance: how many, and the first of them as ``topic-partition@offset``."""
+
+    what: str
+    count: int
+    records: list[str]
+
+
+@dataclass
+class ExchangeBalance:
+    """One exchange's account. ``kafka`` is None when no broker was asked."""
+
+    exchange: str
+    kafka: int | None = None
+    bronze: int = 0
+    silver: int = 0
+    dead_letters: int = 0
+    duplicates: int = 0
+    gold: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Tell whether every record is where it must be, once."""
+        return not self.differences
+
+    def public(self) -> dict[str, Any]:
+        """Return the account for programs."""
+        return {**asdict(self), "balanced": self.balanced}
+
+
+def balance(
+    lake: Path, exchanges: Iterable[Exchange], kafka: Mapping[str, Watermarks] | None = None
+) -> list[ExchangeBalance]:
+    """Account for every record of every exchange.
+
+    Args:
+        lake: folder of the tables; one that does not exist counts as empty.
+        exchanges: which to look at.
+        kafka: watermarks by topic, to compare Bronze with; None compares from Bronze on, and then
+            Bronze must hold every offset from the first to the last that it has.
+    """
+    # Downstream first: what arrives meanwhile is then missing nowhere.
+    database = duckdb.connect()
+    gold = _records(lake, GOLD_TRADES, "exchange")
+    return [_account(database, lake, exchange, gold, kafka) for exchange in exchanges]
+
+
+def _account(
+    database: duckdb.DuckDBPyConnection,
+    lake: Path,
+    exchange: Exchange,
+    gold: Any,
+    kafka: Mapping[str, Watermarks] | None,
+) -> ExchangeBalance:
+    tables = {
+        "silver": silver_trades(exchange),
+        "dead_letters": dead_letters(exchange),
+        "duplicates": duplicates(exchange),
+        "bronze": bronze_trades(exchange),
+    }
+    database.register("all_gold", gold)
+    database.execute(
+        f"create or replace temp table gold as select {_RECORD} from all_gold where exchange = ?",
+        [exchange.name],
+    )
+    for name, table in tables.items():
+        database.register("stored", _records(lake, table))
+        database.execute(f"create or replace temp table {name} as select {_RECORD} from stored")
+    account = ExchangeBalance(exchange.name)
+    for name in (*tables, "gold"):
+        setattr(account, name, _one(database, f"select count(*) from {name}"))
+    judged = " union all ".join(
+        f"select {_RECORD} from {name}" for name in ("silver", "dead_letters", "duplicates")
+    )
+    checks = {
+        "in Bronze more than once": _repeated("select * from bronze"),
+        "in Bronze, but in none of Silver, dead letters and duplicates": _missing(
+            "select * from bronze", judged
+        ),
+        "in Silver, dead letters or duplicates more than once": _repeated(judged),
+        "in Silver, dead letters or duplicates, but not in Bronze": _missing(
+            judged, "select * from bronze"
+        ),
+        "in Silver, but not in Gold": _missing("select * from silver", "select * from gold"),
+        "in Gold more than once": _repeated("select * from gold"),
+        "in Gold, but not in Silver": _missing("select * from gold", "select * from silver"),
+        **_against_kafka(account, exchange, kafka),
+    }
+    for what, query in checks.items():
+        count = _one(database, f"select count(*) from ({query})")
+        if count:
+            named = f"select * from ({query}) order by all limit {_NAMED}"
+            records = [f"{t}-{p}@{o}" for t, p, o in database.execute(named).fetchall()]
+            account.differences.append(Difference(what, count, records))
+    return account
+
+
+def _against_kafka(
+    account: ExchangeBalance, exchange: Exchange, kafka: Mapping[str, Watermarks] | None
+) -> dict[str, str]:
+    """Every offset below the broker's next one must be in Bronze, whatever retention has removed."""
+    if kafka is None:
+        ends = 'select topic, "partition", max("offset") + 1 as next from bronze group by all'
+        return {"between Bronze's offsets, but not in Bronze": _below(ends)}
+    marks = kafka.get(exchange.topic, {})
+    account.kafka = sum(after for _, after in marks.values())
+    if not marks:
+        return {}
+    rows = ", ".join(f"('{exchange.topic}', {p}, {after})" for p, (_, after) in marks.items())
+    ends = f'select * from (values {rows}) as marks(topic, "partition", next)'
+    beyond = (
+        f'select {_RECORD} from bronze left join ({ends}) using (topic, "partition")'
+        ' where "offset" >= coalesce(next, 0)'
+    )
+    return {
+        "in Kafka, but not in Bronze": _below(ends),
+        "in Bronze, but not in Kafka (a topic made anew?)": beyond,
+    }
+
+
+def _below(ends: str) -> str:
+    wanted = f'select topic, "partition", unnest(range(next::bigint)) as "offset" from ({ends})'
+    return _missing(wanted, "select * from bronze")
+
+
+def _repeated(records: str) -> str:
+    return f"select {_RECORD} from ({records}) group by all having count(*) > 1"
+
+
+def _missing(records: str, elsewhere: str) -> str:
+    return f"select distinct {_RECORD} from ({records}) anti join ({elsewhere}) using ({_RECORD})"
+
+
+def _records(lake: Path, table: Table, *more: str) -> Any:
+    columns = ["topic", "partition", "offset", *more]
+    stored = open_table(lake, table)
+    if stored is not None:
+        return stored.to_pyarrow_dataset().scanner(columns=columns).to_reader()
+    types = {"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
+    return pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
+
+
+def _one(database: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = database.execute(query).fetchone()
+    return int(row[0]) if row else 0

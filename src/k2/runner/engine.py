@@ -1,0 +1,219 @@
+"""All streams of a process: start, watch, retry, stop."""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import structlog
+from pyspark.sql import SparkSession
+
+from k2.errors import FailedError, K2Error
+from k2.observability.status import StreamStatus, freshness, write_status
+from k2.runner.failures import cause_of
+from k2.settings import Settings
+from k2.streams.stream import BatchReport, RunningStream, Stream, reserved, start
+
+log = structlog.get_logger("k2.engine")
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+_PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
+
+
+@dataclass
+class _Slot:
+    stream: Stream
+    status: StreamStatus
+    running: RunningStream | None = None
+    pause: float = FIRST_PAUSE
+    retry_at: float = 0.0
+    failing_since: float | None = None
+    done: bool = False
+    failure: K2Error | None = None
+
+
+@dataclass
+class Engine:
+    """Runs streams in one Spark session. Use it as a context manager: leaving stops them.
+
+    A stream that fails for want of something outside is started again, with growing pauses; one
+    that fails for good stays down, and the others go on.
+    """
+
+    spark: SparkSession
+    settings: Settings
+    streams: Iterable[Stream]
+    available_now: bool = False
+    on_batch: Callable[[Stream, BatchReport], None] = lambda _stream, _report: None
+    _slots: list[_Slot] = field(default_factory=list)
+    _held: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> "Engine":
+        """Reserve the tables of all streams, then start the streams."""
+        try:
+            for stream in self.streams:
+                self._held.enter_context(reserved(stream, self.settings))
+                exchange = stream.exchange.name if stream.exchange else None
+                status = StreamStatus(stream.name, str(stream.layer), exchange)
+                self._slots.append(_Slot(stream, status))
+            for slot in self._slots:
+                self._start(slot)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop the streams and let go of their tables."""
+        self.stop()
+
+    @property
+    def statuses(self) -> list[StreamStatus]:
+        """The streams' state, in order."""
+        return [slot.status for slot in self._slots]
+
+    @property
+    def failures(self) -> list[K2Error]:
+        """Why streams are down for good."""
+        return [slot.failure for slot in self._slots if slot.failure is not None]
+
+    def watch(self) -> bool:
+        """Look after the streams once; tell whether any is still running or will be again.
+
+        Raises:
+            FailedError: Spark's JVM is gone, and all streams with it.
+        """
+        now = time.monotonic()
+        for slot in self._slots:
+            self._watch(slot, now)
+            slot.status.refresh(now)
+        return any(not slot.done for slot in self._slots)
+
+    def publish(self) -> None:
+        """Write the status file."""
+        write_status(self.settings.run / "streams.json", self.statuses, {})
+
+    def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until every available-now stream is done.
+
+        Raises:
+            K2Error: the first failure.
+        """
+        while self.watch():
+            on_tick()
+            time.sleep(0.1)
+        for failure in self.failures:
+            raise failure
+
+    def stop(self) -> None:
+        """Stop every stream; a batch in flight is left to the next start, which repeats it."""
+        for slot in self._slots:
+            if slot.running is not None:
+                try:
+                    slot.running.query.stop()
+                    slot.running.sink.close()
+                except Exception as error:
+                    log.warning("stop_failed", stream=slot.stream.name, reason=str(error)[:200])
+                slot.running = None
+            if slot.status.state not in ("failed",):
+                slot.status.state = "stopped"
+        self._held.close()
+
+    def _start(self, slot: _Slot) -> None:
+        def batch_done(report: BatchReport) -> None:
+            self._took(slot, report)
+
+        try:
+            slot.running = start(
+                slot.stream, self.spark, self.settings, self.available_now, batch_done
+            )
+        except K2Error as error:
+            self._failed(slot, error, time.monotonic())
+            return
+        slot.status.state = "running"
+        log.info("stream_started", job_name=slot.stream.name, available_now=self.available_now)
+
+    def _took(self, slot: _Slot, report: BatchReport) -> None:
+        status = slot.status
+        now = time.monotonic()
+        status.took(report.rows, now)
+        status.batch_id = report.batch_id
+        status.duplicates += report.duplicates
+        status.dead_letters.update(report.dead_letters)
+        status.freshness_seconds = freshness(report.written.oldest)
+        status.error, slot.pause, slot.failing_since = None, FIRST_PAUSE, None
+        log.info(
+            "batch_written",
+            job_name=status.name,
+            exchange=status.exchange,
+            layer=status.layer,
+            batch_id=report.batch_id,
+            rows=report.rows,
+            dead_letters=sum(report.dead_letters.values()),
+            duplicates=report.duplicates,
+        )
+        self.on_batch(slot.stream, report)
+
+    def _watch(self, slot: _Slot, now: float) -> None:
+        if slot.done:
+            return
+        if slot.running is None:
+            if now >= slot.retry_at:
+                slot.status.restarts += 1
+                self._start(slot)
+            return
+        if slot.running.query.isActive:
+            _read_progress(slot)
+            return
+        if slot.running.failure is None and slot.running.query.exception() is None:
+            slot.done, slot.status.state = True, "stopped"
+            _read_progress(slot)
+            slot.running.sink.close()
+            return
+        failed, slot.running = slot.running, None
+        failed.sink.close()
+        self._failed(slot, cause_of(failed), now)
+
+    def _failed(self, slot: _Slot, error: K2Error, now: float) -> None:
+        slot.status.error = str(error)
+        slot.failing_since = slot.failing_since or now
+        gave_up = self.available_now and now - slot.failing_since > _PATIENCE
+        if error.retryable and not gave_up:
+            slot.status.state = "retrying"
+            slot.retry_at = now + slot.pause
+            slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
+            log.warning("stream_retries", job_name=slot.stream.name, reason=str(error))
+        else:
+            slot.status.state, slot.failure, slot.done = "failed", error, True
+            log.error("stream_failed", job_name=slot.stream.name, reason=str(error))
+
+
+def _read_progress(slot: _Slot) -> None:
+    if slot.running is None:
+        return
+    progress = slot.running.query.lastProgress
+    if not progress:
+        return
+    slot.status.last_batch_at = progress["timestamp"]
+    slot.status.batch_seconds = progress["durationMs"].get("triggerExecution", 0) / 1000
+    metrics = [source["metrics"] or {} for source in progress["sources"]]
+    behind = [
+        int(source["totalOffsetsBehindLatest"])
+        for source in metrics
+        if "totalOffsetsBehindLatest" in source
+    ]
+    slot.status.lag = sum(behind) if behind else slot.status.lag
+
+
+def require_jvm(spark: SparkSession) -> None:
+    """Raise FailedError when Spark's JVM is gone."""
+    try:
+        spark.sparkContext._jsc.sc().isStopped()
+    except Exception as error:
+        raise FailedError("Spark's JVM is gone, and all streams with it.") from error

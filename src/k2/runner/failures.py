@@ -1,0 +1,51 @@
+"""What a dead query died of: one K2 error with a sentence and, from it, whether to try again."""
+
+import re
+
+from pyspark.errors import PySparkException, StreamingQueryException
+
+from k2.errors import DataLossError, FailedError, K2Error, UnavailableError
+from k2.streams.stream import RunningStream
+
+_DATA_LOSS = re.compile(
+    r"KAFKA_DATA_LOSS|failOnDataLoss|data may have been lost|Partition.*offset was changed", re.I
+)
+_UNANSWERED = re.compile(
+    r"TimeoutException|DisconnectException|UnknownTopicOrPartition|Failed to get (offsets|metadata)"
+    r"|Connection refused|Cannot fetch record|NetworkException|describeTopics",
+    re.I,
+)
+_DISK_FULL = re.compile(r"No space left on device|ENOSPC|Disk quota exceeded", re.I)
+
+
+def cause_of(running: RunningStream) -> K2Error:
+    """Return why a query ended."""
+    if running.failure is not None:
+        return running.failure
+    try:
+        exception = running.query.exception()
+    except Exception as error:
+        return FailedError(f"Spark's JVM no longer answers: {_first_line(str(error))}")
+    if exception is None:
+        return FailedError(f"Stream {running.stream.name} stopped without an error.")
+    return classify(running.stream.name, exception)
+
+
+def classify(stream: str, exception: StreamingQueryException | PySparkException | str) -> K2Error:
+    """Turn Spark's account of a failure into K2's."""
+    text = str(exception)
+    if _DISK_FULL.search(text):
+        return FailedError(f"Stream {stream}: the disk is full. Free space, then start again.")
+    if _DATA_LOSS.search(text):
+        return DataLossError(
+            f"Stream {stream}: Kafka no longer has records that Bronze has not read (retention, or "
+            f"a topic made anew). {_first_line(text)}"
+        )
+    if _UNANSWERED.search(text):
+        return UnavailableError(f"Stream {stream}: Kafka does not answer. {_first_line(text)}")
+    return FailedError(f"Stream {stream} failed: {_first_line(text)}")
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:400] if lines else "no message"

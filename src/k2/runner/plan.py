@@ -1,0 +1,56 @@
+"""Which streams there are, ready to start."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from k2.errors import ConfigError
+from k2.exchanges import EXCHANGES, Exchange
+from k2.io.arrow_writer import ArrowWriter
+from k2.io.schema_files import schema_text
+from k2.io.schema_registry import SchemaRegistry
+from k2.io.spark_writer import SparkWriter
+from k2.io.table_writer import TableWriter
+from k2.settings import Settings
+from k2.streams.bronze import bronze_stream
+from k2.streams.gold import gold_stream
+from k2.streams.silver import silver_stream
+from k2.streams.stream import Stream
+from k2.tables import Layer
+
+
+def all_streams(
+    settings: Settings, kafka: str, registry: str, exchanges: Iterable[Exchange] = EXCHANGES
+) -> list[Stream]:
+    """Return every stream, from Bronze to Gold; ``kafka`` are bootstrap servers."""
+    exchanges = tuple(exchanges)
+    writer = table_writer(settings)
+    schemas = SchemaRegistry(registry, schema_cache(settings))
+    return [
+        *(bronze_stream(exchange, settings, writer, kafka) for exchange in exchanges),
+        *(
+            silver_stream(exchange, settings, writer, schemas, schema_text(exchange.reader_schema))
+            for exchange in exchanges
+        ),
+        gold_stream(exchanges, settings, writer),
+    ]
+
+
+def stream_of(streams: Iterable[Stream], layer: Layer, exchange: str | None) -> Stream:
+    """Return the stream of a layer and an exchange; Gold has none."""
+    for stream in streams:
+        name = stream.exchange.name if stream.exchange else None
+        if stream.layer is layer and name == exchange:
+            return stream
+    raise ConfigError(f"There is no {layer} stream of {exchange or 'all exchanges'}.")
+
+
+def table_writer(settings: Settings) -> TableWriter:
+    """Return the writer that the settings name."""
+    writers = {"spark": SparkWriter, "arrow": ArrowWriter}
+    writer: TableWriter = writers[settings.table_writer](settings.lake)
+    return writer
+
+
+def schema_cache(settings: Settings) -> Path:
+    """Return the folder of schemas that the registry has told."""
+    return settings.home / "registry-cache"
