@@ -60,10 +60,19 @@ coverage: setup ## Unit and integration tests with branch coverage and its floor
 ##@ Change code
 
 .PHONY: check
-check: .venv/.synced ## What CI checks without running K2: style, types, imports, docs
+check: lint types structure ## What CI checks without running K2: style, types, imports, docs
+
+.PHONY: lint
+lint: .venv/.synced ## Style: ruff and black
 	@$(BIN)/ruff check .
 	@$(BIN)/black --check --quiet . || { echo "black: run 'make format'." >&2; exit 1; }
+
+.PHONY: types
+types: .venv/.synced ## Types: mypy, strict
 	@$(BIN)/mypy
+
+.PHONY: structure
+structure: .venv/.synced ## Import direction, names and lengths of modules, freshness of documents
 	@$(PYTEST) -n 0 -q tests/unit/test_architecture.py tests/unit/test_docs.py
 
 .PHONY: format
