@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def check_manifest(home: Path, manifests: Iterable[Path]) -> list[str]:
 
     The home's topics must hold nothing else.
     """
-    facts = [json.loads(line) for path in manifests for line in path.open(encoding="ascii")]
+    facts = [fact for path in manifests for fact in _facts(path)]
     # Markets without trade ids of the exchange: K2's are hashes there.
     hashed = {(fact["exchange"], fact["symbol"]) for fact in facts if fact["trade_id"] is None}
     problems: list[str] = []
@@ -48,6 +48,11 @@ def check_manifest(home: Path, manifests: Iterable[Path]) -> list[str]:
         elif identity in late and not row["is_late"]:
             problems.append(f"gold_trades: sent as late, not marked: {identity}")
     return problems
+
+
+def _facts(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="ascii") as lines:
+        yield from map(json.loads, lines)
 
 
 def _check_exchange(

@@ -74,9 +74,12 @@ class Manifest:
         self._file.writelines(map(_line, records))
         self._file.flush()
 
-    def close(self, tally: Tally) -> None:
-        """Write the summary; everything is with the broker."""
+    def close(self) -> None:
+        """Close the file; without a summary it stays marked as incomplete."""
         self._file.close()
+
+    def complete(self, tally: Tally) -> None:
+        """Write the summary: everything is with the broker."""
         summary = {"complete": True, "exchanges": tally.as_json()}
         self._summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="ascii")
 

@@ -94,9 +94,12 @@ class Simulator:
             self._sink.flush()
         finally:
             self._keep(_without(unsent, self._feed.progress))
+            self._status_at, self._status_sent = started, 0  # the last status is of the whole run
             self._write_status("ended")
+            if manifest:
+                manifest.close()
         if manifest:
-            manifest.close(self.tally)
+            manifest.complete(self.tally)
         return self.tally
 
     def _send_block(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from k2.errors import ContractError, UnavailableError
 from k2.exchanges import Exchange
@@ -15,7 +15,7 @@ from k2.io.schema_files import schema_text
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 
-_NOT_FOUND = 404
+_NO_SUCH_SCHEMA = 40403
 _INCOMPATIBLE = 409
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ class SchemaRegistry:
             try:
                 known = self._call(lambda: self._client.get_schema(schema_id)).schema_str
             except SchemaRegistryError as error:
-                if error.http_status_code == _NOT_FOUND:
+                # A bare 404 is a wrong address, which says nothing about the id.
+                if error.error_code == _NO_SUCH_SCHEMA:
                     return None
                 raise self._unavailable(error) from error
             if known is None:
@@ -91,7 +92,7 @@ class SchemaRegistry:
         patiently = Retrying(
             retry=retry_if_exception(_may_pass),
             stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=0.1, max=1.0),
+            wait=wait_random_exponential(multiplier=0.2, max=1.0),
             reraise=True,
         )
         try:
