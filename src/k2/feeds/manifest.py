@@ -4,10 +4,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from k2.feeds.simulation import Fact, SimulatedRecord
+from k2.feeds.simulated_record import Fact, SimulatedRecord
+
+_EXCHANGE_AND_KIND = attrgetter("exchange", "kind")
 
 
 class Tally:
@@ -17,11 +20,11 @@ class Tally:
         self._kinds: Counter[tuple[str, str]] = Counter()
         self._defects: Counter[tuple[str, str]] = Counter()
 
-    def count(self, fact: Fact) -> None:
-        """Count one record."""
-        self._kinds[fact.exchange, fact.kind] += 1
-        if fact.defect:
-            self._defects[fact.exchange, fact.defect] += 1
+    def count(self, facts: Iterable[Fact]) -> None:
+        """Count records."""
+        facts = list(facts)
+        self._kinds.update(map(_EXCHANGE_AND_KIND, facts))
+        self._defects.update((fact.exchange, fact.defect) for fact in facts if fact.defect)
 
     @property
     def records(self) -> int:

@@ -10,7 +10,8 @@ from typing import Any
 from k2.feeds.feed_files import write_json, write_progress
 from k2.feeds.manifest import Manifest, Tally
 from k2.feeds.replay import Sink
-from k2.feeds.simulation import Progress, SimulatedFeed, SimulatedRecord
+from k2.feeds.simulated_record import SimulatedRecord
+from k2.feeds.simulation import Progress, SimulatedFeed
 
 _SHORTEST_WAIT = 0.02
 _LONGEST_WAIT = 0.25
@@ -123,9 +124,10 @@ class Simulator:
     def _send(self, records: list[SimulatedRecord], manifest: Manifest | None) -> None:
         if manifest:
             manifest.write(records)
-        for topic, key, value, fact in records:
-            self._sink.send(topic, key, value)
-            self.tally.count(fact)
+        send = self._sink.send
+        for topic, key, value, _ in records:
+            send(topic, key, value)
+        self.tally.count(record.fact for record in records)
         self._sent += len(records)
 
     def _is_over(self) -> bool:
