@@ -5,9 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import click
 import typer
 from rich.console import Console
+from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -45,40 +45,42 @@ _SUMMARIES = {
 class _LazyGroup(TyperGroup):
     """Loads a command's module when the command is called or asked for its help."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]
         return list(_COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]
         if cmd_name not in _COMMANDS:
             return None
-        if ctx.params.get("_listing"):
-            return click.Command(cmd_name, short_help=_SUMMARIES[cmd_name])
         module, name = _COMMANDS[cmd_name]
-        return command_of(cmd_name, getattr(importlib.import_module(module), name))
+        return get_command(app_of(cmd_name, getattr(importlib.import_module(module), name)))
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
             formatter.write_dl(list(_SUMMARIES.items()))
 
 
-def command_of(name: str, function: Callable[..., Any]) -> click.Command:
-    """Make a click command of a function with typer's annotations."""
-    app = typer.Typer(add_completion=False)
+def app_of(name: str, function: Callable[..., Any]) -> typer.Typer:
+    """Make a typer app of one function."""
+    app = typer.Typer(**_APP_OPTIONS)
     app.command(name)(function)
-    return get_command(app)
+    return app
 
 
+_APP_OPTIONS: dict[str, Any] = {
+    "add_completion": False,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+}
 _app = typer.Typer(
     cls=_LazyGroup,
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
     help=(
         "K2, a trade lakehouse: trades from crypto exchanges through Kafka to Delta tables, with"
         " proof that nothing is missing. Settings are K2_* variables; K2_HOME (default .k2) holds"
         " everything. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 something outside"
         " did not answer."
     ),
+    **_APP_OPTIONS,
 )
 
 
@@ -87,31 +89,24 @@ def _root() -> None:
     """Take no options of its own."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Run the command line and exit."""
-    sys.exit(run(get_command(_app), arguments))
+    sys.exit(run(_app, sys.argv[1:], "k2"))
 
 
-def run(command: click.Command, arguments: Sequence[str] | None = None) -> int:
+def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
     """Run a command; return its exit code. A K2 error is one sentence, never a traceback."""
-    errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        result = command.main(arguments, prog_name="k2", standalone_mode=False)
+        app(list(arguments), prog_name=program)
     except K2Error as error:
-        errors.print(f"[red]k2:[/red] {_plain(str(error))}")
+        Console(stderr=True, highlight=False, soft_wrap=True).print(
+            "[red]k2:[/red]", escape(str(error))
+        )
         return error.exit_code
-    except click.exceptions.Abort:
-        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
         return 130
-    except click.ClickException as error:
-        error.show()
-        return 2
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has left; nothing is wrong
-        return 0
-    return result if isinstance(result, int) else 0
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+    return 0

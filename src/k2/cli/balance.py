@@ -18,7 +18,7 @@ def balance_command(
     tables_only: Annotated[
         bool, typer.Option("--tables-only", help="Do not ask Kafka; prove from Bronze on.")
     ] = False,
-) -> int:
+) -> None:
     """Prove that no record is missing or doubled, from Kafka to Gold.
 
     Exits with 1, naming the offsets, when it does not hold. While streams run, records on their way
@@ -34,7 +34,8 @@ def balance_command(
         )
     else:
         print_balance(accounts)
-    return 0 if holds else 1
+    if not holds:
+        raise typer.Exit(1)
 
 
 def print_balance(accounts: list[ExchangeBalance]) -> None:

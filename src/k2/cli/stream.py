@@ -12,7 +12,7 @@ from typing import Annotated
 import psutil
 import typer
 
-from k2.cli.app import command_of, run
+from k2.cli.app import app_of, run
 from k2.cli.endpoints import find_endpoints
 from k2.errors import ConfigError
 from k2.exchanges import exchange_named
@@ -36,7 +36,7 @@ class Trigger(StrEnum):
 def main(layer: str, arguments: Sequence[str]) -> int:
     """Run the stream of a layer with a job's arguments; return the exit code."""
     function = _gold if layer == Layer.GOLD else _of_exchange(Layer(layer))
-    return run(command_of(f"jobs/{layer}.py", function), list(arguments))
+    return run(app_of(layer, function), arguments, f"jobs/{layer}.py")
 
 
 _TRIGGER = Annotated[Trigger, typer.Option(help="Go on forever, or take what is there and end.")]

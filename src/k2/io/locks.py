@@ -58,3 +58,15 @@ def _holder(descriptor: int) -> str:
         holder = json.loads(os.pread(descriptor, 4096, 0))
         return f"{holder['purpose']} (process {holder['pid']}, {holder['program']})"
     return "another process"
+
+
+def is_held(folder: Path, name: str) -> bool:
+    """Tell whether a process holds the lock; false when it was never taken."""
+    try:
+        with (folder / f"{name}.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    return False

@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
 from k2.settings import Settings
@@ -12,6 +13,9 @@ from k2.settings import Settings
 _AVRO_LIMITS = (
     "-Dorg.apache.avro.limits.string.maxLength=65536 -Dorg.apache.avro.limits.bytes.maxLength=65536"
 )
+
+# A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
+_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
 
 def spark_session(
@@ -26,7 +30,8 @@ def spark_session(
         jars: the connectors, for a driver that this process starts itself.
     """
     builder = SparkSession.builder.appName(app_name)
-    for name, value in session_options(settings).items():
+    master = settings.spark_master if jars is not None else SparkConf().get("spark.master", "")
+    for name, value in session_options(settings, str(master)).items():
         builder = builder.config(name, value)
     if jars is not None:
         # Set before the JVM starts: later is too late for its class path and its heap.
@@ -39,7 +44,7 @@ def spark_session(
                 # Executors of a cluster fetch the jars; one local process just reads them.
                 *(
                     ("--driver-class-path", ":".join(map(str, jars)))
-                    if _is_local(settings)
+                    if settings.spark_master.startswith("local")
                     else ("--jars", ",".join(map(str, jars)))
                 ),
                 "pyspark-shell",
@@ -47,12 +52,10 @@ def spark_session(
         )
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         builder = builder.master(settings.spark_master)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
-    return session
+    return builder.getOrCreate()
 
 
-def session_options(settings: Settings) -> dict[str, str]:
+def session_options(settings: Settings, master: str) -> dict[str, str]:
     """Return what every K2 session sets, whoever starts it."""
     return {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -61,7 +64,7 @@ def session_options(settings: Settings) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
         "spark.scheduler.mode": "FAIR",
         "spark.ui.port": str(settings.ui_port),
-        "spark.driver.bindAddress": "127.0.0.1" if _is_local(settings) else "0.0.0.0",  # noqa: S104
+        **(_LOOPBACK if master.startswith("local") else {}),
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
@@ -87,7 +90,3 @@ def _java_options(settings: Settings) -> str:
     return (
         f"{_AVRO_LIMITS} -XX:+UseSerialGC -Dderby.system.home={scratch} -Dk2.home={settings.home}"
     )
-
-
-def _is_local(settings: Settings) -> bool:
-    return settings.spark_master.startswith("local")

@@ -65,9 +65,8 @@ def balance(
         kafka: watermarks by topic, to compare Bronze with; None compares from Bronze on, and then
             Bronze must hold every offset from the first to the last that it has.
     """
-    # Downstream first: what arrives meanwhile is then missing nowhere.
     database = duckdb.connect()
-    gold = _records(lake, GOLD_TRADES, "exchange")
+    gold = _records(lake, GOLD_TRADES, "exchange").read_all()
     return [_account(database, lake, exchange, gold, kafka) for exchange in exchanges]
 
 
@@ -75,7 +74,7 @@ def _account(
     database: duckdb.DuckDBPyConnection,
     lake: Path,
     exchange: Exchange,
-    gold: Any,
+    gold: pa.Table,
     kafka: Mapping[str, Watermarks] | None,
 ) -> ExchangeBalance:
     tables = {
@@ -85,13 +84,11 @@ def _account(
         "bronze": bronze_trades(exchange),
     }
     database.register("all_gold", gold)
-    database.execute(
-        f"create or replace temp table gold as select {_RECORD} from all_gold where exchange = ?",
-        [exchange.name],
-    )
+    copy = f"create or replace temp table {{}} as select {_RECORD} from {{}}"
+    database.execute(copy.format("gold", "all_gold where exchange = ?"), [exchange.name]).fetchall()
     for name, table in tables.items():
         database.register("stored", _records(lake, table))
-        database.execute(f"create or replace temp table {name} as select {_RECORD} from stored")
+        database.execute(copy.format(name, "stored")).fetchall()
     account = ExchangeBalance(exchange.name)
     for name in (*tables, "gold"):
         setattr(account, name, _one(database, f"select count(*) from {name}"))
@@ -157,15 +154,15 @@ def _missing(records: str, elsewhere: str) -> str:
     return f"select distinct {_RECORD} from ({records}) anti join ({elsewhere}) using ({_RECORD})"
 
 
-def _records(lake: Path, table: Table, *more: str) -> Any:
+def _records(lake: Path, table: Table, *more: str) -> pa.RecordBatchReader:
     columns = ["topic", "partition", "offset", *more]
     stored = open_table(lake, table)
     if stored is not None:
         return stored.to_pyarrow_dataset().scanner(columns=columns).to_reader()
     types = {"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
-    return pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
+    empty = pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
+    return empty.to_reader()
 
 
 def _one(database: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = database.execute(query).fetchone()
-    return int(row[0]) if row else 0
+    return int(database.execute(query).fetchall()[0][0])

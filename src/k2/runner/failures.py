@@ -2,8 +2,6 @@
 
 import re
 
-from pyspark.errors import PySparkException, StreamingQueryException
-
 from k2.errors import DataLossError, FailedError, K2Error, UnavailableError
 from k2.streams.stream import RunningStream
 
@@ -20,8 +18,11 @@ _DISK_FULL = re.compile(r"No space left on device|ENOSPC|Disk quota exceeded", r
 
 def cause_of(running: RunningStream) -> K2Error:
     """Return why a query ended."""
-    if running.failure is not None:
+    if isinstance(running.failure, K2Error):
         return running.failure
+    if running.failure is not None:
+        kind = type(running.failure).__name__
+        return classify(running.stream.name, f"{kind}: {running.failure}")
     try:
         exception = running.query.exception()
     except Exception as error:
@@ -31,7 +32,7 @@ def cause_of(running: RunningStream) -> K2Error:
     return classify(running.stream.name, exception)
 
 
-def classify(stream: str, exception: StreamingQueryException | PySparkException | str) -> K2Error:
+def classify(stream: str, exception: Exception | str) -> K2Error:
     """Turn Spark's account of a failure into K2's."""
     text = str(exception)
     if _DISK_FULL.search(text):

@@ -9,7 +9,7 @@ from typing import Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from k2.errors import K2Error, StaleCheckpointError
+from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
@@ -78,7 +78,7 @@ class RunningStream:
     stream: Stream
     query: StreamingQuery
     sink: "BatchSink"
-    failure: K2Error | None = None
+    failure: Exception | None = None
 
 
 @contextmanager
@@ -107,12 +107,12 @@ def start(
     _refuse_stale_checkpoint(stream, settings)
     sink = stream.sink(spark)
     running: list[RunningStream] = []
-    failures: list[K2Error] = []
+    failures: list[Exception] = []
 
     def write(rows: DataFrame, batch_id: int) -> None:
         try:
             report = sink.write(rows, WriteId(stream.app, batch_id))
-        except K2Error as error:
+        except Exception as error:
             # Spark hands Python's errors on as text; this keeps the error itself.
             failures.append(error)
             if running:

@@ -1,0 +1,52 @@
+"""``k2 down``: stop what runs on this home."""
+
+import json
+import os
+import signal
+import time
+from typing import Annotated
+
+import psutil
+import typer
+
+from k2.cli.printing import print_json
+from k2.errors import FailedError
+from k2.io.locks import is_held
+from k2.local.stack import clean_leftovers
+from k2.settings import Settings
+
+_PATIENCE = 60.0
+_LOCK = "up"
+
+
+def down(
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was stopped.")] = False,
+) -> None:
+    """Stop what `k2 up` started on this K2_HOME, and clean up after one that was killed."""
+    settings = Settings.load()
+    stopped = _stop_run(settings)
+    cleaned = clean_leftovers(settings)
+    if as_json:
+        print_json({"stopped": stopped, "cleaned": cleaned})
+    elif stopped or cleaned:
+        typer.echo(f"Stopped. Everything stays in {settings.home}.")
+    else:
+        typer.echo(f"Nothing runs on {settings.home}.")
+
+
+def _stop_run(settings: Settings) -> int | None:
+    """Ask the run's own process, which stops all it started; return its id."""
+    if not is_held(settings.run, _LOCK):
+        return None
+    pid = int(json.loads((settings.run / f"{_LOCK}.lock").read_bytes())["pid"])
+    with_grace = time.monotonic() + _PATIENCE
+    os.kill(pid, signal.SIGTERM)
+    while is_held(settings.run, _LOCK):
+        if time.monotonic() > with_grace:
+            psutil.Process(pid).kill()
+            raise FailedError(
+                f"Process {pid} did not stop within {_PATIENCE:.0f} s and was killed."
+                " Run `k2 down` again to clean up after it."
+            )
+        time.sleep(0.1)
+    return pid

@@ -1,0 +1,127 @@
+"""``k2 drain``: wait, or work, until Gold has all that is in Kafka."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.status import Status
+
+from k2.cli.amounts import seconds_of
+from k2.cli.driver import local_session
+from k2.cli.endpoints import Endpoints, find_endpoints
+from k2.cli.printing import print_json
+from k2.errors import FailedError, UnavailableError
+from k2.exchanges import EXCHANGES
+from k2.io.locks import is_held
+from k2.observability.logs import configure_logs
+from k2.observability.status import read_status
+from k2.quality_jobs.backlog import backlog
+from k2.runner.engine import Engine
+from k2.runner.plan import all_streams
+from k2.settings import Settings
+from k2.streams.stream import Stream
+from k2.tables import Layer
+
+_LAYERS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
+
+
+def drain(
+    timeout: Annotated[str, typer.Option(help="Give up after this long, such as 300s.")] = "300s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run every stream until Gold has all that is in Kafka.
+
+    Streams that run elsewhere on this K2_HOME are waited for; the others run here, once. Exits with
+    3 when the time is up; what has been done until then stays.
+    """
+    settings = Settings.load()
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    limit = time.monotonic() + seconds_of(timeout)
+    endpoints = find_endpoints(settings)
+    backlog(settings.lake, EXCHANGES, endpoints.kafka)  # says at once when Kafka does not answer
+    began = time.monotonic()
+    console = Console(stderr=True)
+    with console.status("Draining …") as spinner:
+        _drain(settings, endpoints, limit, spinner, console)
+    left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+    seconds = round(time.monotonic() - began, 1)
+    if as_json:
+        print_json({"drained": True, "seconds": seconds, "backlog": left})
+    else:
+        typer.echo(f"Gold has all that is in Kafka ({seconds} s).")
+
+
+def _drain(
+    settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
+) -> None:
+    streams = all_streams(settings, endpoints.kafka, endpoints.registry)
+    session: list[SparkSession] = []
+
+    def spark() -> SparkSession:
+        if not session:
+            session.append(local_session(settings, "k2-drain", console))
+        return session[0]
+
+    try:
+        for layer in _LAYERS:
+            free = [
+                stream
+                for stream in streams
+                if stream.layer is layer and not _runs_elsewhere(stream, settings)
+            ]
+            left = _left(settings, endpoints, layer)
+            spinner.update(f"Draining {layer}: {left:,} rows to go")
+            if free and left:
+                _run(free, spark(), settings, limit)
+            _wait(settings, endpoints, layer, limit, spinner.update)
+    finally:
+        for started in session:
+            started.stop()
+
+
+def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: float) -> None:
+    def check_time() -> None:
+        if time.monotonic() > limit:
+            raise _late("a batch is still running")
+
+    with Engine(spark, settings, streams, available_now=True) as engine:
+        engine.run_to_end(check_time)
+
+
+def _wait(
+    settings: Settings,
+    endpoints: Endpoints,
+    layer: Layer,
+    limit: float,
+    say: Callable[[str], None],
+) -> None:
+    while left := _left(settings, endpoints, layer):
+        say(f"Draining {layer}: {left:,} rows to go")
+        _refuse_failed(settings, layer)
+        if time.monotonic() > limit:
+            raise _late(f"{layer} has {left:,} rows to go")
+        time.sleep(0.5)
+
+
+def _left(settings: Settings, endpoints: Endpoints, layer: Layer) -> int:
+    return backlog(settings.lake, EXCHANGES, endpoints.kafka)[layer]
+
+
+def _runs_elsewhere(stream: Stream, settings: Settings) -> bool:
+    return any(is_held(settings.run / "locks", table.name) for table in stream.tables)
+
+
+def _refuse_failed(settings: Settings, layer: Layer) -> None:
+    status = read_status(settings.run / "streams.json") or {}
+    for stream in status.get("streams", []):
+        if stream["layer"] == layer and stream["state"] == "failed":
+            raise FailedError(f"Stream {stream['name']} is down: {stream['error']}")
+
+
+def _late(what: str) -> UnavailableError:
+    return UnavailableError(
+        f"Not drained in time: {what}. Run it again, or with a longer --timeout."
+    )

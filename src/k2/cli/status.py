@@ -1,0 +1,84 @@
+"""``k2 status``: what runs, and how far it is."""
+
+import time
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+
+from k2.cli.endpoints import find_endpoints
+from k2.cli.live import streams_table
+from k2.cli.printing import print_json
+from k2.errors import K2Error
+from k2.exchanges import EXCHANGES
+from k2.io.kafka import watermarks
+from k2.io.schema_registry import SchemaRegistry
+from k2.observability.status import read_status
+from k2.quality_jobs.backlog import backlog
+from k2.settings import Settings
+
+_STALE_SECONDS = 15.0
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what runs on this K2_HOME: services, streams, lag and freshness."""
+    settings = Settings.load()
+    facts = collect(settings)
+    if as_json:
+        print_json(facts)
+        return
+    console = Console()
+    console.print(f"K2_HOME  {settings.home}", highlight=False)
+    for name, service in facts["services"].items():
+        console.print(f"{name:<9}{service['state']}  {service['address'] or ''}", highlight=False)
+    left = facts["backlog"]
+    if left is not None:
+        waiting = ", ".join(f"{layer} {count:,}" for layer, count in left.items())
+        console.print(f"backlog  {waiting} rows to go")
+    if facts["streams"]:
+        console.print(streams_table(facts["streams"]))
+    else:
+        console.print("No streams run here. `k2 up` starts them; `k2 drain` runs them once.")
+
+
+def collect(settings: Settings) -> dict[str, Any]:
+    """Return the state of services and streams, and each layer's backlog."""
+    written = read_status(settings.run / "streams.json")
+    runs = (
+        written is not None
+        and psutil.pid_exists(written["pid"])
+        and time.time() - written["written_at"] < _STALE_SECONDS
+    )
+    services, left = _services(settings)
+    return {
+        "home": str(settings.home),
+        "pid": written["pid"] if runs and written else None,
+        "services": services,
+        "backlog": left,
+        "streams": written["streams"] if runs and written else [],
+    }
+
+
+def _services(settings: Settings) -> tuple[dict[str, dict[str, str | None]], Any]:
+    try:
+        endpoints = find_endpoints(settings)
+    except K2Error:
+        nothing = {"state": "not running", "address": None}
+        return {"kafka": nothing, "registry": nothing}, None
+    answers: dict[str, dict[str, str | None]] = {}
+    left = None
+    try:
+        watermarks(endpoints.kafka, EXCHANGES[0].topic, timeout=2.0)
+        left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+        answers["kafka"] = {"state": "up", "address": endpoints.kafka}
+    except K2Error:
+        answers["kafka"] = {"state": "no answer", "address": endpoints.kafka}
+    try:
+        SchemaRegistry(endpoints.registry, timeout=2.0, attempts=1).schema_by_id(1)
+        answers["registry"] = {"state": "up", "address": endpoints.registry}
+    except K2Error:
+        answers["registry"] = {"state": "no answer", "address": endpoints.registry}
+    return answers, left

@@ -1,0 +1,203 @@
+"""One run of the local stack: start in order, look after everything, stop in order."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TextIO
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+
+from k2.cli.driver import local_session
+from k2.cli.endpoints import Endpoints
+from k2.cli.live import streams_table
+from k2.cli.replay import prepare_topics
+from k2.cli.summary import print_summary
+from k2.errors import FailedError
+from k2.exchanges import EXCHANGES
+from k2.io.kafka import watermarks
+from k2.io.schema_registry import SchemaRegistry
+from k2.local.home import prepare_home
+from k2.local.stack import LocalStack
+from k2.observability.logs import configure_logs
+from k2.quality_jobs.backlog import backlog
+from k2.runner.engine import Engine
+from k2.runner.plan import all_streams
+from k2.settings import Settings
+
+log = structlog.get_logger("k2.up")
+
+READY = "ready"  # in K2_HOME/run: the process that is up
+_TICK = 0.5
+_CATCH_UP_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run: with or without a feed and streams, for how long (seconds, None: until told)."""
+
+    feed: bool
+    rate: str
+    seconds: float | None
+    streams: bool
+
+
+def supervise(settings: Settings, run: Run, console: Console) -> bool:
+    """Run until the time is up or somebody ends it; tell whether all went well.
+
+    Raises:
+        K2Error: something could not be started; what had been is stopped.
+    """
+    with _sigterm_as_interrupt(), ExitStack() as started:
+        prepare_home(settings)
+        logs = started.enter_context(_logs(settings, console))
+        configure_logs(settings, logs)
+        stack = LocalStack(settings)
+        started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
+        started.callback(stack.stop)
+        try:
+            return _up(settings, run, console, stack, started)
+        except KeyboardInterrupt:
+            _say(console, "Stopping …")
+            return True
+        finally:
+            (settings.run / READY).unlink(missing_ok=True)
+
+
+def _up(
+    settings: Settings, run: Run, console: Console, stack: LocalStack, started: ExitStack
+) -> bool:
+    local = stack.start(on_event=lambda text: _say(console, text))
+    endpoints = Endpoints(local.kafka, local.registry)
+    for exchange in EXCHANGES:
+        prepare_topics(endpoints, exchange, settings.topic_partitions)
+        SchemaRegistry(endpoints.registry).register(exchange)
+    engine: Engine | None = None
+    if run.streams:
+        _say(console, "Starting Spark and the streams …")
+        spark = local_session(settings, "k2", console)
+        started.callback(spark.stop)
+        streams = all_streams(settings, endpoints.kafka, endpoints.registry)
+        engine = started.enter_context(Engine(spark, settings, streams))
+    feed = _start_feed(settings, run) if run.feed else None
+    if feed is not None:
+        started.callback(_stop_feed, feed)
+    (settings.run / READY).write_text(str(os.getpid()))
+    watch = _Watch(settings, stack, engine, feed, endpoints, console)
+    watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
+    if feed is not None:
+        _stop_feed(feed)
+    if engine is None:
+        return True
+    _say(console, "Time is up; the streams take what is left …")
+    watch.until_drained()
+    marks = {exchange.topic: watermarks(endpoints.kafka, exchange.topic) for exchange in EXCHANGES}
+    balanced = print_summary(settings, marks)
+    return balanced and not engine.failures
+
+
+@dataclass
+class _Watch:
+    settings: Settings
+    stack: LocalStack
+    engine: Engine | None
+    feed: "subprocess.Popen[bytes] | None"
+    endpoints: Endpoints
+    console: Console
+
+    def until(self, end: float | None) -> None:
+        """Look after everything until then; None is for ever."""
+        with self._shown() as live:
+            while end is None or time.monotonic() < end:
+                self._tick(live)
+
+    def until_drained(self) -> None:
+        """Look after everything until Gold has all; give up after two minutes."""
+        end = time.monotonic() + _CATCH_UP_SECONDS
+        with self._shown() as live:
+            while any(backlog(self.settings.lake, EXCHANGES, self.endpoints.kafka).values()):
+                if time.monotonic() > end:
+                    _say(self.console, "Not all caught up; the next run goes on from here.")
+                    return
+                self._tick(live)
+
+    @contextmanager
+    def _shown(self) -> Iterator[Live | None]:
+        if self.engine is None or not self.console.is_terminal:
+            yield None
+            return
+        with Live(console=self.console, refresh_per_second=2, transient=True) as live:
+            yield live
+
+    def _tick(self, live: Live | None) -> None:
+        self.stack.revive()
+        if self.engine is not None:
+            running = self.engine.watch()
+            self.engine.publish()
+            if live is not None:
+                title = f"K2 in {self.settings.home} — Ctrl-C ends it"
+                live.update(streams_table((s.public() for s in self.engine.statuses), title))
+            if not running:
+                raise self.engine.failures[0]
+        if self.feed is not None and self.feed.poll() not in (None, 0, -signal.SIGTERM):
+            raise FailedError(
+                f"The feed died (exit code {self.feed.returncode});"
+                f" see {self.settings.logs / 'feed.log'}."
+            )
+        time.sleep(_TICK)
+
+
+def _start_feed(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "k2", "simulate", "--rate", run.rate]
+    with (settings.logs / "feed.log").open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C is ours to hand on, after which the feed flushes.
+            process_group=0,
+            env={**os.environ, "K2_HOME": str(settings.home)},
+        )
+
+
+def _stop_feed(feed: "subprocess.Popen[bytes]") -> None:
+    if feed.poll() is None:
+        feed.terminate()
+        try:
+            feed.wait(15)
+        except subprocess.TimeoutExpired:
+            feed.kill()
+            feed.wait()
+
+
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _logs(settings: Settings, console: Console) -> Iterator[TextIO]:
+    """K2's log: a file beside the terminal's table; detached, standard error is that file."""
+    if not console.is_terminal:
+        yield sys.stderr
+        return
+    with (settings.logs / "k2.log").open("a") as file:
+        yield file
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

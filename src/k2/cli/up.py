@@ -1,0 +1,105 @@
+"""``k2 up``: the whole of K2 on this machine."""
+
+import os
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from k2.cli.amounts import rate_of, seconds_of
+from k2.cli.supervise import READY, Run, supervise
+from k2.errors import ConfigError, FailedError
+from k2.settings import Settings
+
+_START_PATIENCE = 300.0
+
+
+class Feed(StrEnum):
+    """What fills Kafka."""
+
+    SIMULATE = "simulate"
+    NONE = "none"
+
+
+def up(
+    feed: Annotated[Feed, typer.Option(help="What fills Kafka.")] = Feed.SIMULATE,
+    rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
+    duration: Annotated[
+        str | None, typer.Option("--for", help="Stop by itself after this long, such as 60s.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once all is up; `k2 down` stops it.")
+    ] = False,
+    streams: Annotated[
+        bool, typer.Option(help="Run the five streams; without, only Kafka and the registry.")
+    ] = True,
+) -> None:
+    """Start Kafka, the registry, a feed and the five streams, and show what they do.
+
+    Ctrl-C ends it cleanly: nothing is left running and nothing is lost. The same command goes on
+    where it ended. Everything is in K2_HOME.
+    """
+    settings = Settings.load()
+    rate_of(rate)
+    seconds = seconds_of(duration) if duration else None
+    if detach:
+        _detach(settings, feed, rate, duration, streams)
+        return
+    run = Run(feed=feed is Feed.SIMULATE, rate=rate, seconds=seconds, streams=streams)
+    if not supervise(settings, run, Console(stderr=not sys.stdout.isatty())):
+        raise typer.Exit(1)
+
+
+def _detach(settings: Settings, feed: Feed, rate: str, duration: str | None, streams: bool) -> None:
+    """Start the same command in a session of its own, and wait until it says that it is ready."""
+    try:
+        settings.logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"K2_HOME={settings.home} cannot be used: {error.strerror}. Set K2_HOME elsewhere."
+        ) from error
+    command = [sys.executable, "-m", "k2", "up", "--feed", feed, "--rate", rate]
+    command += ["--for", duration] if duration else []
+    command += [] if streams else ["--no-streams"]
+    log = settings.logs / "k2.log"
+    ready = settings.run / READY
+    with log.open("ab") as output:
+        start = output.tell()
+        child = subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "K2_HOME": str(settings.home)},
+        )
+    began = time.monotonic()
+    with Console(stderr=True).status("Starting Kafka, the registry and the streams …"):
+        while not _is_ready(ready, child.pid):
+            if (code := child.poll()) is not None:
+                _say_why(log, start, code)
+            if time.monotonic() - began > _START_PATIENCE:
+                child.terminate()
+                raise FailedError(f"K2 was not up after {_START_PATIENCE:.0f} s; see {log}.")
+            time.sleep(0.1)
+    typer.echo(f"K2 is up (process {child.pid}, log {log}). Stop it with `k2 down`.")
+
+
+def _is_ready(note: "os.PathLike[str]", pid: int) -> bool:
+    try:
+        with open(note, encoding="ascii") as file:
+            return file.read().strip() == str(pid)
+    except FileNotFoundError:
+        return False
+
+
+def _say_why(log: "os.PathLike[str]", start: int, code: int) -> None:
+    with open(log, "rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    typer.echo("\n".join(lines[-5:]), err=True)
+    raise typer.Exit(code or 1)
