@@ -21,7 +21,6 @@ from pathlib import Path
 from rich.console import Console
 
 from k2.errors import ConfigError, FailedError, UnavailableError
-from k2.io.jar_download import download
 from k2.settings import Settings
 
 _RECORD = "files.json"
@@ -54,7 +53,7 @@ def resolve(
     *,
     offline: bool = False,
     console: Console | None = None,
-    fetch: Download = download,
+    fetch: Download | None = None,
 ) -> list[Path]:
     """Return the jars of a group, fetching them when the cache does not have all of them.
 
@@ -67,7 +66,7 @@ def resolve(
         cache: folder shared by all homes.
         offline: never ask a repository.
         console: where progress goes; default is stderr.
-        fetch: how files come from a repository; for tests.
+        fetch: how files come from a repository; default is :func:`k2.io.jar_download.download`.
 
     Raises:
         UnavailableError: something is missing and no repository answers, or none may be asked.
@@ -79,6 +78,8 @@ def resolve(
         return jars
     if offline:
         raise UnavailableError(_missing(group, cache, "K2_OFFLINE is set"))
+    if fetch is None:
+        from k2.io.jar_download import download as fetch  # slow to import, needed once
     console = console or Console(stderr=True)
     with _named_disk_errors(group, cache), _locked(cache, group):
         if (jars := cached(group, cache)) is not None:
