@@ -21,8 +21,8 @@ class Sink(Protocol):
     def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         """Send one record."""
 
-    def flush(self) -> None:
-        """Wait until all are there."""
+    def flush(self, seconds: float | None = None) -> None:
+        """Wait until all are there, at most so long."""
 
 
 @dataclass

@@ -16,6 +16,7 @@ from k2.feeds.simulation import Progress, SimulatedFeed
 _SHORTEST_WAIT = 0.02
 _LONGEST_WAIT = 0.25
 _STATUS_EVERY = 1.0
+_STOP_SECONDS = 10.0  # who presses Ctrl-C does not wait a minute for a broker that is gone
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Simulator:
                 unsent = self._send_block(block, started, manifest)
                 if unsent or self._is_over():
                     break
-            self._sink.flush()
+            self._sink.flush(_STOP_SECONDS if self._stop.is_set() else None)
         finally:
             self._keep(_without(unsent, self._feed.progress))
             self._status_at, self._status_sent = started, 0  # the last status is of the whole run

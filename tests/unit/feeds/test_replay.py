@@ -24,7 +24,7 @@ class Sent(list):
     def send(self, topic, key, value):
         self.append((topic, key, value))
 
-    def flush(self):
+    def flush(self, seconds=None):
         self.flushes += 1
 
 

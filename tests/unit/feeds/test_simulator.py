@@ -31,8 +31,9 @@ class Sent(list):
             raise UnavailableError("gone")
         self.append((topic, key, value))
 
-    def flush(self):
+    def flush(self, seconds=None):
         self.flushed = len(self)
+        self.flush_seconds = seconds
 
 
 class Clock:
@@ -121,6 +122,8 @@ def test_a_stopped_run_is_flushed_and_the_next_continues_without_gap_or_repeat(t
     simulator(second, Schedule(rate=None, count=3000), tmp_path, Clock(), left).run()
 
     assert first.flushed == len(first) < 3000
+    assert first.flush_seconds == 10
+    assert second.flush_seconds is None
     facts = [json.loads(line) for line in (tmp_path / "manifest.jsonl").read_text().splitlines()]
     ids = [
         fact["trade_id"]
