@@ -78,8 +78,6 @@ def resolve(
         return jars
     if offline:
         raise UnavailableError(_missing(group, cache, "K2_OFFLINE is set"))
-    if fetch is None:
-        from k2.io.jar_download import download as fetch  # slow to import, needed once
     console = console or Console(stderr=True)
     with _named_disk_errors(group, cache), _locked(cache, group):
         if (jars := cached(group, cache)) is not None:
@@ -87,7 +85,7 @@ def resolve(
         _remove_unfinished(group, cache, folder)
         staging = Path(tempfile.mkdtemp(prefix=f".{group}-", dir=cache))
         try:
-            _fill(staging / "jars", group, staging, console, fetch)
+            _fill(staging / "jars", group, staging, console, fetch or _download())
             (staging / "jars").rename(folder)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -106,6 +104,12 @@ def cached(group: Group, cache: Path) -> list[Path] | None:
     except (OSError, ValueError, AttributeError):
         return None
     return [folder / name for name in sorted(sizes) if "/" not in name] if whole else None
+
+
+def _download() -> Download:
+    from k2.io.jar_download import download  # slow to import and needed once
+
+    return download
 
 
 def _folder(group: Group, cache: Path) -> Path:

@@ -45,6 +45,11 @@ class HomeLock:
         self._settings = settings
         self._held: ExitStack | None = None
 
+    @property
+    def held(self) -> bool:
+        """Whether this object has the lock."""
+        return self._held is not None
+
     def acquire(self) -> None:
         """Take the lock.
 

@@ -116,9 +116,13 @@ class ChildProcess:
         except subprocess.TimeoutExpired:
             pass
         finally:
-            if self._child.poll() is None:
-                self._child.kill()
-                self._child.wait()
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once, when it still runs."""
+        if self._child.poll() is None:
+            self._child.kill()
+            self._child.wait()
 
 
 def stop_recorded(record: ProcessRecord, patience_seconds: float) -> bool:

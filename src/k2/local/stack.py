@@ -1,0 +1,189 @@
+"""Kafka and the registry of one home: start, health, revival and end."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from types import TracebackType
+
+from k2.errors import FailedError
+from k2.io.jars import Group, resolve
+from k2.io.java import find_java
+from k2.local.home import HomeLock, prepare_home
+from k2.local.kafka import Kafka
+from k2.local.leftovers import clean_leftovers, clear_records, read_endpoints
+from k2.local.ports import LOOPBACK, claimed, free_port
+from k2.local.process import ChildProcess, ProcessRecord, write_whole
+from k2.local.registry import Registry
+from k2.local.service import Endpoints, Health, Service
+from k2.settings import Settings
+
+_START_SECONDS = 90.0
+_STOP_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+_LOG_LINES = 12
+
+__all__ = ["Endpoints", "Health", "LocalStack", "clean_leftovers", "read_endpoints"]
+
+OnEvent = Callable[[str], None]
+
+
+class LocalStack:
+    """The local services of ``K2_HOME``, owned by this process and gone with it.
+
+    On Linux the system kills them when this process dies in whatever way; elsewhere the next
+    :meth:`start`, or :func:`k2.local.leftovers.clean_leftovers`, does.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._home = HomeLock(settings)
+        self._services: list[Service] = []
+        self._children: dict[str, ChildProcess] = {}
+        self._guard = threading.RLock()
+        self._ending = False
+
+    def start(self, on_event: OnEvent | None = None) -> Endpoints:
+        """Start both services and wait until both answer.
+
+        Args:
+            on_event: told one line at each step.
+
+        Raises:
+            ConfigError: no Java, or a home that cannot be written.
+            InUseError: another run has the home, or somebody the port.
+            FailedError: a service ended or did not answer; has the last lines of its log.
+            UnavailableError: jars are missing and cannot be fetched.
+        """
+        tell = on_event or _say_nothing
+        prepare_home(self._settings)
+        self._home.acquire()
+        try:
+            with self._guard:
+                for left in clear_records(self._settings):
+                    tell(f"Ended {left}, left by a run that was killed.")
+                ProcessRecord.of(os.getpid(), "").save(self._settings.run / "owner.json")
+                kafka, registry = self._find_services()
+                self._services = [
+                    registry,
+                    kafka,
+                ]  # the registry needs no formatting: it goes first
+                self._launch(self._services, tell)
+                endpoints = Endpoints(f"{LOOPBACK}:{kafka.port}", registry.url)
+                write_whole(self._settings.run / "endpoints.json", json.dumps(endpoints._asdict()))
+                return endpoints
+        except BaseException:
+            self.stop()
+            raise
+
+    def health(self) -> dict[str, Health]:
+        """Return for each service whether its process lives and whether it answers."""
+        states = {}
+        for service in self._services:
+            child = self._children.get(service.name)
+            alive = child is not None and child.alive
+            states[service.name] = Health(alive, alive and service.ready())
+        return states
+
+    def revive(self, on_event: OnEvent | None = None) -> list[str]:
+        """Start dead services again, on their ports and with their data; return their names.
+
+        Raises:
+            FailedError: one does not come back.
+        """
+        with self._guard:
+            dead = [s for s in self._services if not self._children[s.name].alive]
+            if dead and not self._ending:
+                self._launch(dead, on_event or _say_nothing)
+            return [service.name for service in dead]
+
+    def stop(self) -> None:
+        """End both services and give the home back; a second call does nothing."""
+        self._ending = True  # seen by a start or revival in another thread, which then gives up
+        with self._guard:
+            try:
+                for child in self._children.values():
+                    child.terminate()
+                for child in self._children.values():
+                    child.stop(_STOP_SECONDS)
+            finally:
+                for child in self._children.values():
+                    child.kill()
+                if self._home.held:
+                    clear_records(self._settings)
+                self._children.clear()
+                self._services = []
+                self._home.release()
+                self._ending = False
+
+    def __enter__(self) -> "LocalStack":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _find_services(self) -> tuple[Kafka, Registry]:
+        settings = self._settings
+        # Ports before jars: what takes a moment to say should not wait for a download.
+        kafka_port = claimed(settings.kafka_port, "Kafka", "K2_KAFKA_PORT")
+        registry_port = claimed(settings.registry_port, "the schema registry", "K2_REGISTRY_PORT")
+        java = find_java(getattr(settings, "java_home", None)).executable
+        jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
+        (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
+        return (
+            Kafka(settings, java, jars[0].parent, kafka_port, free_port()),
+            Registry(settings, java, runner, registry_port),
+        )
+
+    def _launch(self, services: Iterable[Service], tell: OnEvent) -> None:
+        began = time.monotonic()
+        waiting = list(services)
+        for service in waiting:
+            tell(f"Starting {service.title} on port {service.port}.")
+            service.prepare()
+            child = ChildProcess.start(
+                service.command(),
+                folder=service.folder,
+                log=self._settings.logs / f"{service.name}.log",
+                marker=service.marker,
+            )
+            self._children[service.name] = child
+            child.record.save(self._settings.run / f"{service.name}.json")
+        while waiting:
+            for service in list(waiting):
+                self._check_starting(service, time.monotonic() - began)
+                if service.ready():
+                    waiting.remove(service)
+                    seconds = time.monotonic() - began
+                    title = service.title[0].upper() + service.title[1:]
+                    tell(f"{title} answers on port {service.port} after {seconds:.1f} s.")
+            time.sleep(_POLL_SECONDS if waiting else 0)
+
+    def _check_starting(self, service: Service, seconds: float) -> None:
+        exit_code = self._children[service.name].exit_code
+        if exit_code is None and seconds < _START_SECONDS and not self._ending:
+            return
+        if self._ending:
+            raise FailedError(f"The start of {service.title} was given up.")
+        log = self._settings.logs / f"{service.name}.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any("No space left on device" in line for line in lines):
+            what = f"found no room: the disk of K2_HOME={self._settings.home} is full"
+        elif exit_code is None:
+            what = f"did not answer within {_START_SECONDS:.0f} s"
+        else:
+            what = f"ended while starting (exit code {exit_code})"
+        shown = "\n  ".join(lines[-_LOG_LINES:])
+        title = service.title[0].upper() + service.title[1:]
+        raise FailedError(f"{title} {what}. The end of {log}:\n  {shown}")
+
+
+def _say_nothing(_line: str) -> None:
+    pass
