@@ -1,9 +1,5 @@
 """``k2 down``: stop what runs on this home."""
 
-import json
-import os
-import signal
-import time
 from typing import Annotated
 
 import psutil
@@ -11,12 +7,10 @@ import typer
 
 from k2.cli.printing import print_json
 from k2.errors import FailedError
-from k2.io.locks import is_held
-from k2.local.stack import clean_leftovers
+from k2.local.leftovers import clean_leftovers, run_owner
 from k2.settings import Settings
 
 _PATIENCE = 60.0
-_LOCK = "up"
 
 
 def down(
@@ -36,17 +30,16 @@ def down(
 
 def _stop_run(settings: Settings) -> int | None:
     """Ask the run's own process, which stops all it started; return its id."""
-    if not is_held(settings.run, _LOCK):
+    owner = run_owner(settings)
+    if owner is None:
         return None
-    pid = int(json.loads((settings.run / f"{_LOCK}.lock").read_bytes())["pid"])
-    with_grace = time.monotonic() + _PATIENCE
-    os.kill(pid, signal.SIGTERM)
-    while is_held(settings.run, _LOCK):
-        if time.monotonic() > with_grace:
-            psutil.Process(pid).kill()
-            raise FailedError(
-                f"Process {pid} did not stop within {_PATIENCE:.0f} s and was killed."
-                " Run `k2 down` again to clean up after it."
-            )
-        time.sleep(0.1)
-    return pid
+    owner.terminate()
+    try:
+        owner.wait(_PATIENCE)
+    except psutil.TimeoutExpired:
+        owner.kill()
+        raise FailedError(
+            f"Process {owner.pid} did not stop within {_PATIENCE:.0f} s and was killed."
+            " Run `k2 down` again to clean up after it."
+        ) from None
+    return owner.pid

@@ -1,5 +1,7 @@
 """What a run leaves: counts, the balance, the newest trades, and how to read them."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 
 from k2.cli.balance import print_balance
@@ -12,9 +14,10 @@ from k2.settings import Settings
 from k2.tables import GOLD_TRADES, all_tables
 
 _TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity", "trade_value_usd")
+_QUERY = 'print(duckdb.sql("select symbol, count(*), sum(quantity) from gold group by all"))'
 
 
-def print_summary(settings: Settings, kafka: dict[str, Watermarks]) -> bool:
+def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
     """Print it; tell whether everything balances."""
     console = Console(highlight=False)
     counts = [
@@ -34,8 +37,7 @@ def print_summary(settings: Settings, kafka: dict[str, Watermarks]) -> bool:
     )
     console.print("  import duckdb; from deltalake import DeltaTable", markup=False)
     console.print(
-        f'  gold = DeltaTable("{gold}").to_pyarrow_dataset(); '
-        'print(duckdb.sql("select symbol, count(*), sum(quantity) from gold group by all"))\n',
+        f'  gold = DeltaTable("{gold}").to_pyarrow_dataset(); {_QUERY}\n',
         markup=False,
         soft_wrap=True,
     )

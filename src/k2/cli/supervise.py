@@ -28,7 +28,7 @@ from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
 from k2.quality_jobs.backlog import backlog
 from k2.runner.engine import Engine
-from k2.runner.plan import all_streams
+from k2.runner.plan import all_streams, schema_cache
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.up")
@@ -77,7 +77,7 @@ def _up(
     endpoints = Endpoints(local.kafka, local.registry)
     for exchange in EXCHANGES:
         prepare_topics(endpoints, exchange, settings.topic_partitions)
-        SchemaRegistry(endpoints.registry).register(exchange)
+        SchemaRegistry(endpoints.registry, schema_cache(settings)).register(exchange)
     engine: Engine | None = None
     if run.streams:
         _say(console, "Starting Spark and the streams …")

@@ -49,7 +49,17 @@ class SchemaRegistry:
         """
         subject = exchange.subject
         self._call(lambda: self._client.set_compatibility(subject, COMPATIBILITY))
-        return {file: self._register(subject, file) for file in exchange.raw_schemas}
+        ids = {file: self._register(subject, file) for file in exchange.raw_schemas}
+        for file, schema_id in ids.items():
+            self._write_cached(schema_id, schema_text(file))
+        return ids
+
+    def known(self) -> dict[int, str]:
+        """Return the schemas that the cache on disk has, by id."""
+        if self._cache is None or not self._cache.is_dir():
+            return dict(self._known)
+        files = {int(path.stem): path for path in self._cache.glob("[0-9]*.avsc")}
+        return {**{id_: path.read_text("utf-8") for id_, path in files.items()}, **self._known}
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """Return the schema's text, or None when the registry says that it has no such id.

@@ -116,7 +116,10 @@ class Kafka:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        options: dict[str, str | int | float | bool] = {"bootstrap.servers": f"{LOOPBACK}:{self.port}", "log_level": 0}
+        options: dict[str, str | int | float | bool] = {
+            "bootstrap.servers": f"{LOOPBACK}:{self.port}",
+            "log_level": 0,
+        }
         try:
             brokers = AdminClient(options).list_topics(timeout=1.0).brokers
         except KafkaException:

@@ -37,8 +37,8 @@ class Registry:
 
     @property
     def url(self) -> str:
-        """Root of the registry."""
-        return f"http://{LOOPBACK}:{self.port}"
+        """Address for clients of the Confluent registry: its compatible API."""
+        return f"http://{LOOPBACK}:{self.port}/apis/ccompat/v7"
 
     def prepare(self) -> None:
         """Remove a database whose first start never came to an end; nobody has used it."""
@@ -73,7 +73,7 @@ class Registry:
         with suppress(httpx.HTTPError):
             # A proxy of the environment is not for this machine itself.
             with httpx.Client(trust_env=False, timeout=1.0) as client:
-                answer = client.get(f"{self.url}/apis/ccompat/v7/subjects")
+                answer = client.get(f"{self.url}/subjects")
             if answer.status_code == httpx.codes.OK:
                 (self.folder / _INITIALISED).touch()
                 return True

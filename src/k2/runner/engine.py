@@ -9,7 +9,7 @@ from types import TracebackType
 import structlog
 from pyspark.sql import SparkSession
 
-from k2.errors import FailedError, K2Error
+from k2.errors import FailedError, K2Error, NewSchemaError
 from k2.observability.status import StreamStatus, freshness, write_status
 from k2.runner.failures import cause_of
 from k2.settings import Settings
@@ -186,8 +186,11 @@ class Engine:
         gave_up = self.available_now and now - slot.failing_since > _PATIENCE
         if error.retryable and not gave_up:
             slot.status.state = "retrying"
-            slot.retry_at = now + slot.pause
-            slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
+            if isinstance(error, NewSchemaError):
+                slot.retry_at, slot.status.error = now, None  # nothing to wait for
+            else:
+                slot.retry_at = now + slot.pause
+                slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
             log.warning("stream_retries", job_name=slot.stream.name, reason=str(error))
         else:
             slot.status.state, slot.failure, slot.done = "failed", error, True

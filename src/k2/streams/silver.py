@@ -1,7 +1,7 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
+from k2.errors import NewSchemaError
 from k2.exchanges import Exchange
 from k2.io.delta import open_table, table_path
 from k2.io.seen_trades import SeenTrades, with_identity
@@ -29,6 +30,9 @@ _FACTS = ("outcome", "error_type", "schema_id", *_IDENTITY, *_RECORD)
 class Schemas(Protocol):
     """Where writers' schemas come from."""
 
+    def known(self) -> dict[int, str]:
+        """Return the schemas that are known without asking, by id."""
+
     def schema_by_id(self, schema_id: int) -> str | None:
         """Return the Avro schema; None when the registry says that there is none.
 
@@ -40,11 +44,17 @@ class Schemas(Protocol):
 def silver_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, schemas: Schemas, reader: str
 ) -> Stream:
-    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema."""
+    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema.
+
+    The query is planned once, with the writers' schemas known at its start: planning this much anew
+    for every batch would cost more than the rows do. A batch with a schema that is news to it ends
+    the query, which starts again with what it has learned.
+    """
     source_table = bronze_trades(exchange)
+    known = schemas.known()
 
     def source(spark: SparkSession) -> DataFrame:
-        return (
+        bronze = (
             spark.readStream.format("delta")
             # From the first commit on: a first snapshot would come in no order.
             .option("startingVersion", 0)
@@ -52,6 +62,7 @@ def silver_stream(
             .load(str(table_path(settings.lake, source_table)))
             .select("topic", *_RECORD, "schema_id", "kafka_timestamp", "value")
         )
+        return to_silver(bronze, exchange, known, reader)
 
     return Stream(
         layer=Layer.SILVER,
@@ -60,7 +71,7 @@ def silver_stream(
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
-        sink=lambda _: SilverSink(exchange, settings, writer, schemas, reader),
+        sink=lambda _: SilverSink(exchange, settings, writer, schemas, known),
     )
 
 
@@ -72,24 +83,21 @@ class SilverSink:
     settings: Settings
     writer: TableWriter
     schemas: Schemas
-    reader: str
-    _known: dict[int, str] = field(default_factory=dict)
+    known: dict[int, str]
     _seen: SeenTrades | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
-        """Write the batch.
+        """Write a batch of :func:`~k2.transforms.silver.to_silver`.
 
-        It is decoded with the schemas known so far. Only when it holds ids that are not among them
-        is the registry asked, and the batch decoded again if that has them.
+        Raises:
+            NewSchemaError: it holds schemas that the query was planned without.
+            UnavailableError: the registry did not answer; nothing was written.
         """
         state = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
-        unknown = UnknownSchemaIds(state / "unknown-schema-ids")
-        while True:
-            decided = to_silver(rows, self.exchange, self._known, self.reader)
-            with self.writer.batch(decided, reused=True) as batch:
-                facts = batch.columns(*_FACTS)
-                if not self._learn(facts, unknown, write_id.batch):
-                    return self._write(batch, facts, write_id, self._index(state, facts, write_id))
+        with self.writer.batch(rows, reused=True) as batch:
+            facts = batch.columns(*_FACTS)
+            self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
+            return self._write(batch, facts, write_id, self._index(state, facts, write_id))
 
     def close(self) -> None:
         """Close the index."""
@@ -97,20 +105,22 @@ class SilverSink:
             self._seen.close()
             self._seen = None
 
-    def _learn(self, facts: pa.Table, unknown: UnknownSchemaIds, batch: int) -> bool:
-        """Ask the registry for the ids the batch lacks; tell whether there is news.
+    def _learn(self, facts: pa.Table, unknown: UnknownSchemaIds, batch: int) -> None:
+        """Ask the registry for the ids that the batch lacks.
 
         What it does not have is remembered before anything is written: a batch that runs again must
         become the same rows, though the id may have been registered meanwhile.
         """
-        missing = _unknown_ids(facts) - self._known.keys() - unknown.recall(batch)
-        if not missing:
-            return False
+        missing = _unknown_ids(facts) - self.known.keys() - unknown.recall(batch)
         answers = {id_: self.schemas.schema_by_id(id_) for id_ in sorted(missing)}
         news = {id_: schema for id_, schema in answers.items() if schema is not None}
-        self._known.update(news)
         unknown.remember(batch, missing - news.keys())
-        return bool(news)
+        if news:
+            self.known.update(news)
+            ids = ", ".join(map(str, sorted(news)))
+            raise NewSchemaError(
+                f"Batch {batch} brings schema {ids}; the query starts again with it."
+            )
 
     def _write(
         self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades
@@ -147,6 +157,7 @@ class SilverSink:
 
 
 def _unknown_ids(facts: pa.Table) -> set[int]:
+    """Ids of schema errors; those of known but incompatible schemas are among them."""
     of_schema = facts.filter(pc.equal(facts["error_type"], SCHEMA))["schema_id"]
     return {id_ for id_ in pc.unique(of_schema).to_pylist() if id_ is not None}
 
