@@ -180,7 +180,8 @@ class LocalStack:
             what = f"did not answer within {_START_SECONDS:.0f} s"
         else:
             what = f"ended while starting (exit code {exit_code})"
-        shown = "\n  ".join(lines[-_LOG_LINES:])
+        telling = [line for line in lines if not line.startswith("\tat ")]  # no stack frames
+        shown = "\n  ".join(telling[-_LOG_LINES:])
         title = service.title[0].upper() + service.title[1:]
         raise FailedError(f"{title} {what}. The end of {log}:\n  {shown}")
 
