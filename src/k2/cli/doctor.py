@@ -1,9 +1,9 @@
 """``k2 doctor``: what this machine has, and what to do about what it lacks."""
 
 import json
-import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -74,10 +74,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
 
 
 def _python() -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info >= (3, 11):
-        return Check("Python", State.OK, version)
-    return Check("Python", State.MISSING, version, "Use Python 3.11 or newer.")
+    return Check("Python", State.OK, ".".join(map(str, sys.version_info[:3])))
 
 
 def _java(settings: Settings) -> Check:
@@ -101,10 +98,14 @@ def _jars(group: Group, settings: Settings) -> Check:
 
 def _home(settings: Settings) -> Check:
     nearest = _nearest_folder(settings.home)
-    if nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK):
-        return Check("K2_HOME", State.OK, str(settings.home))
-    found = f"{settings.home}: {nearest} cannot be written"
-    return Check("K2_HOME", State.MISSING, found, "Set K2_HOME to a folder that can be written.")
+    try:
+        # Permission bits do not tell: the super-user, a read-only or a special file system.
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        found = f"{settings.home}: {nearest} cannot be written ({error.strerror})"
+        remedy = "Set K2_HOME to a folder that can be written."
+        return Check("K2_HOME", State.MISSING, found, remedy)
+    return Check("K2_HOME", State.OK, str(settings.home))
 
 
 def _disk(settings: Settings) -> Check:

@@ -1,5 +1,11 @@
 """A Spark driver in this process, for the commands that run streams themselves."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from pyspark.sql import SparkSession
 from rich.console import Console
 
@@ -18,5 +24,21 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
     """
     find_java()
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
-    settings.run.mkdir(parents=True, exist_ok=True)
-    return spark_session(settings, app_name, jars)
+    for folder in (settings.run, settings.logs):
+        folder.mkdir(parents=True, exist_ok=True)
+    with _errors_to(settings.logs / "spark-driver.log"):
+        return spark_session(settings, app_name, jars)
+
+
+@contextmanager
+def _errors_to(log: Path) -> Iterator[None]:
+    """Give the JVM that starts meanwhile a file for its standard error: the terminal is K2's."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -23,7 +23,7 @@ _BRIEF = (
         "currency",
         "trade_value_usd",
     ),
-    *("is_late", "trade_id", "kafka_timestamp", "partition", "offset", "schema_id"),
+    *("is_late", "trade_id", "partition", "offset", "schema_id"),
     *("error_type", "error_reasons"),
 )
 

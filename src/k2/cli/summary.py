@@ -13,7 +13,7 @@ from k2.quality_jobs.balance import Watermarks, balance
 from k2.settings import Settings
 from k2.tables import GOLD_TRADES, all_tables
 
-_TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity", "trade_value_usd")
+_TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity")
 _QUERY = 'print(duckdb.sql("select symbol, count(*), sum(quantity) from gold group by all"))'
 
 

@@ -130,7 +130,7 @@ def _fill(folder: Path, group: Group, staging: Path, console: Console, fetch: Do
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
         raise UnavailableError(_missing(group, folder.parent.parent, str(error))) from error
-    except (RuntimeError, ValueError, tarfile.TarError, EOFError) as error:
+    except (RuntimeError, ValueError, zipfile.BadZipFile, tarfile.TarError, EOFError) as error:
         raise UnavailableError(_missing(group, folder.parent.parent, str(error))) from error
     sizes = {
         str(path.relative_to(folder)): path.stat().st_size

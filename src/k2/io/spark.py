@@ -51,6 +51,8 @@ def spark_session(
             ]
         )
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        if settings.spark_master.startswith("local"):
+            os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.master(settings.spark_master)
     return builder.getOrCreate()
 
@@ -86,7 +88,12 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
 
 
 def _java_options(settings: Settings) -> str:
-    scratch = settings.home / "run"
-    return (
-        f"{_AVRO_LIMITS} -XX:+UseSerialGC -Dderby.system.home={scratch} -Dk2.home={settings.home}"
-    )
+    options = [
+        _AVRO_LIMITS,
+        "-XX:+UseSerialGC",
+        f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
+        f"-Dk2.logs={settings.logs}",
+        f"-Dk2.home={settings.home}",
+        f"-Dderby.system.home={settings.run}",
+    ]
+    return " ".join(options)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,16 +28,18 @@ class StreamStatus:
     batch_seconds: float = 0.0
     lag: int | None = None  # rows upstream that this stream has not taken
     freshness_seconds: float | None = None  # oldest row's way from the broker, of the last batch
-    dead_letters: Counter[str] = field(default_factory=Counter)
+    dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
     duplicates: int = 0
     last_batch_at: str | None = None
     error: str | None = None
     restarts: int = 0
     _recent: list[tuple[float, int]] = field(default_factory=list, repr=False)
 
-    def took(self, rows: int, now: float) -> None:
+    def took(self, rows: int, dead_letters: Mapping[str, int], now: float) -> None:
         """Count the rows of a batch that ended ``now`` (seconds, monotonic)."""
         self.rows += rows
+        for kind, count in dead_letters.items():
+            self.dead_letters[kind] = self.dead_letters.get(kind, 0) + count
         self.batches += 1
         self._recent.append((now, rows))
 

@@ -142,10 +142,9 @@ class Engine:
     def _took(self, slot: _Slot, report: BatchReport) -> None:
         status = slot.status
         now = time.monotonic()
-        status.took(report.rows, now)
+        status.took(report.rows, report.dead_letters, now)
         status.batch_id = report.batch_id
         status.duplicates += report.duplicates
-        status.dead_letters.update(report.dead_letters)
         status.freshness_seconds = freshness(report.written.oldest)
         status.error, slot.pause, slot.failing_since = None, FIRST_PAUSE, None
         log.info(
