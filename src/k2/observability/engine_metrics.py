@@ -1,0 +1,174 @@
+"""The metrics of all streams of a process, told by the engine what happens."""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry
+
+from k2.exchanges import EXCHANGES, Exchange
+from k2.observability.metrics import StreamMetrics
+from k2.observability.metrics_server import port_of, serve
+from k2.observability.recording import (
+    Report,
+    record_batch,
+    record_failure,
+    record_progress,
+    record_restart,
+)
+from k2.observability.surroundings import (
+    OpenTables,
+    machine,
+    record_checkpoint,
+    record_table,
+)
+from k2.settings import Settings
+from k2.tables import Layer, Table
+
+_LOOK_SECONDS = 10.0
+
+
+class Watched(Protocol):
+    """What metrics need to know of a stream; :class:`k2.streams.stream.Stream` is one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def layer(self) -> Layer: ...
+    @property
+    def exchange(self) -> Exchange | None: ...
+    @property
+    def tables(self) -> tuple[Table, ...]: ...
+    def checkpoint(self, settings: Settings) -> Path: ...
+
+
+class EngineMetrics:
+    """Serves a registry a stream while it is entered. Streams are named as in ``Stream.name``.
+
+    Checkpoints, tables and the machine are looked at every ten seconds by a thread of its own,
+    so that a batch pays for none of it.
+    """
+
+    def __init__(self, settings: Settings, streams: Iterable[Watched]) -> None:
+        """Make every stream's metrics, at zero; nothing listens yet."""
+        self._settings = settings
+        self._streams = {stream.name: stream for stream in streams}
+        self._of = {name: _metrics(stream) for name, stream in self._streams.items()}
+        self._tables = OpenTables(settings.lake)
+        self._seen: dict[str, tuple[str, str]] = {}
+        self._newest: dict[str, float] = {}
+        self._open = ExitStack()
+        self._ending = threading.Event()
+        self.ports: dict[str, int] = {}
+
+    def __enter__(self) -> "EngineMetrics":
+        """Listen on every stream's port.
+
+        Raises:
+            InUseError: a port is taken; those that were not are free again.
+        """
+        with ExitStack() as opened:
+            for name, metrics in self._of.items():
+                port = port_of(name, self._settings.metrics_port)
+                server = serve(metrics.registry, self._settings.bind_host, port)
+                opened.callback(server.close)
+                self.ports[name] = server.port
+            self._open = opened.pop_all()
+        self._ending.clear()
+        looking = threading.Thread(target=self._look, daemon=True, name="k2-metrics")
+        looking.start()
+        self._open.callback(looking.join, 5)
+        self._open.callback(self._ending.set)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop listening."""
+        self._open.close()
+
+    def __getitem__(self, stream: str) -> StreamMetrics:
+        """Return one stream's metrics."""
+        return self._of[stream]
+
+    def started(self, stream: str) -> None:
+        """Note that a stream runs."""
+        self._of[stream].set("k2_stream_running", 1)
+
+    def restarted(self, stream: str) -> None:
+        """Note that a stream runs again after a failure."""
+        record_restart(self._of[stream])
+
+    def stopped(self, stream: str) -> None:
+        """Note that a stream ended as it should."""
+        self._of[stream].set("k2_stream_running", 0)
+
+    def failed(self, stream: str, error: BaseException | str) -> str:
+        """Count a failure; return its kind."""
+        return record_failure(self._of[stream], error)
+
+    def batch_written(self, stream: str, report: Report) -> None:
+        """Count a written batch."""
+        record_batch(self._of[stream], report, datetime.now(UTC))
+        if report.written.newest is not None:
+            self._newest[stream] = report.written.newest.timestamp()
+
+    def progressed(self, stream: str, progress: Mapping[str, Any]) -> None:
+        """Take in a progress; the same one a second time changes nothing."""
+        mark = (str(progress["runId"]), str(progress["timestamp"]))
+        if self._seen.get(stream) != mark:
+            self._seen[stream] = mark
+            record_progress(self._of[stream], progress)
+
+    def backlog(self, stream: str, records: int) -> None:
+        """Set what is upstream of a stream, measured without the stream's own progress."""
+        metrics = self._of[stream]
+        metrics.set("k2_backlog_records", max(0, records))
+        newest = self._newest.get(stream)
+        behind = time.time() - newest if records > 0 and newest else 0
+        metrics.set("k2_lag_seconds", max(0.0, behind))
+
+    def balance(self, exchange: str, differences: int) -> None:
+        """Set how many records of an exchange a check found missing, doubled or unknown."""
+        gold = self._of[str(Layer.GOLD)]
+        gold.set("k2_balance_difference_records", differences, of_exchange=exchange)
+        gold.set("k2_balance_checked_timestamp_seconds", time.time())
+
+    def look(self) -> None:
+        """Look at checkpoints, tables and the machine, now."""
+        around = machine(self._settings.home)
+        for name, stream in self._streams.items():
+            metrics = self._of[name]
+            record_checkpoint(metrics, stream.checkpoint(self._settings), time.time())
+            for gauge, value in around.items():
+                metrics.set(gauge, value)
+            for table in stream.tables:
+                if (stored := self._tables.stored(table.name)) is not None:
+                    record_table(metrics, table.name, stored)
+
+    def _look(self) -> None:
+        while True:
+            self.look()
+            if self._ending.wait(_LOOK_SECONDS):
+                return
+
+
+def _metrics(stream: Watched) -> StreamMetrics:
+    return StreamMetrics(
+        stream.name,
+        stream.exchange.name if stream.exchange else None,
+        str(stream.layer),
+        CollectorRegistry(),
+        tables=[table.name for table in stream.tables],
+        exchanges=[exchange.name for exchange in EXCHANGES],
+        versions={"version": version("k2"), "spark": version("pyspark")},
+    )

@@ -1,0 +1,67 @@
+"""Where metrics are read: an HTTP server a stream, each on the port that is always its own."""
+
+import errno
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
+
+import psutil
+from prometheus_client import CollectorRegistry, start_http_server
+
+from k2.errors import ConfigError, InUseError
+from k2.exchanges import EXCHANGES, Exchange
+from k2.tables import Layer
+
+
+class MetricsServer:
+    """A running server."""
+
+    def __init__(self, server: WSGIServer, thread: Thread) -> None:
+        """Take over a server and its thread."""
+        self._server, self._thread = server, thread
+        self.port: int = server.server_port
+
+    def close(self) -> None:
+        """Stop listening; a second call does nothing."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(timeout=5)
+
+
+def serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer:
+    """Serve a registry at ``http://host:port/metrics``; port 0 takes a free one.
+
+    Raises:
+        InUseError: somebody listens on the port; says who when the system tells.
+        ConfigError: the address is not one of this machine.
+    """
+    try:
+        return MetricsServer(*start_http_server(port, addr=host, registry=registry))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            by = f" by {found}" if (found := _holder(port)) else ""
+            raise InUseError(
+                f"Port {port} for metrics is taken{by}. Stop what holds it, or set K2_METRICS_PORT "
+                "to the first of another row of ports (0 takes free ones)."
+            ) from error
+        raise ConfigError(
+            f"Metrics cannot listen on {host}:{port}: {error.strerror}. Check K2_BIND_HOST and "
+            "K2_METRICS_PORT."
+        ) from error
+
+
+def port_of(stream: str, first: int, exchanges: Iterable[Exchange] = EXCHANGES) -> int:
+    """Return a stream's port: in a row from ``first``, Bronze, Silver, then Gold; 0 stays 0."""
+    names = [exchange.name for exchange in exchanges]
+    order = [f"{layer}-{name}" for layer in (Layer.BRONZE, Layer.SILVER) for name in names]
+    return first + [*order, str(Layer.GOLD)].index(stream) if first else 0
+
+
+def _holder(port: int) -> str | None:
+    with suppress(psutil.Error, OSError):
+        for connection in psutil.net_connections(kind="tcp"):
+            listens = connection.status == psutil.CONN_LISTEN
+            if listens and getattr(connection.laddr, "port", None) == port and connection.pid:
+                return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+    return None

@@ -1,0 +1,141 @@
+"""From what a stream reports to its metrics: functions of their arguments, without a clock."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from k2.observability.failure_kinds import failure_kind
+from k2.observability.metrics import PHASES, StreamMetrics
+
+
+class Span(Protocol):
+    """Rows written, and the oldest and newest broker timestamps among them."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def oldest(self) -> datetime | None: ...
+    @property
+    def newest(self) -> datetime | None: ...
+
+
+class Report(Protocol):
+    """What a written batch says of itself; :class:`k2.streams.stream.BatchReport` is one."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def written(self) -> Span: ...
+    @property
+    def dead_letters(self) -> dict[str, int]: ...
+    @property
+    def duplicates(self) -> int: ...
+    @property
+    def late(self) -> int: ...
+    @property
+    def hops(self) -> Mapping[str, float]: ...
+
+
+def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
+    """Count a batch that was written ``now``."""
+    metrics.count("k2_batches_total", 1)
+    metrics.count("k2_records_processed_total", report.rows)
+    metrics.count("k2_rows_written_total", report.written.rows)
+    metrics.set("k2_last_commit_timestamp_seconds", now.timestamp())
+    if metrics.has("k2_dlq_records_total"):
+        for error_type, records in report.dead_letters.items():
+            metrics.count("k2_dlq_records_total", records, error_type=error_type)
+        metrics.count("k2_duplicate_records_total", report.duplicates)
+        for hop, seconds in report.hops.items():
+            metrics.observe("k2_hop_latency_seconds", max(0.0, seconds), hop=hop)
+    if metrics.has("k2_late_records_total"):
+        metrics.count("k2_late_records_total", report.late)
+    for time in (report.written.oldest, report.written.newest):
+        if time is not None:
+            # A broker's clock may be ahead of ours.
+            latency = max(0.0, (now - time).total_seconds())
+            metrics.observe("k2_e2e_latency_seconds", latency)
+    if report.written.newest is not None:
+        metrics.set("k2_newest_record_timestamp_seconds", report.written.newest.timestamp())
+
+
+def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None:
+    """Take one ``StreamingQueryProgress`` in; one of an idle trigger only moves the gauges."""
+    durations = progress.get("durationMs") or {}
+    total = durations.get("triggerExecution", 0) / 1000
+    ended = _time(progress["timestamp"]).timestamp() + total
+    if "addBatch" in durations:
+        metrics.observe("k2_batch_processing_duration_seconds", total)
+        for phase in PHASES:
+            metrics.count(
+                "k2_batch_phase_seconds_total", durations.get(phase, 0) / 1000, phase=phase
+            )
+    operators = progress.get("stateOperators") or []
+    metrics.set("k2_state_rows", sum(op.get("numRowsTotal", 0) for op in operators))
+    metrics.set("k2_state_bytes", sum(op.get("memoryUsedBytes", 0) for op in operators))
+    sources = progress.get("sources") or []
+    if metrics.has("k2_kafka_lag_offsets"):
+        metrics.set("k2_kafka_lag_offsets", sum(map(kafka_lag, sources)))
+    if metrics.has("k2_source_lag_files"):
+        files = sum(_outstanding_files(source) for source in sources)
+        metrics.set("k2_source_lag_files", files)
+    if metrics.has("k2_watermark_timestamp_seconds"):
+        _event_time(metrics, progress.get("eventTime") or {}, ended)
+
+
+def record_failure(metrics: StreamMetrics, error: BaseException | str) -> str:
+    """Count a failure under its kind, and return the kind."""
+    kind = failure_kind(error)
+    metrics.count("k2_batch_failures_total", 1, kind=kind)
+    if kind == "checkpoint":
+        metrics.count("k2_checkpoint_write_failures_total", 1)
+    metrics.set("k2_stream_running", 0)
+    return kind
+
+
+def record_restart(metrics: StreamMetrics) -> None:
+    """Count a start after a failure."""
+    metrics.count("k2_stream_restarts_total", 1)
+    metrics.set("k2_stream_running", 1)
+
+
+def kafka_lag(source: Mapping[str, Any]) -> int:
+    """Return the offsets between a Kafka source's end and the topic's; 0 for other sources."""
+    latest, end = (_offsets(source.get(name)) for name in ("latestOffset", "endOffset"))
+    return sum(max(0, newest - end.get(partition, 0)) for partition, newest in latest.items())
+
+
+def _offsets(text: Any) -> dict[tuple[str, str], int]:
+    """Read ``{"topic": {"partition": offset}}``; PySpark gives it as text, its JSON as an object."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return {}
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        (topic, partition): offset
+        for topic, partitions in value.items()
+        if isinstance(partitions, Mapping)
+        for partition, offset in partitions.items()
+        if isinstance(offset, int)
+    }
+
+
+def _outstanding_files(source: Mapping[str, Any]) -> int:
+    return int((source.get("metrics") or {}).get("numFilesOutstanding", 0))
+
+
+def _event_time(metrics: StreamMetrics, times: Mapping[str, str], now: float) -> None:
+    # Spark's watermark starts at the epoch, which is no watermark.
+    watermark = _time(times["watermark"]).timestamp() if "watermark" in times else 0.0
+    metrics.set("k2_watermark_timestamp_seconds", watermark)
+    metrics.set("k2_watermark_lag_seconds", now - watermark if watermark > 0 else 0)
+    if "avg" in times:
+        metrics.set("k2_event_age_seconds", max(0.0, now - _time(times["avg"]).timestamp()))
+
+
+def _time(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
