@@ -42,8 +42,10 @@ class Settings(BaseSettings):
     lateness_minutes: int = Field(
         5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."
     )
-    table_writer: Literal["spark", "arrow"] = Field(
-        "spark", description="How batches reach Delta: Spark's own writer, or Arrow with delta-rs."
+    table_writer: Literal["auto", "spark", "arrow"] = Field(
+        "auto",
+        description="How batches reach Delta: Spark's own writer, or Arrow with delta-rs on the"
+        " driver; auto: arrow where Spark runs in one process, spark on a cluster.",
     )
 
     spark_master: str = Field("local[2]", description="Spark master when not run by spark-submit.")

@@ -57,7 +57,7 @@ def drain(
 def _drain(
     settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
 ) -> None:
-    streams = all_streams(settings, endpoints.kafka, endpoints.registry)
+    streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
     session: list[SparkSession] = []
 
     def spark() -> SparkSession:

@@ -22,7 +22,6 @@ from k2.observability.logs import configure_logs
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, stream_of
 from k2.settings import Settings
-from k2.streams.stream import Stream
 from k2.tables import Layer
 
 
@@ -66,14 +65,16 @@ def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
     configure_logs(settings)
     settings.run.mkdir(parents=True, exist_ok=True)
     endpoints = find_endpoints(settings)
-    streams = all_streams(settings, endpoints.kafka, endpoints.registry)
-    stream = stream_of(streams, layer, exchange)
-    _require_topic(stream, endpoints.kafka)
+    _require_topic(layer, exchange, endpoints.kafka)
     _die_with_the_jvm()
     signal.signal(signal.SIGTERM, _interrupt)
-    spark = spark_session(settings, f"k2-{stream.name}")
+    spark = spark_session(settings, f"k2-{layer}-{exchange}" if exchange else f"k2-{layer}")
     available_now = trigger is Trigger.AVAILABLE_NOW
     try:
+        streams = all_streams(
+            settings, endpoints.kafka, endpoints.registry, str(spark.sparkContext.master)
+        )
+        stream = stream_of(streams, layer, exchange)
         with Engine(spark, settings, [stream], available_now) as engine:
             if available_now:
                 engine.run_to_end()
@@ -86,10 +87,10 @@ def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
         spark.stop()
 
 
-def _require_topic(stream: Stream, kafka: str) -> None:
-    if stream.layer is not Layer.BRONZE or stream.exchange is None:
+def _require_topic(layer: Layer, exchange: str | None, kafka: str) -> None:
+    if layer is not Layer.BRONZE or exchange is None:
         return
-    topic = stream.exchange.topic
+    topic = exchange_named(exchange).topic
     if not watermarks(kafka, topic):
         raise ConfigError(f"Kafka at {kafka} has no topic {topic}; a feed makes it.")
 

@@ -83,7 +83,7 @@ def _up(
         _say(console, "Starting Spark and the streams …")
         spark = local_session(settings, "k2", console)
         started.callback(spark.stop)
-        streams = all_streams(settings, endpoints.kafka, endpoints.registry)
+        streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
         engine = started.enter_context(Engine(spark, settings, streams))
     feed = _start_feed(settings, run) if run.feed else None
     if feed is not None:

@@ -1,16 +1,19 @@
 """All streams of a process: start, watch, retry, stop."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Any
 
+import orjson
 import structlog
 from pyspark.sql import SparkSession
 
 from k2.errors import FailedError, K2Error, NewSchemaError
 from k2.observability.status import StreamStatus, freshness, write_status
+from k2.quality_jobs.backlog import rows
 from k2.runner.failures import cause_of
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, Stream, reserved, start
@@ -31,6 +34,8 @@ class _Slot:
     failing_since: float | None = None
     done: bool = False
     failure: K2Error | None = None
+    taken: int = 0  # rows that came in, ever
+    given: int = 0  # rows of the main table, ever
 
 
 @dataclass
@@ -56,7 +61,9 @@ class Engine:
                 self._held.enter_context(reserved(stream, self.settings))
                 exchange = stream.exchange.name if stream.exchange else None
                 status = StreamStatus(stream.name, str(stream.layer), exchange)
-                self._slots.append(_Slot(stream, status))
+                stored = [rows(self.settings.lake, table) for table in stream.tables]
+                slot = _Slot(stream, status, taken=sum(stored), given=stored[0])
+                self._slots.append(slot)
             for slot in self._slots:
                 self._start(slot)
         except BaseException:
@@ -96,7 +103,13 @@ class Engine:
         return any(not slot.done for slot in self._slots)
 
     def publish(self) -> None:
-        """Write the status file."""
+        """Work out who waits for whom, and write the status file."""
+        given = {slot.stream.tables[0].name: slot.given for slot in self._slots}
+        for slot in self._slots:
+            upstream = [given.get(table.name) for table in slot.stream.reads]
+            known = [count for count in upstream if count is not None]
+            if upstream and len(known) == len(upstream):
+                slot.status.lag = max(sum(known) - slot.taken, 0)
         write_status(self.settings.run / "streams.json", self.statuses, {})
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
@@ -142,6 +155,8 @@ class Engine:
     def _took(self, slot: _Slot, report: BatchReport) -> None:
         status = slot.status
         now = time.monotonic()
+        slot.taken += report.rows
+        slot.given += report.written.rows
         status.took(report.rows, report.dead_letters, now)
         status.batch_id = report.batch_id
         status.duplicates += report.duplicates
@@ -204,13 +219,24 @@ def _read_progress(slot: _Slot) -> None:
         return
     slot.status.last_batch_at = progress["timestamp"]
     slot.status.batch_seconds = progress["durationMs"].get("triggerExecution", 0) / 1000
-    metrics = [source["metrics"] or {} for source in progress["sources"]]
-    behind = [
-        int(source["totalOffsetsBehindLatest"])
-        for source in metrics
-        if "totalOffsetsBehindLatest" in source
-    ]
-    slot.status.lag = sum(behind) if behind else slot.status.lag
+    behind = [_behind(source) for source in progress["sources"]]
+    if behind and None not in behind:
+        slot.status.lag = sum(count for count in behind if count is not None)
+
+
+def _behind(source: Mapping[str, Any]) -> int | None:
+    """Kafka records that a batch left; None for a source without offsets of that kind."""
+    try:
+        ends, latest = (orjson.loads(source[name]) for name in ("endOffset", "latestOffset"))
+        return int(
+            sum(
+                next_ - ends[topic].get(partition, 0)
+                for topic, partitions in latest.items()
+                for partition, next_ in partitions.items()
+            )
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
 
 
 def require_jvm(spark: SparkSession) -> None:

@@ -19,11 +19,18 @@ from k2.tables import Layer
 
 
 def all_streams(
-    settings: Settings, kafka: str, registry: str, exchanges: Iterable[Exchange] = EXCHANGES
+    settings: Settings,
+    kafka: str,
+    registry: str,
+    master: str,
+    exchanges: Iterable[Exchange] = EXCHANGES,
 ) -> list[Stream]:
-    """Return every stream, from Bronze to Gold; ``kafka`` are bootstrap servers."""
+    """Return every stream, from Bronze to Gold.
+
+    ``kafka`` are bootstrap servers, ``registry`` is a URL, ``master`` the Spark master they run on.
+    """
     exchanges = tuple(exchanges)
-    writer = table_writer(settings)
+    writer = table_writer(settings, master)
     schemas = SchemaRegistry(registry, schema_cache(settings))
     return [
         *(bronze_stream(exchange, settings, writer, kafka) for exchange in exchanges),
@@ -44,11 +51,12 @@ def stream_of(streams: Iterable[Stream], layer: Layer, exchange: str | None) -> 
     raise ConfigError(f"There is no {layer} stream of {exchange or 'all exchanges'}.")
 
 
-def table_writer(settings: Settings) -> TableWriter:
-    """Return the writer that the settings name."""
-    writers = {"spark": SparkWriter, "arrow": ArrowWriter}
-    writer: TableWriter = writers[settings.table_writer](settings.lake)
-    return writer
+def table_writer(settings: Settings, master: str) -> TableWriter:
+    """Return the writer that the settings name; by itself Arrow's where Spark is one process."""
+    chosen = settings.table_writer
+    if chosen == "arrow" or (chosen == "auto" and master.startswith("local")):
+        return ArrowWriter(settings.lake)
+    return SparkWriter(settings.lake)
 
 
 def schema_cache(settings: Settings) -> Path:
