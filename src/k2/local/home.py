@@ -4,7 +4,8 @@ import errno
 import json
 import os
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from k2.errors import ConfigError, FailedError, InUseError
 from k2.io.locks import exclusive
@@ -20,22 +21,37 @@ def prepare_home(settings: Settings) -> None:
         ConfigError: they cannot.
         FailedError: the disk is full.
     """
-    try:
+    with named_disk_errors(settings):
         for folder in (settings.run, settings.logs, settings.home / "kafka"):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as probe:
                 probe.write(b"\0" * 4096)
                 os.fsync(probe.fileno())
         (settings.home / "registry").mkdir(exist_ok=True)
+
+
+@contextmanager
+def named_disk_errors(settings: Settings) -> Iterator[None]:
+    """Turn what the file system says about the home into an error with a remedy.
+
+    Raises:
+        ConfigError: the home cannot be written.
+        FailedError: the disk is full.
+    """
+    try:
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FailedError(
-                f"The disk of K2_HOME={settings.home} is full; make room or set K2_HOME elsewhere."
-            ) from error
+            raise FailedError(f"{full_disk(settings)}.") from error
         raise ConfigError(
-            f"K2_HOME={settings.home} cannot be used: {error.strerror}. "
+            f"K2_HOME={settings.home} cannot be used: {error.strerror or error}. "
             "Set K2_HOME to a folder that can be written."
         ) from error
+
+
+def full_disk(settings: Settings) -> str:
+    """Return the clause that says so."""
+    return f"The disk of K2_HOME={settings.home} is full; make room or set K2_HOME elsewhere"
 
 
 class HomeLock:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -10,7 +11,7 @@ from types import TracebackType
 from k2.errors import FailedError
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
-from k2.local.home import HomeLock, prepare_home
+from k2.local.home import HomeLock, full_disk, named_disk_errors, prepare_home
 from k2.local.kafka import Kafka
 from k2.local.leftovers import clean_leftovers, clear_records, read_endpoints
 from k2.local.ports import LOOPBACK, claimed, free_port
@@ -23,6 +24,7 @@ _START_SECONDS = 90.0
 _STOP_SECONDS = 15.0
 _POLL_SECONDS = 0.05
 _LOG_LINES = 12
+_LEAST_ROOM = 1_000_000  # bytes
 
 __all__ = ["Endpoints", "Health", "LocalStack", "clean_leftovers", "read_endpoints"]
 
@@ -60,7 +62,7 @@ class LocalStack:
         prepare_home(self._settings)
         self._home.acquire()
         try:
-            with self._guard:
+            with self._guard, named_disk_errors(self._settings):
                 for left in clear_records(self._settings):
                     tell(f"Ended {left}, left by a run that was killed.")
                 ProcessRecord.of(os.getpid(), "").save(self._settings.run / "owner.json")
@@ -95,7 +97,8 @@ class LocalStack:
         with self._guard:
             dead = [s for s in self._services if not self._children[s.name].alive]
             if dead and not self._ending:
-                self._launch(dead, on_event or _say_nothing)
+                with named_disk_errors(self._settings):
+                    self._launch(dead, on_event or _say_nothing)
             return [service.name for service in dead]
 
     def stop(self) -> None:
@@ -174,15 +177,17 @@ class LocalStack:
             raise FailedError(f"The start of {service.title} was given up.")
         log = self._settings.logs / f"{service.name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        if any("No space left on device" in line for line in lines):
-            what = f"found no room: the disk of K2_HOME={self._settings.home} is full"
-        elif exit_code is None:
+        title = service.title[0].upper() + service.title[1:]
+        # The log may lack the last words: they found no room, either.
+        room = shutil.disk_usage(self._settings.home).free >= _LEAST_ROOM
+        if not room or any("No space left on device" in line for line in lines):
+            raise FailedError(f"{title} ended while starting. {full_disk(self._settings)}.")
+        if exit_code is None:
             what = f"did not answer within {_START_SECONDS:.0f} s"
         else:
             what = f"ended while starting (exit code {exit_code})"
         telling = [line for line in lines if not line.startswith("\tat ")]  # no stack frames
         shown = "\n  ".join(telling[-_LOG_LINES:])
-        title = service.title[0].upper() + service.title[1:]
         raise FailedError(f"{title} {what}. The end of {log}:\n  {shown}")
 
 
