@@ -1,9 +1,10 @@
 """All settings of K2, read once at the edge of the program and passed down from there."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from k2.errors import ConfigError
@@ -22,7 +23,13 @@ class Settings(BaseSettings):
     home: Path = Field(Path(".k2"), description="Folder that holds tables, checkpoints and logs.")
 
     jar_cache: Path = Field(
-        Path("~/.cache/k2"), description="Folder of downloaded jars, shared by all homes."
+        default_factory=lambda: Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "k2",
+        description="Folder of downloaded jars, shared by all homes.",
+    )
+    java_home: Path | None = Field(
+        None,
+        validation_alias=AliasChoices("K2_JAVA_HOME", "JAVA_HOME", "java_home"),
+        description="Folder of the Java to use (or JAVA_HOME); empty: the one on PATH.",
     )
     offline: bool = Field(False, description="Never ask a package repository for jars.")
 
@@ -87,6 +94,10 @@ class Settings(BaseSettings):
     def run(self) -> Path:
         """Folder of pids, locks, endpoints and the live status."""
         return self.home / "run"
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment for a child that runs K2 on the same home."""
+        return {**os.environ, "K2_HOME": str(self.home)}
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":

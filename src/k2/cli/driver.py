@@ -22,12 +22,12 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
         ConfigError: Java is missing or too old.
         UnavailableError: jars are missing and cannot be fetched.
     """
-    find_java()
+    java = find_java(settings.java_home)
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
     for folder in (settings.run, settings.logs):
         folder.mkdir(parents=True, exist_ok=True)
     with _errors_to(settings.logs / "spark-driver.log"):
-        return spark_session(settings, app_name, jars)
+        return spark_session(settings, app_name, jars, java.executable.parents[1])
 
 
 @contextmanager

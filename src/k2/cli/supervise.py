@@ -163,7 +163,7 @@ def _start_feed(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
             stderr=output,
             # Ctrl-C is ours to hand on, after which the feed flushes.
             process_group=0,
-            env={**os.environ, "K2_HOME": str(settings.home)},
+            env=settings.environment(),
         )
 
 

@@ -1,10 +1,10 @@
 """``k2 up``: the whole of K2 on this machine."""
 
-import os
 import subprocess
 import sys
 import time
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -75,7 +75,7 @@ def _detach(settings: Settings, feed: Feed, rate: str, duration: str | None, str
             stdout=output,
             stderr=output,
             start_new_session=True,
-            env={**os.environ, "K2_HOME": str(settings.home)},
+            env=settings.environment(),
         )
     began = time.monotonic()
     with Console(stderr=True).status("Starting Kafka, the registry and the streams …"):
@@ -89,16 +89,15 @@ def _detach(settings: Settings, feed: Feed, rate: str, duration: str | None, str
     typer.echo(f"K2 is up (process {child.pid}, log {log}). Stop it with `k2 down`.")
 
 
-def _is_ready(note: "os.PathLike[str]", pid: int) -> bool:
+def _is_ready(note: Path, pid: int) -> bool:
     try:
-        with open(note, encoding="ascii") as file:
-            return file.read().strip() == str(pid)
+        return note.read_text("ascii").strip() == str(pid)
     except FileNotFoundError:
         return False
 
 
-def _say_why(log: "os.PathLike[str]", start: int, code: int) -> None:
-    with open(log, "rb") as file:
+def _say_why(log: Path, start: int, code: int) -> None:
+    with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").strip().splitlines()
     typer.echo("\n".join(lines[-5:]), err=True)

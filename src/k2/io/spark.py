@@ -19,7 +19,10 @@ _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.
 
 
 def spark_session(
-    settings: Settings, app_name: str, jars: list[Path] | None = None
+    settings: Settings,
+    app_name: str,
+    jars: list[Path] | None = None,
+    java_home: Path | None = None,
 ) -> SparkSession:
     """Return the session, making it when there is none.
 
@@ -28,6 +31,7 @@ def spark_session(
             memory and the jars are those of the submission.
         app_name: shown in the UI and in the cluster's list.
         jars: the connectors, for a driver that this process starts itself.
+        java_home: the Java for that driver; None for the one that Spark finds.
     """
     builder = SparkSession.builder.appName(app_name)
     master = settings.spark_master if jars is not None else SparkConf().get("spark.master", "")
@@ -51,6 +55,8 @@ def spark_session(
             ]
         )
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+        if java_home is not None:
+            os.environ["JAVA_HOME"] = str(java_home)
         if settings.spark_master.startswith("local"):
             os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.master(settings.spark_master)

@@ -137,7 +137,7 @@ class LocalStack:
         # Ports before jars: what takes a moment to say should not wait for a download.
         kafka_port = claimed(settings.kafka_port, "Kafka", "K2_KAFKA_PORT")
         registry_port = claimed(settings.registry_port, "the schema registry", "K2_REGISTRY_PORT")
-        java = find_java(getattr(settings, "java_home", None)).executable
+        java = find_java(settings.java_home).executable
         jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
         (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
         return (
