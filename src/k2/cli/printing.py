@@ -7,17 +7,21 @@ from typing import Any
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
+
+# Our enumerations are text, as keys too.
+_JSON = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
 
 
 def print_json(value: Any) -> None:
     """Print a value as indented JSON; decimals and times become text."""
-    typer.echo(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode())
+    typer.echo(orjson.dumps(value, default=str, option=_JSON).decode())
 
 
 def print_table(title: str, headings: dict[str, str], rows: list[list[Any]]) -> None:
     """Print a table; ``headings`` gives each column's justification."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=escape(title), title_justify="left")
     for heading, justify in headings.items():
         table.add_column(heading, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
@@ -34,10 +38,11 @@ def text_of(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, Decimal):
-        return f"{value.normalize():,f}"
+        whole, point, places = f"{value:,f}".partition(".")
+        return whole + (point + places).rstrip("0").rstrip(".")
     if isinstance(value, datetime):
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    return str(value).replace("[", r"\[")
+    return escape(str(value))
 
 
 def bytes_text(size: int) -> str:

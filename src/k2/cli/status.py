@@ -30,10 +30,10 @@ def status(
     if as_json:
         print_json(facts)
         return
-    console = Console()
-    console.print(f"K2_HOME  {settings.home}", highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"K2_HOME  {settings.home}", markup=False)
     for name, service in facts["services"].items():
-        console.print(f"{name:<9}{service['state']}  {service['address'] or ''}", highlight=False)
+        console.print(f"{name:<9}{service['state']}  {service['address'] or ''}", markup=False)
     left = facts["backlog"]
     if left is not None:
         waiting = ", ".join(f"{layer} {count:,}" for layer, count in left.items())

@@ -33,7 +33,9 @@ def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
         print_table("Newest Gold trades", dict.fromkeys(_TRADE, "left"), rows)
     gold = table_path(settings.lake, GOLD_TRADES)
     console.print(
-        f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n"
+        f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n",
+        markup=False,
+        soft_wrap=True,
     )
     console.print("  import duckdb; from deltalake import DeltaTable", markup=False)
     console.print(
