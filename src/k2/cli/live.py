@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 _COLORS = {"running": "green", "retrying": "yellow", "failed": "red"}
@@ -10,7 +11,7 @@ _COLORS = {"running": "green", "retrying": "yellow", "failed": "red"}
 
 def streams_table(streams: Iterable[Mapping[str, Any]], title: str | None = None) -> Table:
     """Return the table of the streams' public status (:mod:`k2.observability.status`)."""
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption_justify="left")
     table.add_column("stream")
     table.add_column("state")
     for heading in ("rows", "rows/s", "batch", "lag", "freshness", "dead letters", "duplicates"):
@@ -28,9 +29,8 @@ def streams_table(streams: Iterable[Mapping[str, Any]], title: str | None = None
             _seconds(stream["freshness_seconds"]),
             *_aside(stream),
         )
-    for stream in streams:
-        if stream["error"]:
-            table.caption = f"{stream['name']}: {stream['error']}".replace("[", r"\[")
+    errors = [f"{stream['name']}: {stream['error']}" for stream in streams if stream["error"]]
+    table.caption = escape("\n".join(errors)) or None
     return table
 
 

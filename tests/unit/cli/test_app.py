@@ -1,0 +1,257 @@
+"""What the command line teaches, and how it says no: one sentence and an exit code."""
+
+import json
+
+import pytest
+import typer
+
+from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, run
+from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
+
+pytestmark = pytest.mark.unit
+
+COMMANDS = sorted(_COMMANDS)
+REPORTING = ["status", "doctor", "replay", "simulate", "drain", "tables", "show", "balance", "jars"]
+
+
+def test_the_help_names_every_command_with_what_it_does(k2):
+    said = k2("--help")
+
+    assert said.code == 0
+    assert set(_SUMMARIES) == set(_COMMANDS)
+    for command in COMMANDS:
+        assert f"\n  {command} " in said.out
+
+
+def test_the_help_tells_the_exit_codes_and_the_home(k2):
+    text = " ".join(k2("--help").out.split())
+
+    for word in ("K2_HOME", "0 done", "1 failed", "2 wrong use", "3 something outside"):
+        assert word in text
+
+
+def test_no_arguments_show_the_help(k2):
+    said = k2()
+
+    assert "Commands:" in said.out + said.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_a_help_that_explains_each_option(k2, command):
+    said = k2(command, "--help")
+
+    assert said.code == 0
+    assert f"Usage: k2 {command} " in said.out
+    options = [line.split() for line in said.out.splitlines() if line.strip().startswith("--")]
+    assert options
+    assert all(len(words) > 1 for words in options), said.out
+
+
+@pytest.mark.parametrize("command", REPORTING)
+def test_a_command_that_reports_can_report_in_json(k2, command):
+    assert "--json" in k2(command, "--help").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sideways"],
+        ["up", "--fast"],
+        ["up", "--feed", "carrier-pigeon"],
+        ["replay"],
+        ["replay", "file"],
+        ["show"],
+        ["show", "gold_trades", "--limit", "0"],
+        ["show", "gold_trades", "--limit", "many"],
+        ["jars", "--group", "flink"],
+        ["replay", "file", "--exchange", "kraken", "--speed", "3x"],
+        ["simulate", "--count", "0"],
+        ["simulate", "--seed", "-1"],
+    ],
+)
+def test_wrong_use_is_said_and_ends_with_2(k2, arguments):
+    said = k2(*arguments)
+
+    assert said.code == 2
+    assert said.out == ""
+    assert "Usage: k2" in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["show", "gold_trads"], "no table 'gold_trads'"),
+        (["up", "--rate", "fast"], "'fast' is not a rate"),
+        (["up", "--for", "0s"], "'0s' is not a duration"),
+        (["drain", "--timeout", "soon"], "'soon' is not a duration"),
+        (["simulate", "--rate", "max"], "--rate max needs --count"),
+        (["simulate", "--bad", "2"], "2"),
+        (["replay", "/no/such/file", "--exchange", "binance"], "/no/such/file"),
+        (["replay", "/", "--exchange", "binance"], "/"),
+        (["replay", "/dev/null", "--exchange", "bitstamp"], "bitstamp"),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_that_names_it(k2, arguments, sentence):
+    said = k2(*arguments)
+
+    assert said.code == 2, said.err
+    assert said.out == ""
+    assert said.err.startswith("k2: ")
+    assert sentence in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_an_unknown_exchange_or_table_names_those_there_are(k2):
+    exchange = k2("replay", "/dev/null", "--exchange", "bitstamp").err
+    table = k2("show", "gold_trads").err
+
+    assert "binance" in exchange
+    assert "kraken" in exchange
+    assert "gold_trades" in table
+    assert "dlq_kraken_trades" in table
+
+
+@pytest.mark.parametrize("command", ["up", "down", "status", "doctor", "drain", "tables"])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("K2_KAFKA_PORT", "99999"),
+        ("K2_UI_PORT", "http"),
+        ("K2_TABLE_WRITER", "foo"),
+        ("K2_DRIVER_MEMORY", "lots"),
+        ("K2_TOPIC_PARTITIONS", "0"),
+        ("K2_TRIGGER_SECONDS", "-1"),
+        ("K2_OFFLINE", "perhaps"),
+        ("K2_LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(k2, monkeypatch, command, variable, value):
+    monkeypatch.setenv(variable, value)
+
+    said = k2(command)
+
+    assert said.code == 2
+    assert said.out == ""
+    assert f"{variable}={value!r}" in said.err.replace("'-1.0'", "'-1'")
+    assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("drain", []),
+        ("replay", ["FILE", "--exchange", "kraken"]),
+        ("simulate", ["--count", "1"]),
+    ],
+)
+def test_without_kafka_what_needs_it_ends_with_3_and_says_how_to_start_it(
+    k2, tmp_path, command, arguments
+):
+    (tmp_path / "FILE").write_text("{}\n")
+    arguments = [str(tmp_path / a) if a == "FILE" else a for a in arguments]
+
+    said = k2(command, *arguments)
+
+    assert said.code == 3, said.err
+    assert "k2 up" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["drain", "balance"])
+def test_a_kafka_that_does_not_answer_ends_with_3_and_is_named(k2, monkeypatch, command):
+    monkeypatch.setenv("K2_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("K2_REGISTRY", "http://127.0.0.1:1")
+
+    said = k2(command)
+
+    assert said.code == 3
+    assert "Kafka at 127.0.0.1:1 does not answer" in said.err
+    assert len(said.err.strip().splitlines()) == 1
+
+
+def test_a_home_without_tables_is_no_error(k2, home):
+    said = k2("tables")
+
+    assert said.code == 0
+    assert "No tables" in said.out
+    assert json.loads(k2("tables", "--json").out) == []
+    assert not home.exists()
+
+
+def test_a_table_that_is_not_there_yet_is_said(k2):
+    said = k2("show", "gold_trades")
+
+    assert said.code == 2
+    assert "no table gold_trades" in said.err
+
+
+def test_nothing_to_stop_is_no_error(k2, home):
+    said = k2("down")
+
+    assert said.code == 0
+    assert said.out == f"Nothing runs on {home}.\n"
+    assert json.loads(k2("down", "--json").out) == {"stopped": None, "cleaned": []}
+
+
+def test_status_of_nothing_says_that_nothing_runs(k2, home):
+    said = k2("status")
+
+    assert said.code == 0
+    assert f"K2_HOME  {home}\n" in said.out
+    assert "not running" in said.out
+    facts = json.loads(k2("status", "--json").out)
+    assert facts["home"] == str(home)
+    assert facts["streams"] == []
+    assert facts["services"]["kafka"]["state"] == "not running"
+
+
+def test_an_empty_home_balances_from_its_tables_alone(k2):
+    said = k2("balance", "--json")
+
+    assert said.code == 0
+    account = json.loads(said.out)
+    assert account["balanced"] is True
+    assert account["kafka_asked"] is False
+    assert "proven from the tables alone" in said.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (FailedError("The disk [of K2] is full."), 1),
+        (ConfigError("K2_X is wrong."), 2),
+        (InUseError("Port 1 is taken."), 2),
+        (UnavailableError("Nobody answers."), 3),
+    ],
+)
+def test_a_k2_error_is_its_sentence_and_its_exit_code(capsys, error, code):
+    def fails() -> None:
+        raise error
+
+    assert isinstance(error, K2Error)
+    assert run(app_of("fails", fails), [], "k2") == code
+    assert capsys.readouterr().err == f"k2: {error}\n"
+
+
+def test_an_interrupt_ends_with_130(capsys):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    assert run(app_of("interrupted", interrupted), [], "k2") == 130
+
+
+def test_a_defect_is_not_hidden(capsys):
+    def defective() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(app_of("defective", defective), [], "k2")
+
+
+@pytest.mark.parametrize("code", [0, 1, 3])
+def test_a_command_may_choose_its_exit_code(code):
+    def chooses() -> None:
+        raise typer.Exit(code)
+
+    assert run(app_of("chooses", chooses), [], "k2") == code
