@@ -18,6 +18,10 @@ from k2.exchanges import EXCHANGES
 from k2.settings import Settings
 from k2.tables import Table, all_tables
 
+# Beside this file: it may be run or imported from anywhere.
+sys.path.insert(0, str(Path(__file__).parent))
+from generate_metrics import metrics
+
 REFERENCE = Path(__file__).parent / "reference"
 NOTICE = (
     "<!-- Written by docs/generate.py (`make docs`). Change the definitions, not this page. -->"
@@ -92,6 +96,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings,
     "errors.md": exit_codes,
     "exchanges.md": exchanges,
+    "metrics.md": lambda: metrics(_rows),
 }
 
 

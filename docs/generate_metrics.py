@@ -1,0 +1,54 @@
+"""The reference page of K2's metrics, from the catalogue in ``k2.observability.metrics``."""
+
+from collections.abc import Callable, Iterator
+
+from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
+from k2.observability.metrics_server import port_of
+from k2.settings import Settings
+
+_STREAMS = ("bronze-binance", "bronze-kraken", "silver-binance", "silver-kraken", "gold")
+_DYNAMIC = {
+    "table": "the stream's tables",
+    "of_exchange": "every exchange",
+    "version": "K2's",
+    "spark": "PySpark's",
+}
+
+Rows = Callable[[tuple[str, ...], list[tuple[object, ...]]], str]
+
+
+def metrics(rows: Rows) -> Iterator[str]:
+    """Every metric, from ``k2.observability.metrics``; ``rows`` formats a table."""
+    first = Settings.model_fields["metrics_port"].default
+    yield "# Metrics"
+    yield (
+        "Each stream serves its own at a port of its own, on loopback unless `K2_BIND_HOST` says"
+        " otherwise. [Monitor](../how-to/monitor.md) says how to collect them."
+    )
+    ports = [(name, f"`http://127.0.0.1:{port_of(name, first)}/metrics`") for name in _STREAMS]
+    yield rows(("stream", "address"), [*ports])
+    labels = ", ".join(f"`{label}`" for label in STREAM_LABELS)
+    yield (
+        f"All have the labels {labels}; `exchange` is `all` in Gold. Every value of a label is there"
+        " from the start, at zero."
+    )
+    yield rows(
+        ("metric", "type", "further labels", "layers", "what it says"),
+        [
+            (f"`{m.name}`", _kind(m), _labels(m), ", ".join(m.layers), m.help)
+            for m in sorted(CATALOGUE, key=lambda metric: metric.name)
+        ],
+    )
+
+
+def _kind(metric: Metric) -> str:
+    if metric.kind != "histogram":
+        return metric.kind
+    return f"histogram, up to {', '.join(f'{bound:g}' for bound in metric.buckets)}"
+
+
+def _labels(metric: Metric) -> str:
+    return "; ".join(
+        f"`{label}`: {', '.join(f'`{v}`' for v in values) or _DYNAMIC[label]}"
+        for label, values in metric.labels.items()
+    )
