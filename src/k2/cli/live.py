@@ -11,7 +11,7 @@ _COLORS = {"running": "green", "retrying": "yellow", "failed": "red"}
 
 def streams_table(streams: Iterable[Mapping[str, Any]], title: str | None = None) -> Table:
     """Return the table of the streams' public status (:mod:`k2.observability.status`)."""
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=escape(title or "") or None, title_justify="left", caption_justify="left")
     table.add_column("stream")
     table.add_column("state")
     for heading in ("rows", "rows/s", "batch", "lag", "freshness", "dead letters", "duplicates"):

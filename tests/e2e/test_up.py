@@ -1,0 +1,82 @@
+"""``k2 up`` from start to summary, and how it ends when told to."""
+
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+
+def test_a_timed_run_shows_what_it_did_and_leaves_nothing_running(home: K2Home) -> None:
+    said = home.run("up", "--for", "10s", "--rate", "300/s")
+
+    for part in ("Rows", "Balance", "Newest Gold trades", "DeltaTable(", str(home.folder)):
+        assert part in said
+    home.require_nothing_left()
+    assert home.json("balance", "--tables-only")["balanced"] is True
+    assert home.rows("gold_trades") > 1_000
+    assert not (home.folder / "run" / "endpoints.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_told_to_stop_a_run_ends_cleanly_and_the_next_one_goes_on(
+    home: K2Home, number: signal.Signals
+) -> None:
+    run = home.start("up", "--rate", "300/s")
+    wait_until(lambda: gold_rows(home) > 300, why=home.output.read_text)
+
+    run.send_signal(number)
+
+    assert run.wait(PATIENCE) == 0, home.output.read_text()
+    home.require_nothing_left()
+    assert "Traceback" not in home.output.read_text()
+    finish(home)
+
+
+def test_a_stop_while_services_start_leaves_nothing(home: K2Home) -> None:
+    run = home.start("up", "--feed", "none")
+    wait_until(lambda: (home.folder / "run" / "kafka.json").exists(), why=home.output.read_text)
+
+    run.send_signal(signal.SIGINT)
+
+    assert run.wait(PATIENCE) in (0, 130), home.output.read_text()
+    home.require_nothing_left()
+    assert "Traceback" not in home.output.read_text()
+
+
+def test_a_home_in_use_is_refused_by_name_and_its_run_goes_on(home: K2Home) -> None:
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    owner = home.record("owner")
+
+    said = home.run("up", "--feed", "none", code=2)
+    detached = home.run("up", "--feed", "none", "--detach", code=2)
+
+    for refusal in (said, detached):
+        assert f"K2_HOME={home.folder} is in use" in refusal
+        assert str(owner.pid) in refusal
+    services = home.json("status")["services"]
+    assert {service["state"] for service in services.values()} == {"up"}
+    home.run("down")
+    home.require_nothing_left()
+
+
+def gold_rows(home: K2Home) -> int:
+    """Count without starting anything: the number of rows that the log promises."""
+    from deltalake import DeltaTable
+
+    folder = home.folder / "lake" / "gold_trades"
+    if not DeltaTable.is_deltatable(str(folder)):
+        return 0
+    return sum(DeltaTable(str(folder)).get_add_actions(flatten=True)["num_records"].to_pylist())
+
+
+def finish(home: K2Home) -> None:
+    """What was left on the way is brought to Gold by the next run, and everything balances."""
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    home.run("drain")
+    assert home.json("balance")["balanced"] is True
+    home.run("down")

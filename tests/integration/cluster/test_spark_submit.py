@@ -1,0 +1,194 @@
+"""The jobs as `spark-submit` runs them: in one process, and on a standalone master and worker."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from deltalake import DeltaTable
+
+from k2.local.ports import free_port
+from tests.checker.manifest import check_manifest
+from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parents[3]
+BIN = Path(sys.executable).parent
+JOBS = (
+    ("bronze", "--exchange", "binance"),
+    ("bronze", "--exchange", "kraken"),
+    ("silver", "--exchange", "binance"),
+    ("silver", "--exchange", "kraken"),
+    ("gold",),
+)
+LOOPBACK = ("--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.driver.memory=768m")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[K2Home]:
+    """Kafka and the registry with 5,000 simulated records of all kinds, of which no stream knows."""
+    home = K2Home(tmp_path / "home")
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    home.run("simulate", "--rate", "max", "--count", 5_000, "--manifest", manifest(home))
+    yield home
+    home.run("down")
+    home.kill_all()
+
+
+@pytest.fixture
+def jars(home: K2Home) -> str:
+    return home.run_raw("jars").stdout.strip()
+
+
+def test_each_job_runs_by_itself_in_one_process(home: K2Home, jars: str) -> None:
+    for job in JOBS:
+        submit_to_end(home, jars, "local[2]", job)
+
+    assert check_manifest(home.folder, [manifest(home)]) == []
+    assert home.json("balance")["balanced"] is True
+    assert "delta-rs" in writer_of(home, "gold_trades")
+
+    submit_to_end(home, jars, "local[2]", JOBS[-1])
+
+    assert check_manifest(home.folder, [manifest(home)]) == []
+
+
+def test_the_jobs_run_on_a_standalone_cluster_with_sparks_writer(home: K2Home, jars: str) -> None:
+    with cluster(home) as master:
+        for job in JOBS:
+            submit_to_end(home, jars, master, job)
+
+    assert check_manifest(home.folder, [manifest(home)]) == []
+    assert home.json("balance")["balanced"] is True
+    assert "Delta-Lake" in writer_of(home, "gold_trades")
+
+
+def test_a_second_job_on_the_same_table_is_refused_and_told_who_writes_it(
+    home: K2Home, jars: str
+) -> None:
+    first = start(home, jars, "local[2]", ("bronze", "--exchange", "kraken"))
+    try:
+        wait_until(
+            lambda: home.rows("bronze_kraken_trades"), why=(home.folder.parent / "job").read_text
+        )
+
+        second = submit(home, jars, "local[2]", ("bronze", "--exchange", "kraken"))
+
+        said = second.stdout + second.stderr
+        assert second.returncode == 2, said
+        assert "bronze" in said
+        assert any(f"process {pid}" in said for pid in pids_below(first.pid)), said
+        assert "Traceback" not in said
+        assert first.poll() is None
+    finally:
+        first.terminate()
+        first.wait(PATIENCE)
+    home.run("drain")
+    assert check_manifest(home.folder, [manifest(home)]) == []
+
+
+def manifest(home: K2Home) -> Path:
+    return home.folder.parent / "manifest.jsonl"
+
+
+def writer_of(home: K2Home, table: str) -> str:
+    """What the newest append of a table says wrote it."""
+    history = DeltaTable(str(home.folder / "lake" / table)).history()
+    return str(next(entry for entry in history if entry["operation"] != "CREATE TABLE"))
+
+
+def submit_to_end(home: K2Home, jars: str, master: str, job: Sequence[str]) -> None:
+    done = submit(home, jars, master, job)
+    assert done.returncode == 0, f"{job}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+
+
+def submit(
+    home: K2Home, jars: str, master: str, job: Sequence[str]
+) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command(jars, master, [*job, "--trigger", "available-now"]),
+        env=environment(home),
+        cwd=home.folder.parent,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def start(home: K2Home, jars: str, master: str, job: Sequence[str]) -> "subprocess.Popen[bytes]":
+    with (home.folder.parent / "job").open("wb") as output:
+        return subprocess.Popen(
+            command(jars, master, job),
+            env=environment(home),
+            cwd=home.folder.parent,
+            stdout=output,
+            stderr=output,
+        )
+
+
+def command(jars: str, master: str, job: Sequence[str]) -> list[str]:
+    layer, *arguments = job
+    size = () if master.startswith("local") else CLUSTER_SIZE
+    script = ROOT / "jobs" / f"{layer}.py"
+    options = ["--master", master, "--jars", jars, *LOOPBACK, *size]
+    return [str(BIN / "spark-submit"), *options, str(script), *arguments]
+
+
+CLUSTER_SIZE = ("--executor-memory", "1g", "--total-executor-cores", "2")
+
+
+def environment(home: K2Home) -> dict[str, str]:
+    return {
+        **home.environment,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+    }
+
+
+@contextmanager
+def cluster(home: K2Home) -> Iterator[str]:
+    """PySpark's own master and worker on loopback; gives the master's address."""
+    port = free_port()
+    master = f"spark://127.0.0.1:{port}"
+    options = ["--host", "127.0.0.1", "--webui-port", "0"]
+    work = home.folder.parent / "work"
+    with (
+        daemon(home, "master.Master", [*options, "--port", str(port)]) as log,
+        daemon(
+            home,
+            "worker.Worker",
+            [*options, "--cores", "2", "--memory", "2g", "--work-dir", str(work), master],
+        ) as worker_log,
+    ):
+        wait_until(lambda: "Successfully registered" in worker_log.read_text(), why=log.read_text)
+        yield master
+
+
+@contextmanager
+def daemon(home: K2Home, name: str, arguments: Sequence[str]) -> Iterator[Path]:
+    log = home.folder.parent / f"{name}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [BIN / "spark-class", f"org.apache.spark.deploy.{name}", *arguments],
+            env=environment(home) | {"SPARK_DAEMON_MEMORY": "256m"},
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield log
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def pids_below(pid: int) -> set[int]:
+    import psutil
+
+    return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
