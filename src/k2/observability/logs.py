@@ -2,14 +2,21 @@
 
 import logging
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, Processor, WrappedLogger
 
+from k2.observability.redaction import redacted
 from k2.settings import Settings
 
-_SECRET_NAMES = ("password", "secret", "token", "sasl", "credential", "api_key")
+# Before the order of chance: who, then what became of it.
+_FIRST = ("time", "level", "event", "job_name", "exchange", "layer", "batch_id")
+
+
+class _K2Handler(logging.StreamHandler[TextIO]):
+    """The libraries' way to our log; its own type, so that it is found and replaced."""
 
 
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
@@ -18,31 +25,65 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     console = settings.log_format == "console" or (
         settings.log_format == "auto" and target.isatty()
     )
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
-    )
     level = getattr(logging, settings.log_level.upper())
+    rendered = _rendering(console)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
-            redact,
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[structlog.contextvars.merge_contextvars, *_described(), *rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=target),
         cache_logger_on_first_use=False,
     )
-    # PySpark prints every Java exception as a page of JSON, though it raises it as well.
-    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    _take_in_libraries(target, max(level, logging.WARNING), rendered)
+
+
+def stream_log(
+    job_name: str, exchange: str | None, layer: str
+) -> structlog.typing.FilteringBoundLogger:
+    """Return a logger whose every event names the stream."""
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("k2.stream")
+    return log.bind(job_name=job_name, exchange=exchange or "all", layer=layer)
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Hide the values of fields whose names speak of secrets."""
-    for name in event:
-        if any(secret in name.lower() for secret in _SECRET_NAMES):
-            event[name] = "***"
-    return event
+    """Hide secrets, by the names of fields and by their form in any text, a traceback's too."""
+    return {name: redacted(value, name) for name, value in event.items()}
+
+
+def _described() -> list[Processor]:
+    return [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+    ]
+
+
+def _rendering(console: bool) -> list[Processor]:
+    # The traceback becomes text before redaction, which would not look into it else.
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if console
+        else [_ordered, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+    return [structlog.processors.format_exc_info, redact, *last]
+
+
+def _ordered(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    first = {name: event[name] for name in _FIRST if name in event}
+    return {**first, **event}
+
+
+def _take_in_libraries(target: TextIO, level: int, rendered: Sequence[Processor]) -> None:
+    handler = _K2Handler(target)
+    handler.setLevel(level)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *_described()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
+        )
+    )
+    root = logging.getLogger()
+    for old in [held for held in root.handlers if isinstance(held, _K2Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    # PySpark prints every Java exception as a page of JSON, though it raises it as well.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)

@@ -13,6 +13,10 @@ from k2.errors import ConfigError, InUseError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.tables import Layer
 
+_OLDEST = 2  # exchanges whose ports were given before there were others
+_JOBS = "jobs"
+_BARS, _BARS_PLACE = "ohlcv", 20
+
 
 class MetricsServer:
     """A running server."""
@@ -52,10 +56,20 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer:
 
 
 def port_of(stream: str, first: int, exchanges: Iterable[Exchange] = EXCHANGES) -> int:
-    """Return a stream's port: in a row from ``first``, Bronze, Silver, then Gold; 0 stays 0."""
+    """Return a stream's port, in a row from ``first``; 0 stays 0.
+
+    Bronze and Silver of the first two exchanges, Gold, the jobs, then Bronze and Silver of each
+    further exchange: one more moves nobody's port. The stream of bars is 20 after the first.
+    """
+    if not first:
+        return 0
+    if stream == _BARS:
+        return first + _BARS_PLACE
     names = [exchange.name for exchange in exchanges]
-    order = [f"{layer}-{name}" for layer in (Layer.BRONZE, Layer.SILVER) for name in names]
-    return first + [*order, str(Layer.GOLD)].index(stream) if first else 0
+    pair = (Layer.BRONZE, Layer.SILVER)
+    oldest = [f"{layer}-{name}" for layer in pair for name in names[:_OLDEST]]
+    further = [f"{layer}-{name}" for name in names[_OLDEST:] for layer in pair]
+    return first + [*oldest, str(Layer.GOLD), _JOBS, *further].index(stream)
 
 
 def _holder(port: int) -> str | None:
