@@ -20,7 +20,6 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.exchanges import Exchange
 from k2.exchanges.binance import BINANCE
-from k2.exchanges.kraken import KRAKEN
 from k2.io.delta import ensure_table
 from k2.tables import Table, bronze_trades, silver_trades
 from tests.fixtures.crypto_fixtures import Record

@@ -223,7 +223,11 @@ ALL_OPTIONAL = json.dumps(
     json.loads(READER_SCHEMA)
     | {
         "fields": [
-            field if "default" in field else field | {"default": 0 if field["type"] == "long" else ""}
+            (
+                field
+                if "default" in field
+                else field | {"default": 0 if field["type"] == "long" else ""}
+            )
             for field in json.loads(READER_SCHEMA)["fields"]
         ]
     }
@@ -232,7 +236,12 @@ MAP = {"name": "more", "type": {"type": "map", "values": "string"}, "default": {
 RECURSIVE = {"name": "before", "type": ["null", "KrakenRawTrade"], "default": None}
 NULLABLE_FIRST = json.dumps(
     json.loads(READER_SCHEMA)
-    | {"fields": [{"name": "note", "type": ["null", "string"]}, *json.loads(READER_SCHEMA)["fields"]]}
+    | {
+        "fields": [
+            {"name": "note", "type": ["null", "string"]},
+            *json.loads(READER_SCHEMA)["fields"],
+        ]
+    }
 )
 
 
@@ -247,7 +256,9 @@ def fails(reason):
             'syntax = "proto3"; message T {}',
             None,
             False,
-            marks=fails("json.loads raises JSONDecodeError: a Protobuf id stops the stream for good"),
+            marks=fails(
+                "json.loads raises JSONDecodeError: a Protobuf id stops the stream for good"
+            ),
             id="Protobuf",
         ),
         pytest.param(
@@ -268,7 +279,9 @@ def fails(reason):
             changed(add=[RECURSIVE]),
             kraken_raw() | {"before": None},
             True,
-            marks=fails("from_avro with a recursive writer fails the analysis, so the stream stops"),
+            marks=fails(
+                "from_avro with a recursive writer fails the analysis, so the stream stops"
+            ),
             id="recursive",
         ),
         pytest.param(

@@ -76,7 +76,9 @@ BINANCE_VALUES = {
 KRAKEN_VALUES = {
     "version 2": kraken(),
     "version 1": kraken_v1(),
-    "version 1 again": kraken_v1(ingestion_timestamp=5, ),
+    "version 1 again": kraken_v1(
+        ingestion_timestamp=5,
+    ),
     "sold with limit": kraken(side="s", order_type="l"),
     "unknown side": kraken(side="x"),
     "capital side": kraken(side="B"),

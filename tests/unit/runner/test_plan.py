@@ -1,0 +1,88 @@
+"""Which streams there are."""
+
+import pytest
+
+from k2.errors import ConfigError
+from k2.exchanges.kraken import KRAKEN
+from k2.io.arrow_writer import ArrowWriter
+from k2.io.spark_writer import SparkWriter
+from k2.runner.plan import all_streams, schema_cache, stream_of, table_writer
+from k2.settings import Settings
+from k2.tables import Layer
+
+pytestmark = pytest.mark.unit
+
+NAMES = ["bronze-binance", "bronze-kraken", "silver-binance", "silver-kraken", "gold"]
+
+
+@pytest.fixture
+def streams(settings):
+    return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]")
+
+
+def test_there_are_two_streams_an_exchange_and_gold(streams):
+    assert [stream.name for stream in streams][: len(NAMES)] == NAMES
+
+
+def test_a_further_exchange_is_two_further_streams(settings):
+    few = all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]", [KRAKEN])
+
+    assert [stream.name for stream in few][:3] == ["bronze-kraken", "silver-kraken", "gold"]
+    assert [table.name for table in few[2].reads] == ["silver_kraken_trades"]
+
+
+def test_name_and_version_give_app_and_checkpoint(streams, settings):
+    for stream in streams:
+        version = f"v{stream.version}"
+
+        assert stream.app == f"{stream.name}/{version}"
+        assert stream.checkpoint(settings) == settings.home / "checkpoints" / stream.name / version
+
+
+def test_no_table_is_written_by_two_streams(streams):
+    written = [table.name for stream in streams for table in stream.tables]
+
+    assert len(written) == len(set(written)) >= 9
+
+
+def test_every_table_that_is_read_is_written_by_a_stream(streams):
+    written = {table.name for stream in streams for table in stream.tables}
+
+    assert {table.name for stream in streams for table in stream.reads} <= written
+
+
+def test_a_stream_is_found_by_layer_and_exchange(streams):
+    assert stream_of(streams, Layer.SILVER, "kraken").name == "silver-kraken"
+    assert stream_of(streams, Layer.GOLD, None).name == "gold"
+
+
+@pytest.mark.parametrize(
+    ("layer", "exchange"), [(Layer.GOLD, "kraken"), (Layer.SILVER, None), (Layer.BRONZE, "okx")]
+)
+def test_a_stream_that_there_is_not_is_a_wrong_call(streams, layer, exchange):
+    with pytest.raises(ConfigError, match=f"no {layer} stream"):
+        stream_of(streams, layer, exchange)
+
+
+@pytest.mark.parametrize(
+    ("name", "master", "kind"),
+    [
+        ("spark", "local[2]", SparkWriter),
+        ("arrow", "spark://host:7077", ArrowWriter),
+        ("auto", "local[2]", ArrowWriter),
+        ("auto", "local", ArrowWriter),
+        ("auto", "spark://host:7077", SparkWriter),
+        ("auto", "yarn", SparkWriter),
+    ],
+)
+def test_the_settings_and_the_master_choose_the_writer(tmp_path, name, master, kind):
+    settings = Settings.load(home=tmp_path, table_writer=name)
+
+    writer = table_writer(settings, master)
+
+    assert type(writer) is kind
+    assert writer.lake == settings.lake
+
+
+def test_schemas_are_kept_in_the_home(settings):
+    assert schema_cache(settings) == settings.home / "registry-cache"
