@@ -1,0 +1,77 @@
+"""A K2 home to measure in, driven through the ``k2`` command."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Home:
+    """One K2_HOME; ``options`` are settings without their ``K2_``."""
+
+    def __init__(self, folder: Path, **options: str) -> None:
+        self.folder = folder
+        settings = {f"K2_{name.upper()}": value for name, value in options.items()}
+        self._environment = {
+            **os.environ,
+            "K2_HOME": str(folder),
+            "K2_LOG_LEVEL": "warning",
+            **settings,
+        }
+
+    def k2(self, *arguments: str) -> str:
+        """Run a command to its end and return what it printed."""
+        command = [sys.executable, "-m", "k2", *arguments]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"k2 {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
+        return done.stdout
+
+    def spawn(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start a command and leave it running."""
+        command = [sys.executable, "-m", "k2", *arguments]
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, env=self._environment, stdout=quiet, stderr=quiet)
+
+    def owner(self) -> int:
+        """Return the process id of the detached run."""
+        return int(json.loads((self.folder / "run" / "owner.json").read_text())["pid"])
+
+    def streams(self) -> list[dict[str, Any]]:
+        """Return the streams' status; empty before there is one."""
+        try:
+            status = json.loads((self.folder / "run" / "streams.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return []
+        return list(status["streams"])
+
+    def gold_log(self) -> list[Path]:
+        """Return Gold's commits, oldest first."""
+        return sorted((self.folder / "lake" / "gold_trades" / "_delta_log").glob("*[0-9].json"))
+
+    def require_balance(self) -> dict[str, Any]:
+        """Return the balance.
+
+        Raises:
+            RuntimeError: it does not hold, so that the run has no figures.
+        """
+        account: dict[str, Any] = json.loads(self.k2("balance", "--json"))
+        return account
+
+
+@contextmanager
+def new_home(**options: str) -> Iterator[Home]:
+    """A home in a temporary folder; whatever runs on it is stopped and it is removed."""
+    folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
+    home = Home(folder, **options)
+    try:
+        yield home
+    finally:
+        home.k2("down")
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""What is measured. Each run ends with the balance; one that does not hold has no figures."""
+
+import json
+import time
+from typing import Any
+
+from benchmarks.freshness import freshness
+from benchmarks.home import Home, new_home
+from benchmarks.processes import Sampler, wait_for
+
+
+def catch_up(records: int, **options: str) -> dict[str, Any]:
+    """Preload Kafka, then run the streams once: records a second, CPU a million, from Kafka to Gold."""
+    with new_home(**options) as home:
+        home.k2("up", "--feed", "none", "--no-streams", "--detach")
+        home.k2("simulate", "--rate", "max", "--count", str(records), "--json")
+        drain = home.spawn("drain", "--timeout", "1800s")
+        with Sampler(drain.pid) as sampler:
+            began = time.monotonic()
+            first = wait_for(lambda: len(home.gold_log()) > 1, 900, "first Gold rows")
+            code = drain.wait()
+            seconds = time.monotonic() - began
+            usage = sampler.usage()
+        if code != 0:
+            raise RuntimeError(f"drain ended with {code}")
+        account = home.require_balance()
+        gold = sum(exchange["gold"] for exchange in account["exchanges"])
+        return {
+            "records": records,
+            "gold": gold,
+            "seconds": round(seconds, 1),
+            "first_gold_seconds": round(first, 1),
+            "records_per_second": round(records / seconds),
+            "cpu_seconds_per_million": round(usage.streams_cpu / records * 1e6, 1),
+            "peak_memory_mb": round(usage.peak_memory / 1e6),
+        }
+
+
+def warm_start(**options: str) -> dict[str, Any]:
+    """Seconds from ``k2 up`` to the first Gold row, on a home that has run before."""
+    with new_home(**options) as home:
+        _first_gold(home)
+        home.k2("down")
+        return {"seconds": round(_first_gold(home), 1)}
+
+
+def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
+    """A steady feed, open loop: freshness, lag over time, CPU and memory of everything."""
+    with new_home(**options) as home:
+        home.k2("up", "--feed", "simulate", "--rate", f"{rate}/s", "--detach")
+        wait_for(lambda: len(home.gold_log()) > 3, 300, "Gold")
+        time.sleep(20)  # what was waiting when the streams started is not the steady state
+        begun = time.time()
+        lags: list[int] = []
+        with Sampler(home.owner()) as sampler:
+            while time.time() - begun < seconds:
+                time.sleep(1)
+                lags.append(sum(stream["lag"] or 0 for stream in home.streams()))
+            usage = sampler.usage()
+        home.k2("down")
+        home.k2("up", "--feed", "none", "--detach")
+        home.k2("drain")
+        home.require_balance()
+        third = max(len(lags) // 3, 1)
+        return {
+            "rate": rate,
+            "seconds": seconds,
+            "freshness": freshness(
+                home.folder / "lake" / "gold_trades", home.gold_log()[1:], begun
+            ),
+            "lag_first_third": round(sum(lags[:third]) / third),
+            "lag_last_third": round(sum(lags[-third:]) / third),
+            "cores_streams_and_feed": round(usage.streams_cpu / seconds, 2),
+            "cores_kafka_and_registry": round(usage.services_cpu / seconds, 2),
+            "peak_memory_mb": round(usage.peak_memory / 1e6),
+        }
+
+
+def _first_gold(home: Home) -> float:
+    before = len(home.gold_log())
+    began = time.monotonic()
+    up = home.spawn("up", "--feed", "simulate", "--rate", "500/s", "--detach")
+    wait_for(lambda: len(home.gold_log()) > max(before, 1), 300, "first Gold row")
+    seconds = time.monotonic() - began
+    up.wait()
+    return seconds
+
+
+def as_line(name: str, result: dict[str, Any]) -> str:
+    """Return one result for the terminal."""
+    return f"{name}: {json.dumps(result)}"
