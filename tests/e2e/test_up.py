@@ -1,8 +1,6 @@
 """``k2 up`` from start to summary, and how it ends when told to."""
 
 import signal
-import subprocess
-from pathlib import Path
 
 import pytest
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
 from k2.io.spark import spark_session
+from k2.local.home import named_disk_errors
 from k2.settings import Settings
 
 
@@ -24,8 +25,9 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
     """
     java = find_java(settings.java_home)
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
-    for folder in (settings.run, settings.logs):
-        folder.mkdir(parents=True, exist_ok=True)
+    with named_disk_errors(settings):
+        for folder in (settings.run, settings.logs):
+            folder.mkdir(parents=True, exist_ok=True)
     with _errors_to(settings.logs / "spark-driver.log"):
         return spark_session(settings, app_name, jars, java.executable.parents[1])
 

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from k2.errors import UnavailableError
+from k2.errors import ConfigError, UnavailableError
 from k2.settings import Settings
 
 
@@ -19,6 +19,7 @@ def find_endpoints(settings: Settings) -> Endpoints:
     """Return the addresses: a setting wins over ``run/endpoints.json``, the local stack's note.
 
     Raises:
+        ConfigError: the home is no folder, or nobody may read it.
         UnavailableError: neither names them.
     """
     noted = _noted(settings)
@@ -41,7 +42,12 @@ def _noted(settings: Settings) -> dict[str, str]:
         noted = json.loads(note.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigError(
+            f"K2_HOME={settings.home} cannot be used: {error.strerror or error}. "
+            "Set K2_HOME to a folder that can be written."
+        ) from error
+    except ValueError as error:
         raise UnavailableError(
             f"Cannot read {note} ({error}); start anew with `k2 down` and `k2 up`."
         ) from error

@@ -18,6 +18,7 @@ from k2.errors import ConfigError
 from k2.exchanges import exchange_named
 from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
+from k2.local.home import named_disk_errors
 from k2.observability.logs import configure_logs
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, stream_of
@@ -63,7 +64,8 @@ def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
 def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
     settings = Settings.load()
     configure_logs(settings)
-    settings.run.mkdir(parents=True, exist_ok=True)
+    with named_disk_errors(settings):
+        settings.run.mkdir(parents=True, exist_ok=True)
     endpoints = find_endpoints(settings)
     _require_topic(layer, exchange, endpoints.kafka)
     _die_with_the_jvm()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-
-from k2.local.ports import free_port
 from tests.checker.manifest import check_manifest
 from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+
+from k2.local.ports import free_port
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -25,7 +25,11 @@ JOBS = (
     ("silver", "--exchange", "kraken"),
     ("gold",),
 )
-LOOPBACK = ("--conf", "spark.driver.host=127.0.0.1", "--conf", "spark.driver.memory=768m")
+OPTIONS = (
+    *("--conf", "spark.driver.host=127.0.0.1"),
+    *("--conf", "spark.driver.memory=768m"),
+    *("--conf", "spark.log.level=WARN"),
+)
 
 
 @pytest.fixture
@@ -135,7 +139,7 @@ def command(jars: str, master: str, job: Sequence[str]) -> list[str]:
     layer, *arguments = job
     size = () if master.startswith("local") else CLUSTER_SIZE
     script = ROOT / "jobs" / f"{layer}.py"
-    options = ["--master", master, "--jars", jars, *LOOPBACK, *size]
+    options = ["--master", master, "--jars", jars, *OPTIONS, *size]
     return [str(BIN / "spark-submit"), *options, str(script), *arguments]
 
 

@@ -67,3 +67,10 @@ def test_a_duration_has_a_unit_or_is_seconds(text, seconds):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ConfigError, match="not a duration"):
         seconds_of(text)
+
+
+def test_a_home_below_a_file_is_a_wrong_setting_and_not_an_outage(tmp_path):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(ConfigError, match=r"K2_HOME=.*file/home cannot be used"):
+        find_endpoints(Settings.load(home=tmp_path / "file" / "home", kafka="k:1", registry="r"))

@@ -1,0 +1,1 @@
+"""Bad days: killed processes, silent services, full disks."""

@@ -1,0 +1,130 @@
+"""Whatever is killed, and whenever: nothing is left running, nothing is lost or doubled."""
+
+import random
+import signal
+import subprocess
+from collections import Counter
+
+import psutil
+import pytest
+from deltalake import DeltaTable
+
+from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
+
+RATE = ("--rate", "400/s")
+
+
+def test_everything_killed_at_any_moment_the_same_command_goes_on(home: K2Home) -> None:
+    moments = random.Random(20)
+    for _ in range(3):
+        run = home.start("up", *RATE)
+        wanted = rows(home, "gold_trades") + moments.randint(1, 2_000)
+        wait_until(
+            lambda: rows(home, "gold_trades") >= wanted, why=home.output.read_text
+        )  # noqa: B023
+
+        home.kill_all()
+
+        run.wait()
+        home.require_nothing_left()
+
+    finish(home)
+
+
+@pytest.mark.parametrize("delay", [0.2, 1.0, 3.0, 8.0])
+def test_a_run_killed_while_it_starts_is_no_hindrance(home: K2Home, delay: float) -> None:
+    run = home.start("up", "--feed", "none")
+    with pytest.raises(subprocess.TimeoutExpired):
+        run.wait(delay)
+
+    home.kill_all()
+
+    run.wait()
+    home.require_nothing_left()
+    assert "Nothing runs" in home.run("down") or not home.processes()
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    home.run("down")
+    home.require_nothing_left()
+
+
+def test_the_parent_alone_killed_leaves_nothing_running(home: K2Home) -> None:
+    run = home.start("up", *RATE)
+    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+
+    run.kill()
+
+    run.wait()
+    home.require_nothing_left()
+    finish(home)
+
+
+def test_sparks_jvm_alone_killed_ends_the_run_with_a_sentence(home: K2Home) -> None:
+    run = home.start("up", *RATE)
+    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+
+    spark_of(home).send_signal(signal.SIGKILL)
+
+    assert run.wait(60) == 1, home.output.read_text()
+    said = home.output.read_text()
+    assert "Spark's JVM" in said
+    assert "Traceback" not in said
+    home.require_nothing_left()
+    finish(home)
+
+
+@pytest.mark.parametrize("service", ["kafka", "registry"])
+def test_a_killed_service_comes_back_and_the_streams_go_on(home: K2Home, service: str) -> None:
+    run = home.start("up", *RATE)
+    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+    killed = home.record(service)
+
+    killed.send_signal(signal.SIGKILL)
+
+    wait_until(lambda: home.record(service).pid != killed.pid, why=home.output.read_text)
+    before = rows(home, "gold_trades")
+    wait_until(lambda: rows(home, "gold_trades") > before + 1_000, why=home.output.read_text)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(PATIENCE) == 0, home.output.read_text()
+    assert "Traceback" not in home.output.read_text()
+    home.require_nothing_left()
+    finish(home)
+
+
+def test_a_registry_that_does_not_answer_makes_no_dead_letters(home: K2Home) -> None:
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    home.run("simulate", "--rate", "max", "--count", 2_000, "--bad", "0")
+
+    said = home.run("drain", "--timeout", "20s", code=3, K2_REGISTRY="http://127.0.0.1:1")
+
+    assert "registry" in said
+    assert rows(home, "dlq_binance_trades") == 0
+    assert rows(home, "dlq_kraken_trades") == 0
+    finish(home)
+    assert rows(home, "dlq_binance_trades") == 0
+
+
+def rows(home: K2Home, table: str) -> int:
+    folder = str(home.folder / "lake" / table)
+    if not DeltaTable.is_deltatable(folder):
+        return 0
+    return sum(DeltaTable(folder).get_add_actions(flatten=True)["num_records"].to_pylist())
+
+
+def spark_of(home: K2Home) -> psutil.Process:
+    return next(p for p in home.processes() if f"-Dk2.home={home.folder}" in p.cmdline())
+
+
+def finish(home: K2Home) -> None:
+    """Everything reaches Gold, balances, and is there once."""
+    home.run("down")
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    home.run("drain")
+    assert home.json("balance")["balanced"] is True
+    home.run("down")
+    home.require_nothing_left()
+    stored = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(["message_id"])
+    twice = [name for name, n in Counter(stored["message_id"].to_pylist()).items() if n > 1]
+    assert stored.num_rows > 0
+    assert twice == []
