@@ -194,9 +194,8 @@ def test_the_files_themselves_have_the_same_types(lakes, name):
         folder = table_path(lakes[kind], table_of(name))
         file = next(iter(folder.rglob("*.parquet")))
         with duckdb.connect() as database:
-            described = database.sql(
-                "select name, type, converted_type, logical_type"
-                f" from parquet_schema('{file}') where type is not null"  # noqa: S608
+            described = database.execute(
+                "select name, type from parquet_schema(?) where type is not null", [str(file)]
             ).fetchall()
         # Spark and Arrow name the inside of lists apart; readers go by position there.
         types.append({(row[0], row[1]) for row in described if row[0] not in ("element", "item")})
