@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import structlog
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from k2.errors import FailedError, K2Error, NewSchemaError
@@ -97,9 +98,12 @@ class Engine:
             FailedError: Spark's JVM is gone, and all streams with it.
         """
         now = time.monotonic()
-        for slot in self._slots:
-            self._watch(slot, now)
-            slot.status.refresh(now)
+        try:
+            for slot in self._slots:
+                self._watch(slot, now)
+                slot.status.refresh(now)
+        except (Py4JNetworkError, ConnectionError) as error:
+            raise FailedError("Spark's JVM is gone, and all streams with it.") from error
         return any(not slot.done for slot in self._slots)
 
     def publish(self) -> None:
@@ -237,11 +241,3 @@ def _behind(source: Mapping[str, Any]) -> int | None:
         )
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
-
-
-def require_jvm(spark: SparkSession) -> None:
-    """Raise FailedError when Spark's JVM is gone."""
-    try:
-        spark.sparkContext._jsc.sc().isStopped()
-    except Exception as error:
-        raise FailedError("Spark's JVM is gone, and all streams with it.") from error
