@@ -20,10 +20,7 @@ def test_everything_killed_at_any_moment_the_same_command_goes_on(home: K2Home) 
     moments = random.Random(20)
     for _ in range(3):
         run = home.start("up", *RATE)
-        wanted = rows(home, "gold_trades") + moments.randint(1, 2_000)
-        wait_until(
-            lambda: rows(home, "gold_trades") >= wanted, why=home.output.read_text
-        )  # noqa: B023
+        wait_for_gold(home, rows(home, "gold_trades") + moments.randint(1, 2_000))
 
         home.kill_all()
 
@@ -51,7 +48,7 @@ def test_a_run_killed_while_it_starts_is_no_hindrance(home: K2Home, delay: float
 
 def test_the_parent_alone_killed_leaves_nothing_running(home: K2Home) -> None:
     run = home.start("up", *RATE)
-    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+    wait_for_gold(home, 500)
 
     run.kill()
 
@@ -62,7 +59,7 @@ def test_the_parent_alone_killed_leaves_nothing_running(home: K2Home) -> None:
 
 def test_sparks_jvm_alone_killed_ends_the_run_with_a_sentence(home: K2Home) -> None:
     run = home.start("up", *RATE)
-    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+    wait_for_gold(home, 500)
 
     spark_of(home).send_signal(signal.SIGKILL)
 
@@ -77,14 +74,13 @@ def test_sparks_jvm_alone_killed_ends_the_run_with_a_sentence(home: K2Home) -> N
 @pytest.mark.parametrize("service", ["kafka", "registry"])
 def test_a_killed_service_comes_back_and_the_streams_go_on(home: K2Home, service: str) -> None:
     run = home.start("up", *RATE)
-    wait_until(lambda: rows(home, "gold_trades") > 500, why=home.output.read_text)
+    wait_for_gold(home, 500)
     killed = home.record(service)
 
     killed.send_signal(signal.SIGKILL)
 
     wait_until(lambda: home.record(service).pid != killed.pid, why=home.output.read_text)
-    before = rows(home, "gold_trades")
-    wait_until(lambda: rows(home, "gold_trades") > before + 1_000, why=home.output.read_text)
+    wait_for_gold(home, rows(home, "gold_trades") + 1_000)
     run.send_signal(signal.SIGINT)
     assert run.wait(PATIENCE) == 0, home.output.read_text()
     assert "Traceback" not in home.output.read_text()
@@ -103,6 +99,10 @@ def test_a_registry_that_does_not_answer_makes_no_dead_letters(home: K2Home) -> 
     assert rows(home, "dlq_kraken_trades") == 0
     finish(home)
     assert rows(home, "dlq_binance_trades") == 0
+
+
+def wait_for_gold(home: K2Home, wanted: int) -> None:
+    wait_until(lambda: rows(home, "gold_trades") >= wanted, why=home.output.read_text)
 
 
 def rows(home: K2Home, table: str) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.k2_home import K2Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture

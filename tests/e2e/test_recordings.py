@@ -8,7 +8,7 @@ from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.e2e.k2_home import K2Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10}
 

@@ -2,10 +2,12 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 from rich.console import Console
 
@@ -30,6 +32,13 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
             folder.mkdir(parents=True, exist_ok=True)
     with _errors_to(settings.logs / "spark-driver.log"):
         return spark_session(settings, app_name, jars, java.executable.parents[1])
+
+
+def stop_session(spark: SparkSession) -> None:
+    """Stop the session; when its JVM is gone, there is nothing to stop."""
+    with warnings.catch_warnings(), suppress(Py4JError, OSError):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        spark.stop()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
-from k2.cli.driver import local_session
+from k2.cli.driver import local_session, stop_session
 from k2.cli.endpoints import Endpoints
 from k2.cli.live import streams_table
 from k2.cli.replay import prepare_topics
@@ -82,7 +82,7 @@ def _up(
     if run.streams:
         _say(console, "Starting Spark and the streams …")
         spark = local_session(settings, "k2", console)
-        started.callback(spark.stop)
+        started.callback(stop_session, spark)
         streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
         engine = started.enter_context(Engine(spark, settings, streams))
     feed = _start_feed(settings, run) if run.feed else None

@@ -14,7 +14,7 @@ from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
 
 from k2.local.ports import free_port
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent
@@ -61,6 +61,7 @@ def test_each_job_runs_by_itself_in_one_process(home: K2Home, jars: str) -> None
     assert check_manifest(home.folder, [manifest(home)]) == []
 
 
+@pytest.mark.slow
 def test_the_jobs_run_on_a_standalone_cluster_with_sparks_writer(home: K2Home, jars: str) -> None:
     with cluster(home) as master:
         for job in JOBS:
