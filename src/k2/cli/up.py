@@ -12,7 +12,8 @@ from rich.console import Console
 
 from k2.cli.amounts import rate_of, seconds_of
 from k2.cli.supervise import READY, Run, supervise
-from k2.errors import ConfigError, FailedError
+from k2.errors import FailedError
+from k2.local.home import prepare_home
 from k2.settings import Settings
 
 _START_PATIENCE = 300.0
@@ -56,12 +57,7 @@ def up(
 
 def _detach(settings: Settings, feed: Feed, rate: str, duration: str | None, streams: bool) -> None:
     """Start the same command in a session of its own, and wait until it says that it is ready."""
-    try:
-        settings.logs.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"K2_HOME={settings.home} cannot be used: {error.strerror}. Set K2_HOME elsewhere."
-        ) from error
+    prepare_home(settings)  # what is wrong with it would find no room in a log
     command = [sys.executable, "-m", "k2", "up", "--feed", feed, "--rate", rate]
     command += ["--for", duration] if duration else []
     command += [] if streams else ["--no-streams"]
@@ -100,5 +96,5 @@ def _say_why(log: Path, start: int, code: int) -> None:
     with log.open("rb") as file:
         file.seek(start)
         lines = file.read().decode(errors="replace").strip().splitlines()
-    typer.echo("\n".join(lines[-5:]), err=True)
+    typer.echo("\n".join(lines[-5:]) or f"k2: It ended with {code}; see {log}.", err=True)
     raise typer.Exit(code or 1)
