@@ -11,6 +11,7 @@ import httpx
 import psutil
 import pytest
 import yaml
+from confluent_kafka import Producer
 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
@@ -159,7 +160,7 @@ def test_a_flood_of_bad_records_fires_DLQThresholdExceeded_alone(tmp_path: Path)
     with k2_up(tmp_path / "home", *options) as k2, prometheus(tmp_path / "p", k2) as live:
         eventually(lambda: live.query("k2_records_processed_total > 0"), 120, "records")
 
-        _produce_garbage(k2, 5_000)
+        _produce(k2, b"no avro at all", 5_000)
 
         firing = eventually(lambda: live.firing() - QUIET, 90, "an alert")
         assert firing == {"DLQThresholdExceeded"}
@@ -180,11 +181,35 @@ def test_an_unwritable_checkpoint_fires_CheckpointWriteFailed_alone(tmp_path: Pa
         assert firing == {"CheckpointWriteFailed"}
 
 
-def _produce_garbage(k2: K2, records: int) -> None:
-    from confluent_kafka import Producer
+def test_a_stream_that_waits_while_records_do_fires_JobStalled_alone(tmp_path: Path) -> None:
+    with k2_up(tmp_path / "home", "--rate", "100/s") as k2, prometheus(tmp_path / "p", k2) as live:
+        eventually(
+            lambda: live.query('k2_records_processed_total{layer="gold"} > 0'), 120, "records"
+        )
+        registry = _registry(k2)
 
+        # A record of a schema that only the registry can tell of, which does not answer.
+        registry.suspend()
+        try:
+            _produce(k2, b"\x00" + (999_999).to_bytes(4, "big") + b"?", 1)
+            firing = eventually(lambda: live.firing() - QUIET, 180, "an alert")
+        finally:
+            registry.resume()
+
+        assert firing == {"JobStalled"}
+        stalled = live.query('ALERTS{alertname="JobStalled", alertstate="firing"}')
+        assert "silver-kraken" in {sample["metric"]["stream"] for sample in stalled}
+
+
+def _registry(k2: K2) -> psutil.Process:
+    children = psutil.Process(k2.pid).children(recursive=True)
+    (found,) = (child for child in children if any("k2.registry" in a for a in child.cmdline()))
+    return found
+
+
+def _produce(k2: K2, value: bytes, records: int) -> None:
     endpoints = json.loads((k2.home / "run" / "endpoints.json").read_text())
     producer = Producer({"bootstrap.servers": endpoints["kafka"]})
     for _ in range(records):
-        producer.produce("market.crypto.trades.kraken.raw", b"no avro at all")
+        producer.produce("market.crypto.trades.kraken.raw", value)
     producer.flush(30)
