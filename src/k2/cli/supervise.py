@@ -37,6 +37,17 @@ READY = "ready"  # in K2_HOME/run: the process that is up
 _TICK = 0.5
 _CATCH_UP_SECONDS = 120.0
 
+# Runs k2 until its standard input ends, which it does when we die, however that happens.
+_TIED_TO_US = """\
+import os, signal, threading
+def end_with_parent():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from k2.cli.app import main
+main()
+"""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -154,11 +165,11 @@ class _Watch:
 
 
 def _start_feed(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "k2", "simulate", "--rate", run.rate]
+    command = [sys.executable, "-c", _TIED_TO_US, "simulate", "--rate", run.rate]
     with (settings.logs / "feed.log").open("ab") as output:
         return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             # Ctrl-C is ours to hand on, after which the feed flushes.
