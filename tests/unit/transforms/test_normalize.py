@@ -10,6 +10,7 @@ from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
+    NEWEST_ID,
     READER,
     SCHEMA_TEXT,
     TRADE_SECONDS,
@@ -18,6 +19,7 @@ from tests.builders import (
     bronze_frame,
     framed,
     kraken_raw,
+    raw,
 )
 
 from k2.exchanges.binance import BINANCE
@@ -29,6 +31,9 @@ from k2.transforms.silver import to_silver
 pytestmark = pytest.mark.unit
 
 LONGEST, SHORTEST = 2**63 - 1, -(2**63)
+LINE_BREAK = pytest.mark.xfail(
+    strict=True, reason="$ of a Java expression ends before a last line break, which so gets by"
+)
 
 
 def kraken_v1(**changes):
@@ -61,6 +66,8 @@ BINANCE_VALUES = {
     "longest quote wins": binance(symbol="BTCFDUSD"),
     "lira": binance(symbol="USDTTRY"),
     "digits in the base": binance(symbol="1000SHIBUSDT"),
+    "line break in the base": binance(symbol="BTC\nUSDT"),
+    "line break at the end": binance(symbol="BTCUSDT\n"),
     "quote alone": binance(symbol="USDT"),
     "no known quote": binance(symbol="BTCXYZ"),
     "lower case": binance(symbol="btcusdt"),
@@ -90,13 +97,13 @@ KRAKEN_VALUES = {
     "no slash": kraken(symbol="XBTUSD"),
     "nothing before the slash": kraken(symbol="/USD"),
     "two slashes": kraken(symbol="A/B/C"),
+    "line break at the end": kraken(symbol="BTC/USD\n"),
     "no time": kraken(trade_time_seconds=""),
     "time of words": kraken(trade_time_seconds="NaN"),
     "whole seconds": kraken(trade_time_seconds="1616333924"),
     "no float keeps this": kraken(trade_time_seconds="1616333924.737429"),
     "huge seconds": kraken(trade_time_seconds="99999999999999"),
     "more digits than there are": kraken(trade_time_seconds="9" * 400),
-    "last microsecond that counts": kraken(trade_time_seconds="9223372036854.775807"),
     "one more": kraken(trade_time_seconds="9223372036854.775808"),
     "negative": kraken(trade_time_seconds="-0.000001"),
 }
@@ -212,6 +219,8 @@ def test_a_buying_maker_means_a_selling_taker(of_binance):
         ("quote alone", None, None),
         ("no known quote", None, None),
         ("lower case", None, None),
+        pytest.param("line break in the base", None, None, marks=LINE_BREAK),
+        ("line break at the end", None, None),
     ],
 )
 def test_a_binance_market_is_split_at_its_quote(of_binance, name, symbol, currency):
@@ -228,6 +237,7 @@ def test_a_binance_market_is_split_at_its_quote(of_binance, name, symbol, curren
         ("no slash", None, None, "XBTUSD"),
         ("nothing before the slash", None, None, "/USD"),
         ("two slashes", None, None, "A/B/C"),
+        pytest.param("line break at the end", None, None, "BTC/USD\n", marks=LINE_BREAK),
     ],
 )
 def test_a_kraken_market_gets_standard_codes_and_keeps_its_own_name(
@@ -256,7 +266,6 @@ def test_binance_times_are_milliseconds_or_microseconds_by_their_size(of_binance
     [
         ("whole seconds", 1_616_333_924_000_000),
         ("no float keeps this", 1_616_333_924_737_429),
-        ("last microsecond that counts", LONGEST),
         ("one more", None),
         ("huge seconds", None),
         ("more digits than there are", None),
@@ -274,21 +283,44 @@ def test_without_a_time_there_is_no_message_id(of_kraken, name):
     assert of_kraken[name].message_id is None
 
 
-@pytest.mark.parametrize("milliseconds", [LONGEST, SHORTEST, SHORTEST // 1000 - 1, -1, 0, 10**14])
-def test_no_trade_time_stops_the_stream(request, spark, milliseconds):
-    if milliseconds < SHORTEST // 1000:
-        request.applymarker(
-            pytest.mark.xfail(
-                strict=True,
-                reason="timestamp_millis raises ARITHMETIC_OVERFLOW on longs below -2**63 / 1000:"
-                " one such record stops the stream for good",
-            )
-        )
-    bronze = bronze_frame(spark, BINANCE, [binance(trade_time_ms=milliseconds)])
+TOO_LARGE = pytest.mark.xfail(
+    strict=True,
+    reason="year * 10000 in message_id raises ARITHMETIC_OVERFLOW beyond the year ±214748: one such"
+    " record stops the stream for good",
+)
+TOO_SMALL = pytest.mark.xfail(
+    strict=True,
+    reason="timestamp_millis raises ARITHMETIC_OVERFLOW on longs below -2**63 / 1000: one such"
+    " record stops the stream for good",
+)
+TIMES = [
+    pytest.param(BINANCE, {"trade_time_ms": LONGEST}, marks=TOO_LARGE, id="largest long"),
+    pytest.param(BINANCE, {"trade_time_ms": 10**14 - 1}, id="most milliseconds"),
+    pytest.param(BINANCE, {"trade_time_ms": 10**14}, id="fewest microseconds"),
+    pytest.param(BINANCE, {"trade_time_ms": 0}, id="the epoch"),
+    pytest.param(BINANCE, {"trade_time_ms": -1}, id="before the epoch"),
+    pytest.param(
+        BINANCE, {"trade_time_ms": SHORTEST // 1000 + 1}, marks=TOO_LARGE, id="few milliseconds"
+    ),
+    pytest.param(
+        BINANCE, {"trade_time_ms": SHORTEST // 1000 - 1}, marks=TOO_SMALL, id="too few milliseconds"
+    ),
+    pytest.param(BINANCE, {"trade_time_ms": SHORTEST}, marks=TOO_SMALL, id="smallest long"),
+    pytest.param(
+        KRAKEN, {"trade_time_seconds": "9223372036854.775807"}, marks=TOO_LARGE, id="last micro"
+    ),
+    pytest.param(
+        KRAKEN, {"trade_time_seconds": "-9223372036854.775808"}, marks=TOO_LARGE, id="first micro"
+    ),
+]
 
-    row = to_silver(
-        bronze, BINANCE, {BINANCE_ID: SCHEMA_TEXT[BINANCE_ID]}, READER["binance"]
-    ).head()
+
+@pytest.mark.parametrize(("exchange", "change"), TIMES)
+def test_no_time_stops_the_stream(spark, exchange, change):
+    id_ = NEWEST_ID[exchange.name]
+    bronze = bronze_frame(spark, exchange, [framed(raw(exchange, **change))])
+
+    row = to_silver(bronze, exchange, {id_: SCHEMA_TEXT[id_]}, READER[exchange.name]).head()
 
     assert row.outcome == "dead_letter"
 
