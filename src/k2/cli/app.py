@@ -25,6 +25,9 @@ _COMMANDS = {
     "tables": ("k2.cli.tables", "tables"),
     "show": ("k2.cli.show", "show"),
     "balance": ("k2.cli.balance", "balance_command"),
+    "dlq": ("k2.cli.dlq", "dlq"),
+    "rebuild": ("k2.cli.rebuild", "rebuild"),
+    "maintain": ("k2.cli.maintain", "maintain_command"),
     "jars": ("k2.cli.jars", "jars"),
 }
 _SUMMARIES = {
@@ -38,6 +41,9 @@ _SUMMARIES = {
     "tables": "List the tables with rows, files and size.",
     "show": "Show the newest rows of a table.",
     "balance": "Prove that no record is missing or doubled, from Kafka to Gold.",
+    "dlq": "List, show, export and replay dead letters.",
+    "rebuild": "Decode Bronze anew and compare with what is stored.",
+    "maintain": "Compact closed partitions and delete files that nothing needs.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
 }
 
@@ -52,11 +58,17 @@ class _LazyGroup(TyperGroup):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
-        return get_command(app_of(cmd_name, getattr(importlib.import_module(module), name)))
+        found = getattr(importlib.import_module(module), name)
+        return get_command(found if isinstance(found, typer.Typer) else app_of(cmd_name, found))
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
             formatter.write_dl(list(_SUMMARIES.items()))
+
+
+def group_of(summary: str) -> typer.Typer:
+    """Make a typer app for a command that has commands of its own."""
+    return typer.Typer(help=summary, no_args_is_help=True, **_APP_OPTIONS)
 
 
 def app_of(name: str, function: Callable[..., Any]) -> typer.Typer:

@@ -89,6 +89,31 @@ class SeenTrades:
 
     def apply(self, judgement: Judgement, batch: int) -> None:
         """Take in what a batch adds. Every table of the batch must have been written."""
+        self._take_in(judgement, batch)
+
+    def add(self, judgement: Judgement) -> None:
+        """Take in trades that reached Silver beside the stream's batches; again changes nothing.
+
+        ``applied_batch`` stays: the stream's own next batch is still to come.
+        """
+        self._take_in(judgement, None)
+
+    def rebuild(self, trades: Iterable[pa.Table], batch: int) -> None:
+        """Start over from the trades of the Silver table as they are after ``batch``."""
+        with self._transaction():
+            for table in ("applied", "ranges", "keys"):
+                self._database.execute(f"delete from {table}")  # noqa: S608 — our own names
+        self._ranges = {}
+        for part in trades:
+            self.add(self.judge(part))
+        with self._transaction():
+            self._database.execute("insert or replace into applied values (0, ?)", (batch,))
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    def _take_in(self, judgement: Judgement, batch: int | None) -> None:
         merged = {
             space: self._ranges.get(space, IdRanges.empty()).union(new)
             for space, new in judgement.ranges.items()
@@ -101,23 +126,9 @@ class SeenTrades:
             self._database.executemany(
                 "insert or ignore into keys values (?)", [(key,) for key in judgement.keys]
             )
-            self._database.execute("insert or replace into applied values (0, ?)", (batch,))
+            if batch is not None:
+                self._database.execute("insert or replace into applied values (0, ?)", (batch,))
         self._ranges.update(merged)
-
-    def rebuild(self, trades: Iterable[pa.Table], batch: int) -> None:
-        """Start over from the trades of the Silver table as they are after ``batch``."""
-        with self._transaction():
-            for table in ("applied", "ranges", "keys"):
-                self._database.execute(f"delete from {table}")  # noqa: S608 — our own names
-        self._ranges = {}
-        for part in trades:
-            self.apply(self.judge(part), batch)
-        with self._transaction():
-            self._database.execute("insert or replace into applied values (0, ?)", (batch,))
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
 
     def _judge_numbers(
         self, judgement: Judgement, space: str, rows: npt.NDArray[np.int64], numbers: Numbers

@@ -13,6 +13,7 @@ from k2.tables import (
     bronze_trades,
     dead_letters,
     duplicates,
+    resolutions,
     silver_trades,
 )
 
@@ -34,6 +35,8 @@ def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[Layer
     gold = rows(lake, GOLD_TRADES)
     trades = rows(lake, *map(silver_trades, exchanges))
     aside = rows(lake, *map(dead_letters, exchanges), *map(duplicates, exchanges))
+    # A resolved dead letter is in Silver or a duplicate, and stays in its table as history.
+    aside -= rows(lake, *map(resolutions, exchanges))
     bronze = rows(lake, *map(bronze_trades, exchanges))
     published = sum(
         after for exchange in exchanges for _, after in watermarks(kafka, exchange.topic).values()

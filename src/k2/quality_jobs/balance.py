@@ -1,7 +1,8 @@
 """The proof that nothing is missing: every record counted through every table, by its offset.
 
-Kafka to Bronze, Bronze to exactly one of Silver, dead letters and duplicates, Silver to Gold. Read
-from the tables as they are stored, with DuckDB, by code that the streams do not use.
+Kafka to Bronze, Bronze to exactly one of Silver, dead letters and duplicates, Silver to Gold. A dead
+letter that a replay resolved is no longer one here, and must be what the ledger says. Read from the
+tables as they are stored, with DuckDB, by code that the streams do not use.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,25 @@ import pyarrow as pa
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
-from k2.tables import GOLD_TRADES, Table, bronze_trades, dead_letters, duplicates, silver_trades
+from k2.tables import (
+    GOLD_TRADES,
+    Table,
+    bronze_trades,
+    dead_letters,
+    duplicates,
+    resolutions,
+    silver_trades,
+)
 
 Watermarks = Mapping[int, tuple[int, int]]  # partition → first offset there is, next offset to come
 
 _NAMED = 20  # offsets that a difference names; its count is always whole
 _RECORD = 'topic, "partition", "offset"'
+_PLACES = {"trade": "silver", "duplicate": "duplicates"}  # where a resolved dead letter must be
+_OPEN = (
+    "create or replace temp table open_letters as"
+    f" select * from dead_letters anti join resolved using ({_RECORD})"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +47,10 @@ class Difference:
 
 @dataclass
 class ExchangeBalance:
-    """One exchange's account. ``kafka`` is None when no broker was asked."""
+    """One exchange's account. ``kafka`` is None when no broker was asked.
+
+    ``dead_letters`` are the open ones; ``resolved`` were some, and count where they are now.
+    """
 
     exchange: str
     kafka: int | None = None
@@ -42,6 +59,7 @@ class ExchangeBalance:
     dead_letters: int = 0
     duplicates: int = 0
     gold: int = 0
+    resolved: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
@@ -82,6 +100,7 @@ def _account(
         "dead_letters": dead_letters(exchange),
         "duplicates": duplicates(exchange),
         "bronze": bronze_trades(exchange),
+        "resolved": resolutions(exchange),
     }
     database.register("all_gold", gold)
     copy = f"create or replace temp table {{}} as select {_RECORD} from {{}}"
@@ -89,11 +108,17 @@ def _account(
     for name, table in tables.items():
         database.register("stored", _records(lake, table))
         database.execute(copy.format(name, "stored")).fetchall()
+    for outcome, place in _PLACES.items():
+        database.register("stored", _records(lake, resolutions(exchange), "outcome"))
+        as_such = copy.format(f"resolved_{place}", "stored where outcome = ?")
+        database.execute(as_such, [outcome]).fetchall()
+    database.execute(_OPEN).fetchall()
     account = ExchangeBalance(exchange.name)
     for name in (*tables, "gold"):
         setattr(account, name, _one(database, f"select count(*) from {name}"))
+    account.dead_letters = _one(database, "select count(*) from open_letters")
     judged = " union all ".join(
-        f"select {_RECORD} from {name}" for name in ("silver", "dead_letters", "duplicates")
+        f"select {_RECORD} from {name}" for name in ("silver", "open_letters", "duplicates")
     )
     checks = {
         "in Bronze more than once": _repeated("select * from bronze"),
@@ -103,6 +128,16 @@ def _account(
         "in Silver, dead letters or duplicates more than once": _repeated(judged),
         "in Silver, dead letters or duplicates, but not in Bronze": _missing(
             judged, "select * from bronze"
+        ),
+        "resolved more than once": _repeated("select * from resolved"),
+        "resolved, but never a dead letter": _missing(
+            "select * from resolved", "select * from dead_letters"
+        ),
+        "resolved as a trade, but not in Silver": _missing(
+            "select * from resolved_silver", "select * from silver"
+        ),
+        "resolved as a duplicate, but not among the duplicates": _missing(
+            "select * from resolved_duplicates", "select * from duplicates"
         ),
         "in Silver, but not in Gold": _missing("select * from silver", "select * from gold"),
         "in Gold more than once": _repeated("select * from gold"),

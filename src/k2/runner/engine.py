@@ -1,8 +1,8 @@
 """All streams of a process: start, watch, retry, stop."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -16,6 +16,8 @@ from k2.errors import FailedError, K2Error, NewSchemaError
 from k2.observability.status import StreamStatus, freshness, write_status
 from k2.quality_jobs.backlog import rows
 from k2.runner.failures import cause_of
+from k2.runner.holder import Holder, RequestServer
+from k2.runner.requests import Request
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, Stream, reserved, start
 
@@ -54,6 +56,7 @@ class Engine:
     on_batch: Callable[[Stream, BatchReport], None] = lambda _stream, _report: None
     _slots: list[_Slot] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
+    _server: RequestServer | None = None
 
     def __enter__(self) -> "Engine":
         """Reserve the tables of all streams, then start the streams."""
@@ -63,10 +66,15 @@ class Engine:
                 exchange = stream.exchange.name if stream.exchange else None
                 status = StreamStatus(stream.name, str(stream.layer), exchange)
                 stored = [rows(self.settings.lake, table) for table in stream.tables]
-                slot = _Slot(stream, status, taken=sum(stored), given=stored[0])
+                # A resolved dead letter is in two tables and came in once.
+                taken = sum(stored) - rows(self.settings.lake, *stream.ledgers)
+                slot = _Slot(stream, status, taken=taken, given=stored[0])
                 self._slots.append(slot)
             for slot in self._slots:
                 self._start(slot)
+            holders = {slot.stream.name: self._holder(slot) for slot in self._slots}
+            self._server = RequestServer(self.settings, holders, self._carried_out)
+            self._server.start()
         except BaseException:
             self.stop()
             raise
@@ -130,6 +138,8 @@ class Engine:
 
     def stop(self) -> None:
         """Stop every stream; a batch in flight is left to the next start, which repeats it."""
+        if self._server is not None:
+            self._server.stop()
         for slot in self._slots:
             if slot.running is not None:
                 try:
@@ -141,6 +151,24 @@ class Engine:
             if slot.status.state not in ("failed",):
                 slot.status.state = "stopped"
         self._held.close()
+
+    def _holder(self, slot: _Slot) -> Holder:
+        @contextmanager
+        def turn() -> Iterator[None]:
+            with slot.stream.mutex:
+                if slot.running is not None:
+                    slot.running.sink.close()  # it opens anew what we change
+                yield
+
+        def goes_on() -> bool:
+            return self._server is None or not self._server.ending
+
+        return Holder(slot.stream, self.settings, lambda: self.spark, turn, goes_on)
+
+    def _carried_out(self, request: Request, result: Mapping[str, Any]) -> None:
+        for slot in self._slots:
+            if slot.stream.name == request.stream:
+                slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
 
     def _start(self, slot: _Slot) -> None:
         def batch_done(report: BatchReport) -> None:

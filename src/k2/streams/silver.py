@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +15,10 @@ from k2.io.seen_trades import SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
 from k2.settings import Settings
+from k2.streams.redecide import Redecider
+from k2.streams.schemas import Schemas
 from k2.streams.stream import BatchReport, Stream
-from k2.tables import Layer, bronze_trades, dead_letters, duplicates, silver_trades
+from k2.tables import Layer, bronze_trades, dead_letters, duplicates, resolutions, silver_trades
 from k2.transforms.decode import SCHEMA
 from k2.transforms.screen import DEAD_LETTER, TRADE
 from k2.transforms.silver import to_silver
@@ -25,20 +26,6 @@ from k2.transforms.silver import to_silver
 _RECORD = ("partition", "offset")
 _IDENTITY = ("identity_space", "identity_number", "message_id")
 _FACTS = ("outcome", "error_type", "schema_id", *_IDENTITY, *_RECORD)
-
-
-class Schemas(Protocol):
-    """Where writers' schemas come from."""
-
-    def known(self) -> dict[int, str]:
-        """Return the schemas that are known without asking, by id."""
-
-    def schema_by_id(self, schema_id: int) -> str | None:
-        """Return the Avro schema; None when the registry says that there is none.
-
-        Raises:
-            UnavailableError: the registry did not answer, which says nothing about the id.
-        """
 
 
 def silver_stream(
@@ -64,14 +51,20 @@ def silver_stream(
         )
         return to_silver(bronze, exchange, known, reader)
 
+    version = 1
+    redecider = Redecider(
+        exchange, settings, writer, schemas, reader, f"{Layer.SILVER}-{exchange.name}/v{version}"
+    )
     return Stream(
         layer=Layer.SILVER,
         exchange=exchange,
-        version=1,
+        version=version,
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
-        sink=lambda _: SilverSink(exchange, settings, writer, schemas, known),
+        sink=lambda _: SilverSink(exchange, settings, writer, schemas, known, redecider),
+        ledgers=(resolutions(exchange),),
+        redecider=redecider,
     )
 
 
@@ -84,6 +77,7 @@ class SilverSink:
     writer: TableWriter
     schemas: Schemas
     known: dict[int, str]
+    redecider: Redecider | None = None
     _seen: SeenTrades | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
@@ -97,6 +91,8 @@ class SilverSink:
         with self.writer.batch(rows, reused=True) as batch:
             facts = batch.columns(*_FACTS)
             self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
+            if self._seen is None and self.redecider is not None:
+                self.redecider.finish(lambda: rows.sparkSession)
             return self._write(batch, facts, write_id, self._index(state, facts, write_id))
 
     def close(self) -> None:

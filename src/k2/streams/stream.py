@@ -1,10 +1,11 @@
 """A stream: a named source, a function that writes a batch, and the promises around them."""
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
@@ -15,6 +16,7 @@ from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
 from k2.io.table_writer import NOTHING, Appended, WriteId
 from k2.settings import Settings
+from k2.streams.redecide import Redecider
 from k2.tables import Layer, Table
 
 
@@ -46,7 +48,11 @@ class BatchSink(Protocol):
 
 @dataclass(frozen=True)
 class Stream:
-    """Name and version give the query's name, the checkpoint folder and the Delta app id."""
+    """Name and version give the query's name, the checkpoint folder and the Delta app id.
+
+    ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
+    is held while a batch is written; whoever else writes the tables takes it.
+    """
 
     layer: Layer
     exchange: Exchange | None
@@ -55,6 +61,11 @@ class Stream:
     source: Callable[[SparkSession], DataFrame]
     sink: Callable[[SparkSession], BatchSink]
     reads: tuple[Table, ...] = ()
+    ledgers: tuple[Table, ...] = ()
+    redecider: Redecider | None = None
+    mutex: AbstractContextManager[Any] = field(
+        default_factory=threading.RLock, compare=False, repr=False
+    )
 
     @property
     def name(self) -> str:
@@ -84,7 +95,8 @@ class RunningStream:
 @contextmanager
 def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
     """Hold the stream's tables and checkpoint, so that no other process writes them."""
-    names = [stream.app.replace("/", "-"), *(table.name for table in stream.tables)]
+    tables = (*stream.tables, *stream.ledgers)
+    names = [stream.app.replace("/", "-"), *(table.name for table in tables)]
     with exclusive(settings.run / "locks", names, f"stream {stream.name}"):
         yield
 
@@ -102,7 +114,7 @@ def start(
         TableDriftError: a table is not as its definition says.
         StaleCheckpointError: a table has batches that the checkpoint does not know.
     """
-    for table in (*stream.reads, *stream.tables):
+    for table in (*stream.reads, *stream.tables, *stream.ledgers):
         ensure_table(settings.lake, table)
     _refuse_stale_checkpoint(stream, settings)
     sink = stream.sink(spark)
@@ -111,7 +123,8 @@ def start(
 
     def write(rows: DataFrame, batch_id: int) -> None:
         try:
-            report = sink.write(rows, WriteId(stream.app, batch_id))
+            with stream.mutex:
+                report = sink.write(rows, WriteId(stream.app, batch_id))
         except Exception as error:
             # Spark hands Python's errors on as text; this keeps the error itself.
             failures.append(error)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from k2.exchanges import EXCHANGES, Exchange
 from k2.tables.bronze import bronze_trades
 from k2.tables.gold import GOLD_TRADES
+from k2.tables.resolutions import resolutions
 from k2.tables.silver import dead_letters, duplicates, silver_trades
 from k2.tables.table import Layer, Table
 
@@ -16,6 +17,7 @@ __all__ = [
     "bronze_trades",
     "dead_letters",
     "duplicates",
+    "resolutions",
     "silver_trades",
 ]
 
@@ -25,6 +27,6 @@ def all_tables(exchanges: Iterable[Exchange] = EXCHANGES) -> list[Table]:
     of_each = [
         table(exchange)
         for exchange in exchanges
-        for table in (bronze_trades, silver_trades, dead_letters, duplicates)
+        for table in (bronze_trades, silver_trades, dead_letters, duplicates, resolutions)
     ]
     return [*of_each, GOLD_TRADES]

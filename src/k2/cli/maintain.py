@@ -1,0 +1,59 @@
+"""``k2 maintain``: fewer, larger files, and none that nothing needs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from k2.cli.holding import Session, local_streams
+from k2.cli.printing import bytes_text, print_json, print_table
+from k2.observability.logs import configure_logs
+from k2.runner.holder import MAINTAIN, ask
+from k2.runner.requests import Request
+from k2.settings import Settings
+from k2.streams.stream import Stream
+
+
+def maintain_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compact closed partitions and delete files that nothing needs.
+
+    Files stay for 7 days, and longer where a stream that reads the table is further behind. Works
+    beside running streams.
+    """
+    settings = Settings.load()
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    streams = local_streams(settings)
+    options = {"readers": _readers(streams, settings), "dry_run": dry_run}
+    found: dict[str, dict[str, Any]] = {}
+    with Session(settings, "k2-maintain") as session:
+        for stream in streams:
+            request = Request(MAINTAIN, stream.name, options)
+            found |= ask(request, stream, settings, session.spark)
+    if as_json:
+        print_json({"dry_run": dry_run, "tables": found})
+        return
+    headings = {"table": "left"} | dict.fromkeys(
+        ("files", "now", "size", "now ", "compacted", "deleted", "kept"), "right"
+    )
+    rows = [
+        [
+            *(name, f["before"]["files"], f["after"]["files"]),
+            *(bytes_text(f["before"]["bytes"]), bytes_text(f["after"]["bytes"])),
+            *(f["partitions_compacted"], f["files_deleted"]),
+            "all: not read yet" if f["retention_hours"] is None else f"{f['retention_hours']} h",
+        ]
+        for name, f in found.items()
+    ]
+    print_table("Would be done" if dry_run else "Done", headings, rows)
+
+
+def _readers(streams: list[Stream], settings: Settings) -> dict[str, list[str]]:
+    readers: dict[str, list[str]] = {}
+    for stream in streams:
+        for table in stream.reads:
+            readers.setdefault(table.name, []).append(str(stream.checkpoint(settings)))
+    return readers

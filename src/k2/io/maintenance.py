@@ -1,0 +1,131 @@
+"""Upkeep of stored tables: small files of closed partitions become one, forgotten files go."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
+from pathlib import Path
+
+import orjson
+from deltalake import CommitProperties, DeltaTable, WriterProperties
+from pyspark.sql.types import DateType
+
+from k2.tables import Table
+
+LEAST_RETENTION = timedelta(days=7)
+
+# Written once and read for ever, unlike a stream's small files: worth the better ratio.
+_PACKED = WriterProperties(compression="ZSTD", compression_level=9)
+
+Partition = tuple[tuple[str, str], ...]  # column and value
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that a table's newest version consists of."""
+
+    files: int
+    bytes: int
+
+
+def files_of(stored: DeltaTable) -> Files:
+    """Count a table's files, from its log."""
+    adds = stored.get_add_actions(flatten=True)
+    return Files(len(adds["path"]), sum(adds["size_bytes"].to_pylist()))
+
+
+def closed_partitions(
+    stored: DeltaTable, table: Table, now: datetime, lateness: timedelta
+) -> list[Partition]:
+    """Return the partitions of several files whose day or hour ended over ``lateness`` ago."""
+    adds = stored.get_add_actions(flatten=True)
+    columns = [adds[f"partition.{name}"].to_pylist() for name in table.partitioned_by]
+    counts: dict[tuple[object, ...], int] = {}
+    for values in zip(*columns, strict=True):
+        counts[values] = counts.get(values, 0) + 1
+    return [
+        tuple(zip(table.partitioned_by, map(str, values), strict=True))
+        for values, count in sorted(counts.items(), key=str)
+        if count > 1 and _end(table, values) + lateness <= now
+    ]
+
+
+def compact(stored: DeltaTable, partition: Partition) -> None:
+    """Rewrite a partition's small files as large ones, in one commit that changes no data.
+
+    The commit says ``dataChange=false``: a stream that reads the table does not see it. Whoever
+    calls holds the table and keeps its stream's batches out.
+    """
+    stored.optimize.compact(
+        partition_filters=[(name, "=", value) for name, value in partition],
+        max_concurrent_tasks=1,
+        writer_properties=_PACKED,
+        commit_properties=CommitProperties(max_commit_retries=0),
+    )
+
+
+def retention(stored: DeltaTable, readers: Iterable[Path], now: datetime) -> timedelta | None:
+    """Return for how long removed files must stay; None when nothing may go.
+
+    That is 7 days, or the longest lag of the streams that read the table, whichever is longer.
+    ``readers`` are those streams' checkpoints; one that has not read the table needs all of it.
+    """
+    longest = LEAST_RETENTION
+    for checkpoint in readers:
+        version = _next_version(checkpoint, str(stored.metadata().id))
+        since = None if version is None else _first_news(stored, version)
+        if since is None:
+            return None
+        # An hour more: a log file's time is when it was written, not when its commit began.
+        longest = max(longest, now - since + timedelta(hours=1))
+    return longest
+
+
+def vacuum(stored: DeltaTable, kept: timedelta, dry_run: bool) -> int:
+    """Delete files that no version within ``kept`` needs; return how many."""
+    hours = ceil(max(kept, LEAST_RETENTION) / timedelta(hours=1))
+    return len(stored.vacuum(retention_hours=hours, dry_run=dry_run, full=True))
+
+
+def _end(table: Table, values: tuple[object, ...]) -> datetime:
+    day, hour = None, None
+    for name, value in zip(table.partitioned_by, values, strict=True):
+        if isinstance(table.schema[name].dataType, DateType):
+            day = value if isinstance(value, date) else date.fromisoformat(str(value))
+        elif name.endswith("_hour"):
+            hour = int(str(value))
+    if day is None:
+        return datetime.max.replace(tzinfo=UTC) - timedelta(days=1)  # never closed
+    start = datetime.combine(day, time(hour or 0), UTC)
+    return start + (timedelta(days=1) if hour is None else timedelta(hours=1))
+
+
+def _next_version(checkpoint: Path, table_id: str) -> int | None:
+    """The oldest version that a stream has not read to its end; None when it has read nothing."""
+    batches = [int(path.name) for path in checkpoint.glob("commits/[0-9]*") if path.name.isdigit()]
+    if not batches:
+        return None
+    try:
+        lines = (checkpoint / "offsets" / str(max(batches))).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    for line in lines:
+        if '"reservoirId"' in line and (source := orjson.loads(line))["reservoirId"] == table_id:
+            return int(source["reservoirVersion"])
+    return None
+
+
+def _first_news(stored: DeltaTable, version: int) -> datetime | None:
+    """When the first version from ``version`` on that holds new rows was written; the far future
+    when there is none, and None when the log no longer says.
+    """
+    log = Path(stored.table_uri.removeprefix("file://")) / "_delta_log"
+    for number in range(version, stored.version() + 1):
+        path = log / f"{number:020}.json"
+        try:
+            entries = [orjson.loads(line) for line in path.read_bytes().splitlines()]
+        except FileNotFoundError:
+            return None
+        if any(entry.get("add", {}).get("dataChange") for entry in entries):
+            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return datetime.max.replace(tzinfo=UTC)

@@ -1,0 +1,71 @@
+"""Compaction and retention of one stream's tables, a partition at a time between its batches."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from k2.io.delta import open_table
+from k2.io.maintenance import closed_partitions, compact, files_of, retention, vacuum
+from k2.settings import Settings
+from k2.streams.redecide import Turn
+from k2.streams.stream import Stream
+from k2.tables import Table
+
+
+def maintain(
+    stream: Stream,
+    settings: Settings,
+    turn: Turn,
+    goes_on: Callable[[], bool],
+    readers: Mapping[str, Sequence[str]],
+    dry_run: bool = False,
+) -> dict[str, Any] | None:
+    """Look after each table that the stream writes; None when ``goes_on`` said no before the end.
+
+    ``readers`` names, by table, the checkpoints of the streams that read it. Partitions are
+    compacted once they are closed: a day or an hour that ended longer ago than trades may be late.
+    """
+    found: dict[str, Any] = {}
+    for table in (*stream.tables, *stream.ledgers):
+        checkpoints = [Path(path) for path in readers.get(table.name, ())]
+        facts = _maintain(table, settings, turn, goes_on, checkpoints, dry_run)
+        if facts is None:
+            return None
+        found |= {table.name: facts} if facts else {}
+    return found
+
+
+def _maintain(
+    table: Table,
+    settings: Settings,
+    turn: Turn,
+    goes_on: Callable[[], bool],
+    readers: list[Path],
+    dry_run: bool,
+) -> dict[str, Any] | None:
+    stored = open_table(settings.lake, table)
+    if stored is None:
+        return {}
+    before, now = files_of(stored), datetime.now(UTC)
+    lateness = timedelta(minutes=settings.lateness_minutes)
+    closed = closed_partitions(stored, table, now, lateness)
+    for partition in () if dry_run else closed:
+        if not goes_on():
+            return None
+        with turn():
+            stored.update_incremental()
+            compact(stored, partition)
+    with turn():
+        stored.update_incremental()
+        kept = retention(stored, readers, datetime.now(UTC))
+        deleted = 0 if kept is None else vacuum(stored, kept, dry_run)
+        stored.update_incremental()
+    return {
+        "before": asdict(before),
+        "after": asdict(files_of(stored)),
+        "partitions_compacted": len(closed),
+        "retention_hours": None if kept is None else kept // timedelta(hours=1),
+        "files_deleted": deleted,
+    }

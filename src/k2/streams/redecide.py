@@ -1,0 +1,196 @@
+"""Dead letters judged again with today's schemas and rules; those that are trades become resolved.
+
+A replay goes in steps. Each is decided once, kept on disk, written to Silver, duplicates and the
+ledger under the replay's own transaction id, taken into the index, and forgotten. A step found on
+disk after a crash is written again, to the same rows: whoever uses the index finishes it first.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import SparkSession
+
+from k2.errors import UnavailableError
+from k2.exchanges import Exchange
+from k2.io.dead_letters import in_chunks, open_coordinates, records_of, resolved_by
+from k2.io.decisions import Decisions, replay_app
+from k2.io.delta import ensure_table, open_table
+from k2.io.seen_trades import SeenTrades, with_identity
+from k2.io.table_writer import Rows, TableWriter, WriteId
+from k2.settings import Settings
+from k2.streams.schemas import Schemas
+from k2.tables import duplicates, resolutions, silver_trades
+from k2.transforms.screen import TRADE
+from k2.transforms.silver import to_silver
+
+DUPLICATE = "duplicate"
+STEP = 20_000  # dead letters in memory at once
+
+Turn = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay did: of so many open dead letters these became trades and duplicates."""
+
+    exchange: str
+    replay_id: str
+    considered: int
+    trades: int
+    duplicates: int
+
+    @property
+    def unresolved(self) -> int:
+        """Those that are still none."""
+        return self.considered - self.trades - self.duplicates
+
+
+@dataclass(frozen=True)
+class Redecider:
+    """Replays one exchange's dead letters. ``app`` is the Silver stream's, whose index it shares."""
+
+    exchange: Exchange
+    settings: Settings
+    writer: TableWriter
+    schemas: Schemas
+    reader: str
+    app: str
+
+    def replay(
+        self,
+        spark: Callable[[], SparkSession],
+        replay_id: str,
+        reason: str | None,
+        turn: Turn,
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Replayed | None:
+        """Judge the open dead letters again; None when ``goes_on`` said no before the end.
+
+        ``turn`` keeps the stream's batches out while a step is made. The same ``replay_id`` again
+        goes on where it ended.
+
+        Raises:
+            UnavailableError: the registry did not answer, or a batch of the stream is half written.
+        """
+        lake = self.settings.lake
+        with turn():
+            self.finish(spark)
+            before = resolved_by(lake, self.exchange, replay_id)
+            wanted = open_coordinates(lake, self.exchange, reason)
+        known = self._schemas_of(wanted)
+        for chunk in in_chunks(wanted, STEP):
+            if not goes_on():
+                return None
+            with turn():
+                self._step(spark, replay_id, chunk, known)
+        after = resolved_by(lake, self.exchange, replay_id)
+        return Replayed(
+            self.exchange.name,
+            replay_id,
+            considered=wanted.num_rows + sum(before.values()),
+            trades=after.get(TRADE, 0),
+            duplicates=after.get(DUPLICATE, 0),
+        )
+
+    def finish(self, spark: Callable[[], SparkSession]) -> None:
+        """Write what a crash left decided but perhaps not written, and take it into the index."""
+        for write_id, decided in self._decisions.unfinished():
+            self._write(spark(), write_id, decided)
+
+    @property
+    def _state(self) -> Path:
+        return self.settings.checkpoints.joinpath(*self.app.split("/"))
+
+    @property
+    def _decisions(self) -> Decisions:
+        return Decisions(self._state / "replays")
+
+    def _schemas_of(self, wanted: pa.Table) -> dict[int, str]:
+        known = self.schemas.known()
+        missing = {id_ for id_ in pc.unique(wanted["schema_id"]).to_pylist() if id_ is not None}
+        for id_ in sorted(missing - known.keys()):
+            if (schema := self.schemas.schema_by_id(id_)) is not None:
+                known[id_] = schema
+        return known
+
+    def _step(
+        self,
+        spark: Callable[[], SparkSession],
+        replay_id: str,
+        coordinates: pa.Table,
+        known: dict[int, str],
+    ) -> None:
+        records = records_of(self.settings.lake, self.exchange, coordinates)
+        judged = to_silver(spark().createDataFrame(records), self.exchange, known, self.reader)
+        judged_rows = judged.toArrow()
+        trades = judged_rows.filter(pc.equal(judged_rows["outcome"], TRADE)).combine_chunks()
+        if not trades.num_rows:
+            return
+        with closing(self._level_index()) as seen:
+            again = seen.judge(trades).duplicates
+        decided = _marked(trades, again, replay_id, datetime.now(UTC))
+        app = replay_app(replay_id)
+        ledger = ensure_table(self.settings.lake, resolutions(self.exchange))
+        written = ledger.transaction_version(app)
+        write_id = WriteId(app, 0 if written is None else written + 1)
+        self._decisions.keep(write_id, decided)
+        self._write(spark(), write_id, decided)
+
+    def _write(self, spark: SparkSession, write_id: WriteId, decided: pa.Table) -> None:
+        trades = decided.filter(pc.equal(decided["outcome"], TRADE)).combine_chunks()
+        with self.writer.batch(spark.createDataFrame(decided), reused=True) as batch:
+            if trades.num_rows:
+                batch.append(silver_trades(self.exchange), write_id, Rows(TRADE))
+            if trades.num_rows < decided.num_rows:
+                batch.append(duplicates(self.exchange), write_id, Rows(DUPLICATE))
+            batch.append(resolutions(self.exchange), write_id)
+        with closing(SeenTrades(self._state / "seen-trades.db")) as seen:
+            seen.add(seen.judge(trades))
+        self._decisions.forget(write_id)
+
+    def _level_index(self) -> SeenTrades:
+        """Open the index when it holds all that Silver does; made anew if it was lost.
+
+        A batch that has written Silver and not the index will run again, and must meet the index
+        as it was: nothing may come between.
+        """
+        silver = open_table(self.settings.lake, silver_trades(self.exchange))
+        newest = None if silver is None else silver.transaction_version(self.app)
+        seen = SeenTrades(self._state / "seen-trades.db")
+        if silver is None or newest is None or seen.applied_batch >= newest:
+            return seen
+        if not (self._state / "commits" / str(newest)).exists():
+            seen.close()
+            raise UnavailableError(
+                f"Batch {newest} of {self.app} is half written and must end before a replay; "
+                "`k2 up` or `k2 drain` ends it. Then try again."
+            )
+        columns = ["message_id", "trade_id", "partition", "offset"]
+        parts = silver.to_pyarrow_dataset().to_batches(columns=columns)
+        seen.rebuild(_identified(parts), newest)
+        return seen
+
+
+def _identified(parts: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:
+    return (with_identity(pa.Table.from_batches([part])) for part in parts)
+
+
+def _marked(trades: pa.Table, again: object, replay_id: str, now: datetime) -> pa.Table:
+    """Add the ledger's columns; ``outcome`` becomes trade or duplicate."""
+    count = trades.num_rows
+    instant = pa.timestamp("us", tz="UTC")
+    columns = {
+        "outcome": pc.if_else(pa.array(again), DUPLICATE, TRADE),
+        "replay_id": pa.array([replay_id] * count, pa.string()),
+        "resolved_at": pa.array([now] * count, instant),
+        "resolved_date": pa.array([now.date()] * count, pa.date32()),
+    }
+    marked = trades.drop_columns(["outcome"])
+    for name, values in columns.items():
+        marked = marked.append_column(name, values)
+    return marked

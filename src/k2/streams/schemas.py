@@ -1,0 +1,17 @@
+"""Where the streams get writers' schemas from."""
+
+from typing import Protocol
+
+
+class Schemas(Protocol):
+    """Where writers' schemas come from."""
+
+    def known(self) -> dict[int, str]:
+        """Return the schemas that are known without asking, by id."""
+
+    def schema_by_id(self, schema_id: int) -> str | None:
+        """Return the Avro schema; None when the registry says that there is none.
+
+        Raises:
+            UnavailableError: the registry did not answer, which says nothing about the id.
+        """
