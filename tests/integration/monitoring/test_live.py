@@ -184,7 +184,9 @@ def test_an_unwritable_checkpoint_fires_CheckpointWriteFailed_alone(tmp_path: Pa
 def test_a_stream_that_waits_while_records_do_fires_JobStalled_alone(tmp_path: Path) -> None:
     with k2_up(tmp_path / "home", "--rate", "100/s") as k2, prometheus(tmp_path / "p", k2) as live:
         eventually(
-            lambda: live.query('k2_records_processed_total{layer="gold"} > 0'), 120, "records"
+            lambda: live.query('min(k2_records_processed_total{layer="silver"}) > 0'),
+            120,
+            "both exchanges' schemas to be known",
         )
         registry = _registry(k2)
 
