@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from k2.observability.recording import kafka_lag
+
 _RATE_SECONDS = 10.0
 
 
@@ -42,6 +44,15 @@ class StreamStatus:
             self.dead_letters[kind] = self.dead_letters.get(kind, 0) + count
         self.batches += 1
         self._recent.append((now, rows))
+
+    def progressed(self, progress: Mapping[str, Any] | None) -> None:
+        """Take in the query's last progress, where it has one."""
+        if not progress:
+            return
+        self.last_batch_at = progress["timestamp"]
+        self.batch_seconds = progress["durationMs"].get("triggerExecution", 0) / 1000
+        if self.layer == "bronze":
+            self.lag = sum(kafka_lag(source) for source in progress["sources"])
 
     def refresh(self, now: float) -> None:
         """Work out the rate over the last ten seconds."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-import orjson
 import structlog
 from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
@@ -215,11 +214,11 @@ class Engine:
                 self._start(slot)
             return
         if slot.running.query.isActive:
-            _read_progress(slot)
+            slot.status.progressed(slot.running.query.lastProgress)
             return
         if slot.running.failure is None and slot.running.query.exception() is None:
             slot.done, slot.status.state = True, "stopped"
-            _read_progress(slot)
+            slot.status.progressed(slot.running.query.lastProgress)
             slot.running.sink.close()
             return
         failed, slot.running = slot.running, None
@@ -241,31 +240,3 @@ class Engine:
         else:
             slot.status.state, slot.failure, slot.done = "failed", error, True
             log.error("stream_failed", job_name=slot.stream.name, reason=str(error))
-
-
-def _read_progress(slot: _Slot) -> None:
-    if slot.running is None:
-        return
-    progress = slot.running.query.lastProgress
-    if not progress:
-        return
-    slot.status.last_batch_at = progress["timestamp"]
-    slot.status.batch_seconds = progress["durationMs"].get("triggerExecution", 0) / 1000
-    behind = [_behind(source) for source in progress["sources"]]
-    if behind and None not in behind:
-        slot.status.lag = sum(count for count in behind if count is not None)
-
-
-def _behind(source: Mapping[str, Any]) -> int | None:
-    """Kafka records that a batch left; None for a source without offsets of that kind."""
-    try:
-        ends, latest = (orjson.loads(source[name]) for name in ("endOffset", "latestOffset"))
-        return int(
-            sum(
-                next_ - ends[topic].get(partition, 0)
-                for topic, partitions in latest.items()
-                for partition, next_ in partitions.items()
-            )
-        )
-    except (KeyError, TypeError, AttributeError, ValueError):
-        return None
