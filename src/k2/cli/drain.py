@@ -1,4 +1,4 @@
-"""``k2 drain``: wait, or work, until Gold has all that is in Kafka."""
+"""``k2 drain``: wait, or work, until Gold and its bars have all that is in Kafka."""
 
 import time
 from collections.abc import Callable
@@ -18,21 +18,21 @@ from k2.exchanges import EXCHANGES
 from k2.io.locks import is_held
 from k2.observability.logs import configure_logs
 from k2.observability.status import read_status
-from k2.quality_jobs.backlog import backlog
+from k2.quality_jobs.backlog import BARS, backlog
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams
 from k2.settings import Settings
 from k2.streams.stream import Stream
 from k2.tables import Layer
 
-_LAYERS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
+_STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
 
 def drain(
     timeout: Annotated[str, typer.Option(help="Give up after this long, such as 300s.")] = "300s",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run every stream until Gold has all that is in Kafka.
+    """Run every stream until Gold and its bars have all that is in Kafka.
 
     Streams that run elsewhere on this K2_HOME are waited for; the others run here, once. Exits with
     3 when the time is up; what has been done until then stays.
@@ -51,7 +51,7 @@ def drain(
     if as_json:
         print_json({"drained": True, "seconds": seconds, "backlog": left})
     else:
-        typer.echo(f"Gold has all that is in Kafka ({seconds} s).")
+        typer.echo(f"Gold and its bars have all that is in Kafka ({seconds} s).")
 
 
 def _drain(
@@ -66,17 +66,18 @@ def _drain(
         return session[0]
 
     try:
-        for layer in _LAYERS:
+        for step in _STEPS:
             free = [
                 stream
                 for stream in streams
-                if stream.layer is layer and not _runs_elsewhere(stream, settings)
+                if _step_of(stream.name, stream.layer) == step
+                and not _runs_elsewhere(stream, settings)
             ]
-            left = _left(settings, endpoints, layer)
-            spinner.update(f"Draining {layer}: {left:,} rows to go")
+            left = _left(settings, endpoints, step)
+            spinner.update(f"Draining {step}: {left:,} rows to go")
             if free and left:
                 _run(free, spark(), settings, limit)
-            _wait(settings, endpoints, layer, limit, spinner.update)
+            _wait(settings, endpoints, step, limit, spinner.update)
     finally:
         for started in session:
             started.stop()
@@ -94,30 +95,34 @@ def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: 
 def _wait(
     settings: Settings,
     endpoints: Endpoints,
-    layer: Layer,
+    step: str,
     limit: float,
     say: Callable[[str], None],
 ) -> None:
-    while left := _left(settings, endpoints, layer):
-        say(f"Draining {layer}: {left:,} rows to go")
-        _refuse_failed(settings, layer)
+    while left := _left(settings, endpoints, step):
+        say(f"Draining {step}: {left:,} rows to go")
+        _refuse_failed(settings, step)
         if time.monotonic() > limit:
-            raise _late(f"{layer} has {left:,} rows to go")
+            raise _late(f"{step} has {left:,} rows to go")
         time.sleep(0.5)
 
 
-def _left(settings: Settings, endpoints: Endpoints, layer: Layer) -> int:
-    return backlog(settings.lake, EXCHANGES, endpoints.kafka)[layer]
+def _left(settings: Settings, endpoints: Endpoints, step: str) -> int:
+    return backlog(settings.lake, EXCHANGES, endpoints.kafka)[step]
+
+
+def _step_of(stream: str, layer: str) -> str:
+    return BARS if stream == BARS else layer
 
 
 def _runs_elsewhere(stream: Stream, settings: Settings) -> bool:
     return any(is_held(settings.run / "locks", table.name) for table in stream.tables)
 
 
-def _refuse_failed(settings: Settings, layer: Layer) -> None:
+def _refuse_failed(settings: Settings, step: str) -> None:
     status = read_status(settings.run / "streams.json") or {}
     for stream in status.get("streams", []):
-        if stream["layer"] == layer and stream["state"] == "failed":
+        if _step_of(stream["name"], stream["layer"]) == step and stream["state"] == "failed":
             raise FailedError(f"Stream {stream['name']} is down: {stream['error']}")
 
 

@@ -25,7 +25,12 @@ _BRIEF = (
     ),
     *("is_late", "trade_id", "partition", "offset", "schema_id"),
     *("error_type", "error_reasons"),
+    *("timeframe", "bar_start", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    *("is_final", "revision"),
 )
+
+# Of these, the columns that a table has say which of its rows are the newest.
+_NEWEST = ("timestamp", "bar_start", "kafka_timestamp", "offset", "exchange", "symbol", "timeframe")
 
 
 def show(
@@ -42,7 +47,10 @@ def show(
         print_json(found)
         return
     columns = [name for name in definition.columns if wide or name in _BRIEF]
-    numbers = ("price", "quantity", "trade_value_usd", "offset", "partition")
+    numbers = (
+        *("price", "quantity", "trade_value_usd", "offset", "partition"),
+        *("open", "high", "low", "close", "volume", "vwap", "trade_count", "revision"),
+    )
     headings = {name: "right" if name in numbers else "left" for name in columns}
     print_table(
         f"{definition.name}: newest {len(found)} rows",
@@ -60,11 +68,11 @@ def newest(settings: Settings, table: Table, limit: int) -> list[dict[str, Any]]
     stored = open_table(settings.lake, table)
     if stored is None:
         raise ConfigError(f"There is no table {table.name} in {settings.lake} yet.")
-    order = "timestamp" if "timestamp" in table.columns else "kafka_timestamp"
+    order = ", ".join(f'"{name}" desc' for name in _NEWEST if name in table.columns)
     database = duckdb.connect()
     database.execute("set timezone = 'UTC'")
     database.register("stored", stored.to_pyarrow_dataset())
-    query = f'select * from stored order by {order} desc, "offset" desc limit {limit}'  # noqa: S608
+    query = f"select * from stored order by {order} limit {limit}"  # noqa: S608
     chosen = database.sql(query)
     return [dict(zip(chosen.columns, row, strict=True)) for row in chosen.fetchall()]
 

@@ -33,7 +33,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         _refuse_drift(stored, table)
         return stored
     indexed = ",".join((*table.indexed,))
-    configuration = {**_PROPERTIES, "delta.dataSkippingStatsColumns": indexed}
+    configuration = {**_PROPERTIES, **table.properties, "delta.dataSkippingStatsColumns": indexed}
     try:
         return DeltaTable.create(
             path,

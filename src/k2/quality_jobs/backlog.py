@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from deltalake import DeltaTable
+
 from k2.exchanges import Exchange
 from k2.io.delta import open_table, row_count
 from k2.io.kafka import watermarks
 from k2.tables import (
+    GOLD_OHLCV,
     GOLD_TRADES,
+    TIMEFRAMES,
     Layer,
     Table,
     bronze_trades,
@@ -17,21 +21,27 @@ from k2.tables import (
     silver_trades,
 )
 
+BARS = "ohlcv"  # the step after Gold
+
 
 def rows(lake: Path, *tables: Table) -> int:
-    """Return the rows of some tables together; one that does not exist has none."""
-    stored = (open_table(lake, table) for table in tables)
-    return sum(row_count(table) for table in stored if table is not None)
+    """Return the records that some tables hold together; one that does not exist has none.
+
+    A bar holds its trades: those of the longest bars are all there are.
+    """
+    stored = ((table, open_table(lake, table)) for table in tables)
+    return sum(_rows(table, opened) for table, opened in stored if opened is not None)
 
 
-def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[Layer, int]:
-    """Return for each layer the rows that it has still to take.
+def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[str, int]:
+    """Return for each layer, and the bars, the rows that it has still to take.
 
     Raises:
         UnavailableError: Kafka does not answer.
     """
     exchanges = tuple(exchanges)
     # Downstream before upstream: what arrives meanwhile shows as a backlog, never as less than none.
+    barred = rows(lake, GOLD_OHLCV)
     gold = rows(lake, GOLD_TRADES)
     trades = rows(lake, *map(silver_trades, exchanges))
     aside = rows(lake, *map(dead_letters, exchanges), *map(duplicates, exchanges))
@@ -45,4 +55,13 @@ def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[Layer
         Layer.BRONZE: published - bronze,
         Layer.SILVER: bronze - trades - aside,
         Layer.GOLD: trades - gold,
+        BARS: gold - barred,
     }
+
+
+def _rows(table: Table, stored: DeltaTable) -> int:
+    if table is not GOLD_OHLCV:
+        return row_count(stored)
+    longest = [("timeframe", "=", max(TIMEFRAMES, key=lambda name: TIMEFRAMES[name]))]
+    bars = stored.to_pyarrow_dataset(file_pruning_predicate=longest)
+    return sum(bars.to_table(columns=["trade_count"])["trade_count"].to_pylist())

@@ -13,6 +13,7 @@ from k2.io.table_writer import TableWriter
 from k2.settings import Settings
 from k2.streams.bronze import bronze_stream
 from k2.streams.gold import gold_stream
+from k2.streams.ohlcv import ohlcv_stream
 from k2.streams.silver import silver_stream
 from k2.streams.stream import Stream
 from k2.tables import Layer
@@ -25,7 +26,7 @@ def all_streams(
     master: str,
     exchanges: Iterable[Exchange] = EXCHANGES,
 ) -> list[Stream]:
-    """Return every stream, from Bronze to Gold.
+    """Return every stream, from Bronze to Gold and its bars.
 
     ``kafka`` are bootstrap servers, ``registry`` is a URL, ``master`` the Spark master they run on.
     """
@@ -39,6 +40,7 @@ def all_streams(
             for exchange in exchanges
         ),
         gold_stream(exchanges, settings, writer),
+        ohlcv_stream(settings),
     ]
 
 

@@ -12,6 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
+from k2.io.checkpoint_sources import admit_sources
 from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
 from k2.io.table_writer import NOTHING, Appended, WriteId
@@ -61,6 +62,8 @@ class Stream:
     source: Callable[[SparkSession], DataFrame]
     sink: Callable[[SparkSession], BatchSink]
     reads: tuple[Table, ...] = ()
+    called: str = ""
+    triggers: int = 1  # of the settings' triggers between two batches
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
     mutex: AbstractContextManager[Any] = field(
@@ -69,7 +72,9 @@ class Stream:
 
     @property
     def name(self) -> str:
-        """The stream's name: ``silver-binance``, ``gold``."""
+        """The stream's name: ``silver-binance``, ``gold``, or what it is ``called``."""
+        if self.called:
+            return self.called
         return f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
 
     @property
@@ -117,6 +122,8 @@ def start(
     for table in (*stream.reads, *stream.tables, *stream.ledgers):
         ensure_table(settings.lake, table)
     _refuse_stale_checkpoint(stream, settings)
+    if stream.reads:
+        admit_sources(stream.checkpoint(settings), len(stream.reads))
     sink = stream.sink(spark)
     running: list[RunningStream] = []
     failures: list[Exception] = []
@@ -136,7 +143,9 @@ def start(
     trigger: dict[str, bool | str] = (
         {"availableNow": True}
         if available_now
-        else {"processingTime": f"{int(settings.trigger_seconds * 1000)} milliseconds"}
+        else {
+            "processingTime": f"{int(settings.trigger_seconds * stream.triggers * 1000)} milliseconds"
+        }
     )
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.name)
     query = (

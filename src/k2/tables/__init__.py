@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from k2.exchanges import EXCHANGES, Exchange
 from k2.tables.bronze import bronze_trades
 from k2.tables.gold import GOLD_TRADES
+from k2.tables.ohlcv import GOLD_OHLCV, TIMEFRAMES
 from k2.tables.resolutions import resolutions
 from k2.tables.silver import dead_letters, duplicates, silver_trades
 from k2.tables.table import Layer, Table
 
 __all__ = [
+    "GOLD_OHLCV",
     "GOLD_TRADES",
+    "TIMEFRAMES",
     "Layer",
     "Table",
     "all_tables",
@@ -29,4 +32,4 @@ def all_tables(exchanges: Iterable[Exchange] = EXCHANGES) -> list[Table]:
         for exchange in exchanges
         for table in (bronze_trades, silver_trades, dead_letters, duplicates, resolutions)
     ]
-    return [*of_each, GOLD_TRADES]
+    return [*of_each, GOLD_TRADES, GOLD_OHLCV]

@@ -1,6 +1,7 @@
 """What a stored table is: its name, columns, key, partitions and comment, in one place each."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pyspark.sql.types import StructType
@@ -20,7 +21,7 @@ class Table:
     """A Delta table as K2 wants it.
 
     ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
-    values Delta keeps a file for skipping.
+    values Delta keeps a file for skipping; ``properties`` are Delta's own, beside those of every table.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Table:
     key: tuple[str, ...]
     partitioned_by: tuple[str, ...]
     indexed: tuple[str, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = set(self.schema.fieldNames())

@@ -1,0 +1,136 @@
+"""``k2 bars``: a market's bars as a table and a small chart, and their rebuild from Gold."""
+
+from datetime import timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Any
+
+import duckdb
+import typer
+from rich.console import Console
+
+from k2.cli.candles import candles
+from k2.cli.printing import print_json, print_table
+from k2.errors import ConfigError
+from k2.io.delta import open_table
+from k2.settings import Settings
+from k2.tables import GOLD_OHLCV, TIMEFRAMES
+
+Bar = dict[str, Any]
+
+_NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "taker_buy_volume")
+_SHOWN = ("bar_start", *_NUMBERS, "is_final", "revision")
+
+
+class Timeframe(StrEnum):
+    """How long a bar is."""
+
+    MINUTE = "1m"
+    FIVE_MINUTES = "5m"
+    HALF_HOUR = "30m"
+    HOUR = "1h"
+    DAY = "1d"
+
+
+def bars_command(
+    symbol: Annotated[
+        str | None, typer.Argument(help="Market, such as BTC-USDT.", show_default=False)
+    ] = None,
+    timeframe: Annotated[Timeframe, typer.Option(help="Length of a bar.")] = Timeframe.MINUTE,
+    exchange: Annotated[
+        str | None, typer.Option(help="Which exchange's; needed where several have the market.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many bars.")] = 30,
+    pad: Annotated[
+        bool, typer.Option("--pad", help="Fill windows without trades with the last close.")
+    ] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Recompute all bars from Gold and say what differed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show the newest bars of a market, oldest first, with a small chart."""
+    settings = Settings.load()
+    if rebuild:
+        from k2.cli.bars_rebuild import rebuild_bars
+
+        rebuild_bars(settings, as_json)
+        return
+    if symbol is None:
+        raise ConfigError(
+            "Name a market, such as `k2 bars BTC-USDT`; `k2 show gold_ohlcv` has all."
+        )
+    found = newest_bars(settings, symbol.upper(), timeframe, exchange, limit)
+    shown = padded(found, TIMEFRAMES[timeframe])[-limit:] if pad else found
+    if as_json:
+        print_json(shown)
+        return
+    console = Console(highlight=False)
+    title = f"{found[0]['exchange']} {symbol.upper()} {timeframe}"
+    print_table(
+        title,
+        {name: "left" if name == "bar_start" else "right" for name in _SHOWN},
+        [[bar[name] for name in _SHOWN] for bar in shown],
+    )
+    for line in candles(shown, console.width):
+        console.print(line)
+
+
+def newest_bars(
+    settings: Settings, symbol: str, timeframe: str, exchange: str | None, limit: int
+) -> list[Bar]:
+    """Return a market's newest bars, oldest first.
+
+    Raises:
+        ConfigError: there are none, or several exchanges have the market and none is named.
+    """
+    stored = open_table(settings.lake, GOLD_OHLCV)
+    if stored is None:
+        raise ConfigError(f"There are no bars in {settings.lake} yet; `k2 drain` makes them.")
+    database = duckdb.connect()
+    database.execute("set timezone = 'UTC'")
+    files = [("timeframe", "=", timeframe)]
+    database.register("stored", stored.to_pyarrow_dataset(file_pruning_predicate=files))
+    markets = database.execute("select distinct exchange, symbol from stored").fetchall()
+    exchanges = sorted(name for name, market in markets if market == symbol)
+    if (exchange is not None and exchange not in exchanges) or not exchanges:
+        known = ", ".join(sorted(f"{name} {market}" for name, market in markets)) or "none"
+        where = f" on {exchange}" if exchange else ""
+        raise ConfigError(f"There are no {timeframe} bars of {symbol}{where}. There are: {known}.")
+    if exchange is None and len(exchanges) > 1:
+        raise ConfigError(f"{symbol} is on {', '.join(exchanges)}: name one with --exchange.")
+    newest = database.execute(
+        "select * from stored where exchange = ? and symbol = ? order by bar_start desc limit ?",
+        [exchange or exchanges[0], symbol, limit],
+    )
+    names = [column[0] for column in newest.description]
+    return [dict(zip(names, row, strict=True)) for row in reversed(newest.fetchall())]
+
+
+def padded(bars: list[Bar], seconds: int) -> list[Bar]:
+    """Put a bar without trades into every empty window between two bars, at the close before it."""
+    filled: list[Bar] = []
+    for bar in bars:
+        while filled and (start := _next_start(filled[-1], seconds)) < bar["bar_start"]:
+            filled.append(_empty_bar(filled[-1], start, bar["is_final"]))
+        filled.append(bar)
+    return filled
+
+
+def _next_start(bar: Bar, seconds: int) -> Any:
+    return bar["bar_start"] + timedelta(seconds=seconds)
+
+
+def _empty_bar(before: Bar, start: Any, is_final: bool) -> Bar:
+    close, nothing = before["close"], Decimal(0)
+    return {
+        **before,
+        **dict.fromkeys(("open", "high", "low", "close"), close),
+        **dict.fromkeys(("volume", "quote_volume", "taker_buy_volume"), nothing),
+        "bar_start": start,
+        "bar_date": start.date(),
+        "vwap": None,
+        "trade_count": 0,
+        "is_final": is_final,
+        "revision": None,
+    }

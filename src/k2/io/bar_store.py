@@ -1,0 +1,155 @@
+"""The stored bars: recomputed ones take their place, all of a batch in one commit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+from deltalake.exceptions import DeltaError
+
+from k2.errors import FailedError
+from k2.io.arrow_writer import rebuilt
+from k2.io.bar_changes import changed_bars
+from k2.io.delta import ensure_table
+from k2.io.exchange_clock import ExchangeTime, exchange_times
+from k2.io.table_writer import WriteId
+from k2.tables import GOLD_OHLCV
+
+_COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
+_LONGEST_BAR = timedelta(days=1)
+
+# Replaced files are removed as often as this, unless a reader may still be at them.
+_VACUUM_EVERY = 200
+_KEPT_HOURS = 1
+
+
+@dataclass
+class BarStore:
+    """The table of bars under ``lake``, which nobody else writes meanwhile.
+
+    ``lateness`` is how far behind an exchange's newest trade its watermark is.
+    """
+
+    lake: Path
+    lateness: timedelta
+    _table: DeltaTable | None = None
+    _times: dict[str, ExchangeTime] | None = None
+    _replaced: int = field(default=0)
+
+    def has(self, write_id: WriteId) -> bool:
+        """Tell whether the batch, or a later one, has been written."""
+        written = self._opened().transaction_version(write_id.app)
+        return written is not None and written >= write_id.batch
+
+    def minutes_of(self, days: Iterable[date]) -> pa.Table:
+        """Return the stored one-minute bars of some days."""
+        files = [("timeframe", "=", "1m"), ("bar_date", "in", _texts(days))]
+        return self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table()
+
+    def replace(self, bars: pa.Table, write_id: WriteId | None = None) -> int:
+        """Put recomputed bars in the place of stored ones; return how many were news.
+
+        ``bars`` has the columns of :data:`k2.transforms.ohlcv.BAR`. Bars of the same exchanges that
+        its newest trade makes final become so, whether or not they are among ``bars``.
+
+        Raises:
+            FailedError: the table could not be written; it is as it was.
+        """
+        before = self._known_times()
+        after = self._times_after(bars, before)
+        stored = self._stored(bars, before, after)
+        watermarks = {exchange: time.settled for exchange, time in after.items()}
+        changed = changed_bars(bars, stored, watermarks)
+        if changed.num_rows:
+            self._commit(rebuilt(changed, GOLD_OHLCV), write_id)
+        self._times = after
+        return int(changed.num_rows)
+
+    def _opened(self) -> DeltaTable:
+        if self._table is None:
+            self._table = ensure_table(self.lake, GOLD_OHLCV)
+        self._table.update_incremental()
+        return self._table
+
+    def _known_times(self) -> dict[str, ExchangeTime]:
+        if self._times is None:
+            self._times = exchange_times(self.lake, self.lateness)
+        return self._times
+
+    def _times_after(
+        self, bars: pa.Table, before: dict[str, ExchangeTime]
+    ) -> dict[str, ExchangeTime]:
+        after = {
+            exchange: ExchangeTime(time.newest, time.newest - self.lateness)
+            for exchange, time in before.items()
+        }
+        for row in bars.group_by("exchange").aggregate([("last_trade_at", "max")]).to_pylist():
+            exchange, newest = row["exchange"], row["last_trade_at_max"].astimezone(UTC)
+            if exchange not in after or newest > after[exchange].newest:
+                after[exchange] = ExchangeTime(newest, newest - self.lateness)
+        return after
+
+    def _stored(
+        self,
+        bars: pa.Table,
+        before: dict[str, ExchangeTime],
+        after: dict[str, ExchangeTime],
+    ) -> pa.Table:
+        """All stored bars of the days of ``bars``, and those that may have become final."""
+        recomputed = set(pc.unique(bars["bar_start"].cast(pa.date32())).to_pylist())
+        ending = {
+            day
+            for exchange, time in before.items()
+            if after[exchange].settled > time.settled
+            for day in _days(time.settled - _LONGEST_BAR, time.newest)
+        }
+        days = recomputed | ending
+        wanted = ds.field("bar_date").isin(recomputed) | ~ds.field("is_final")
+        files = [("bar_date", "in", _texts(days))]
+        return (
+            self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table(filter=wanted)
+        )
+
+    def _commit(self, changed: pa.Table, write_id: WriteId | None) -> None:
+        transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
+        days = ", ".join(f"'{day}'" for day in _texts(pc.unique(changed["bar_date"]).to_pylist()))
+        same_key = " and ".join(f"stored.{name} = fresh.{name}" for name in GOLD_OHLCV.key)
+        table = self._opened()
+        try:
+            (
+                table.merge(
+                    changed,
+                    f"stored.bar_date in ({days}) and stored.bar_date = fresh.bar_date and {same_key}",
+                    source_alias="fresh",
+                    target_alias="stored",
+                    streamed_exec=False,  # the source's smallest and largest keys skip files
+                    writer_properties=_COMPRESSION,
+                    # Nobody else may commit here, so a conflict is a failure, not a retry.
+                    commit_properties=CommitProperties(
+                        app_transactions=transactions, max_commit_retries=0
+                    ),
+                )
+                .when_matched_update_all()
+                .when_not_matched_insert_all()
+                .execute()
+            )
+            self._replaced += 1
+            if self._replaced % _VACUUM_EVERY == 0:
+                table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)
+        except (DeltaError, OSError) as error:
+            raise FailedError(f"Table {GOLD_OHLCV.name} could not be written: {error}") from error
+
+
+def _days(first: datetime, last: datetime) -> Iterable[date]:
+    return (
+        first.date() + timedelta(days=number)
+        for number in range((last.date() - first.date()).days + 1)
+    )
+
+
+def _texts(days: Iterable[date]) -> list[str]:
+    return sorted(day.isoformat() for day in days)

@@ -1,0 +1,203 @@
+"""Bars against plain Python, on ugly trades and on random ones."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
+from tests.builders import frame
+from tests.fixtures.crypto_fixtures import Record
+
+from k2.tables import GOLD_TRADES, TIMEFRAMES
+from k2.transforms.ohlcv import LONGER, in_minutes, roll_up, to_minute_bars, touched_minutes
+
+pytestmark = pytest.mark.unit
+
+NINE = datetime(2026, 7, 7, 9, 0, tzinfo=UTC)
+
+
+def bars_of(spark: SparkSession, trades: list[Record]) -> dict[Key, Record]:
+    """All bars that K2 makes of these trades."""
+    minutes = to_minute_bars(frame(spark, GOLD_TRADES, trades))
+    rows = minutes.unionByName(roll_up(minutes, *LONGER)).toArrow().to_pylist()
+    bars = {
+        (row["exchange"], row["symbol"], row["timeframe"], row["bar_start"].astimezone(UTC)): row
+        for row in rows
+    }
+    assert len(bars) == len(rows)
+    return bars
+
+
+def without_clock(bars: dict[Key, Record]) -> dict[Key, Record]:
+    return {
+        key: {name: value for name, value in bar.items() if name != "last_trade_at"}
+        for key, bar in bars.items()
+    }
+
+
+def minute_bar(spark: SparkSession, *trades: Record) -> Record:
+    """The only one-minute bar of these trades."""
+    (bar,) = to_minute_bars(frame(spark, GOLD_TRADES, list(trades))).toArrow().to_pylist()
+    return bar
+
+
+PRICES = st.decimals("0.00000001", "9999999999.99999999", places=8)
+TRADES = st.lists(
+    st.builds(
+        dict,
+        symbol=st.sampled_from(["BTC-USDT", "ETH-USDT"]),
+        exchange=st.sampled_from(["binance", "kraken"]),
+        timestamp=st.one_of(
+            st.integers(0, 200).map(lambda second: NINE + timedelta(seconds=second)),
+            st.timedeltas(timedelta(hours=-11), timedelta(hours=17)).map(
+                lambda distance: NINE + distance
+            ),
+        ),
+        source_sequence=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
+        side=st.sampled_from(["BUY", "SELL"]),
+        price=st.one_of(PRICES, st.sampled_from([Decimal("0.00000001"), Decimal("61837.63")])),
+        quantity=PRICES,
+    ),
+    min_size=1,
+    max_size=80,
+)
+
+
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(changes=TRADES)
+def test_bars_are_what_plain_python_makes_of_the_trades(
+    spark: SparkSession, changes: list[dict[str, Any]]
+) -> None:
+    trades = [gold_row(offset, **change) for offset, change in enumerate(changes)]
+
+    bars = bars_of(spark, trades)
+
+    assert without_clock(bars) == plain_bars(trades)
+
+
+def test_trades_of_one_instant_open_and_close_by_sequence_then_offset(spark: SparkSession) -> None:
+    trades = [
+        gold_row(7, source_sequence=2, price=Decimal(3)),
+        gold_row(8, source_sequence=1, price=Decimal(2)),
+        gold_row(9, source_sequence=None, price=Decimal(1)),
+        gold_row(6, source_sequence=2, price=Decimal(4)),
+    ]
+
+    bar = minute_bar(spark, *trades)
+
+    assert (bar["open"], bar["close"]) == (Decimal(1), Decimal(3))
+
+
+def test_the_order_of_rows_means_nothing(spark: SparkSession) -> None:
+    trades = [
+        gold_row(n, timestamp=NINE + timedelta(seconds=n), price=Decimal(n + 1)) for n in range(59)
+    ]
+
+    forwards, backwards = minute_bar(spark, *trades), minute_bar(spark, *reversed(trades))
+
+    assert forwards == backwards
+
+
+def test_a_trade_at_the_first_instant_belongs_to_the_window_that_starts(
+    spark: SparkSession,
+) -> None:
+    last = gold_row(1, timestamp=NINE - timedelta(microseconds=1))
+    first = gold_row(2, timestamp=NINE)
+
+    bars = bars_of(spark, [last, first])
+
+    for name in ("1m", "5m", "30m", "1h"):
+        starts = {key[3] for key in bars if key[2] == name}
+        assert starts == {NINE - LENGTHS[name], NINE}
+
+
+def test_a_day_ends_at_midnight_utc(spark: SparkSession) -> None:
+    midnight = datetime(2026, 7, 8, tzinfo=UTC)
+    before = gold_row(1, timestamp=midnight - timedelta(microseconds=1), quantity=Decimal(1))
+    after = gold_row(2, timestamp=midnight, quantity=Decimal(2))
+
+    bars = bars_of(spark, [before, after])
+
+    volumes = {key[3]: bar["volume"] for key, bar in bars.items() if key[2] == "1d"}
+    assert volumes == {midnight - timedelta(days=1): Decimal(1), midnight: Decimal(2)}
+
+
+def test_a_window_without_trades_has_no_bar(spark: SparkSession) -> None:
+    trades = [gold_row(1, timestamp=NINE), gold_row(2, timestamp=NINE + timedelta(minutes=2))]
+
+    bars = bars_of(spark, trades)
+
+    starts = {key[3] for key in bars if key[2] == "1m"}
+    assert starts == {NINE, NINE + timedelta(minutes=2)}
+
+
+def test_vwap_is_rounded_half_up_at_the_eighth_place(spark: SparkSession) -> None:
+    trades = [
+        gold_row(1, price=Decimal("0.00000001"), quantity=Decimal(1)),
+        gold_row(2, price=Decimal("0.00000002"), quantity=Decimal(1)),
+    ]
+
+    bar = minute_bar(spark, *trades)
+
+    assert bar["vwap"] == Decimal("0.00000002")
+
+
+def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it(
+    spark: SparkSession,
+) -> None:
+    huge = Decimal("9999999999")
+    trades = [
+        gold_row(n, price=huge, quantity=huge, timestamp=NINE + timedelta(milliseconds=n))
+        for n in range(101)
+    ]
+    normal = gold_row(200, timestamp=NINE + timedelta(minutes=1))
+
+    bars = bars_of(spark, [*trades, normal])
+
+    of_length = {
+        name: [bar["quote_volume"] for key, bar in sorted(bars.items()) if key[2] == name]
+        for name in TIMEFRAMES
+    }
+    assert of_length["1m"][0] is None
+    assert of_length["1m"][1] is not None
+    assert of_length["1h"] == [None]
+    assert {bar["vwap"] for key, bar in bars.items() if key[2] == "1d"} == {None}
+
+
+def test_a_batch_names_its_minutes_with_counts_and_broker_times(spark: SparkSession) -> None:
+    later = NINE + timedelta(hours=1)
+    trades = [
+        gold_row(1, timestamp=NINE, kafka_timestamp=later),
+        gold_row(2, timestamp=NINE + timedelta(seconds=59, microseconds=999_999)),
+        gold_row(3, timestamp=NINE + timedelta(minutes=1)),
+    ]
+
+    touched = touched_minutes(frame(spark, GOLD_TRADES, trades)).toArrow().to_pylist()
+
+    first = (NINE - EPOCH) // timedelta(minutes=1)
+    assert {row["minute"]: row["trades"] for row in touched} == {first: 2, first + 1: 1}
+    assert max(row["newest"] for row in touched) == later
+
+
+def test_the_filter_takes_whole_minutes_and_nothing_beside_them(spark: SparkSession) -> None:
+    minute = (NINE - EPOCH) // timedelta(minutes=1)
+    inside = [NINE, NINE + timedelta(minutes=2) - timedelta(microseconds=1)]
+    outside = [NINE - timedelta(microseconds=1), NINE + timedelta(minutes=2)]
+    trades = [gold_row(n, timestamp=moment) for n, moment in enumerate([*inside, *outside])]
+
+    found = frame(spark, GOLD_TRADES, trades).where(in_minutes([(minute, minute + 2)]))
+
+    assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1]
+
+
+def test_a_range_across_hours_is_a_mistake_of_the_caller() -> None:
+    with pytest.raises(ValueError, match="not in one hour"):
+        in_minutes([(59, 61)])
