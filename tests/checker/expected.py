@@ -66,6 +66,8 @@ def _trades(message: Message) -> Iterator[Trade]:
             yield from _kraken_v1(content, received)
     elif content.get("channel") == "trade":
         yield from _kraken_v2(content["data"], received)
+    elif content.get("type") in ("match", "last_match") and "product_id" in content:
+        yield _coinbase(content, received)
     else:
         event = content.get("data", content)
         if isinstance(event, dict) and event.get("e") in ("trade", "aggTrade"):
@@ -91,6 +93,25 @@ def _binance(event: dict[str, Any], received: datetime | None) -> Trade:
         quantity=exact(event["q"]),
         # m: the buyer was the maker, so the taker sold.
         side="SELL" if event["m"] is True else "BUY",
+        ingestion_timestamp=received,
+    )
+
+
+def _coinbase(match: dict[str, Any], received: datetime | None) -> Trade:
+    base, quote = match["product_id"].split("-")
+    return Trade(
+        key=("coinbase", match["product_id"], match["trade_id"]),
+        exchange="coinbase",
+        exchange_symbol=match["product_id"],
+        symbol=f"{base}-{quote}",
+        currency=quote,
+        trade_id=str(match["trade_id"]),
+        source_sequence=match["sequence"],
+        timestamp=datetime.fromisoformat(match["time"]),
+        price=exact(match["price"]),
+        quantity=exact(match["size"]),
+        # The maker's side, so that the taker did the other thing.
+        side={"buy": "SELL", "sell": "BUY"}[match["side"]],
         ingestion_timestamp=received,
     )
 

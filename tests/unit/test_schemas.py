@@ -123,5 +123,9 @@ def test_a_v2_trade_survives_avro_to_the_last_digit(sample_v2_unified_trade: Rec
 
 def raw_trade_of(exchange: Exchange) -> Record:
     factory = CryptoDataFactory()
-    samples = {"binance": factory.binance_raw_trade, "kraken": factory.kraken_raw_trade}
+    samples = {
+        "binance": factory.binance_raw_trade,
+        "kraken": factory.kraken_raw_trade,
+        "coinbase": factory.coinbase_raw_trade,
+    }
     return samples[exchange.name]()

@@ -24,10 +24,12 @@ _COMMANDS = {
     "drain": ("k2.cli.drain", "drain"),
     "tables": ("k2.cli.tables", "tables"),
     "show": ("k2.cli.show", "show"),
+    "bars": ("k2.cli.bars", "bars_command"),
     "balance": ("k2.cli.balance", "balance_command"),
     "dlq": ("k2.cli.dlq", "dlq"),
     "rebuild": ("k2.cli.rebuild", "rebuild"),
     "maintain": ("k2.cli.maintain", "maintain_command"),
+    "exchange": ("k2.cli.exchange", "exchange"),
     "jars": ("k2.cli.jars", "jars"),
 }
 _SUMMARIES = {
@@ -40,10 +42,12 @@ _SUMMARIES = {
     "drain": "Run every stream until Gold has all that is in Kafka.",
     "tables": "List the tables with rows, files and size.",
     "show": "Show the newest rows of a table.",
+    "bars": "Show a market's bars and a small chart.",
     "balance": "Prove that no record is missing or doubled, from Kafka to Gold.",
     "dlq": "List, show, export and replay dead letters.",
     "rebuild": "Decode Bronze anew and compare with what is stored.",
     "maintain": "Compact closed partitions and delete files that nothing needs.",
+    "exchange": "Check an exchange's definition against sample messages.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
 }
 

@@ -43,7 +43,7 @@ def replay_command(
             help="Recordings: a message a line; plain, .gz or .zst.", show_default=False
         ),
     ],
-    exchange: Annotated[str, typer.Option(help="Whose messages they are: binance or kraken.")],
+    exchange: Annotated[str, typer.Option(help="Whose messages they are, such as binance.")],
     speed: Annotated[Speed, typer.Option(help="As fast as possible, or as recorded.")] = Speed.MAX,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:

@@ -2,10 +2,11 @@
 
 from k2.errors import ConfigError
 from k2.exchanges.binance import BINANCE
+from k2.exchanges.coinbase import COINBASE
 from k2.exchanges.exchange import Exchange, Identity
 from k2.exchanges.kraken import KRAKEN
 
-EXCHANGES: tuple[Exchange, ...] = (BINANCE, KRAKEN)
+EXCHANGES: tuple[Exchange, ...] = (BINANCE, KRAKEN, COINBASE)
 
 __all__ = ["EXCHANGES", "Exchange", "Identity", "exchange_named"]
 

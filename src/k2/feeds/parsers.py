@@ -2,12 +2,14 @@
 
 from k2.errors import ConfigError
 from k2.feeds.binance import parse_binance
+from k2.feeds.coinbase import parse_coinbase
 from k2.feeds.kraken import parse_kraken
 from k2.feeds.parsed import Parser
 
 PARSERS: dict[str, Parser] = {
     "binance": parse_binance,
     "kraken": parse_kraken,
+    "coinbase": parse_coinbase,
 }
 
 

@@ -61,9 +61,9 @@ def test_an_exchange_is_found_by_its_name(exchange):
     assert exchange_named(exchange.name) is exchange
 
 
-@pytest.mark.parametrize("name", ["", "BINANCE", "coinbase"])
+@pytest.mark.parametrize("name", ["", "BINANCE", "okx"])
 def test_an_unknown_exchange_is_refused_with_those_there_are(name):
-    with pytest.raises(ConfigError, match="Known: binance, kraken") as refused:
+    with pytest.raises(ConfigError, match="Known: binance, kraken, coinbase") as refused:
         exchange_named(name)
 
     assert repr(name) in str(refused.value)

@@ -311,7 +311,7 @@ def test_what_is_no_timestamp_is_unusable(timestamp):
 
 def test_every_exchange_has_a_parser_and_an_unknown_one_is_named():
     assert PARSERS.keys() == {exchange.name for exchange in EXCHANGES}
-    with pytest.raises(ConfigError, match="binance, kraken"):
+    with pytest.raises(ConfigError, match="binance, coinbase, kraken"):
         parser_of("mtgox")
 
 

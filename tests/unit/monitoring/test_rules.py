@@ -178,7 +178,8 @@ def scraped(form: str, job: str) -> list[str]:
 
 def test_the_local_form_scrapes_the_ports_that_streams_serve() -> None:
     first = Settings.load().metrics_port
-    names = [f"{layer}-{e.name}" for layer in ("bronze", "silver") for e in EXCHANGES] + ["gold"]
+    names = [f"{layer}-{e.name}" for layer in ("bronze", "silver") for e in EXCHANGES]
+    names += ["gold", "ohlcv"]
 
     assert scraped("prometheus.yml", "k2-streams") == [
         f"127.0.0.1:{port_of(name, first)}" for name in names

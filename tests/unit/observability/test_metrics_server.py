@@ -50,6 +50,9 @@ def gauge(metrics: StreamMetrics, name: str, **labels: str) -> float | None:
         ("silver-binance", 8002),
         ("silver-kraken", 8003),
         ("gold", 8004),
+        ("bronze-coinbase", 8006),
+        ("silver-coinbase", 8007),
+        ("ohlcv", 8020),
     ],
 )
 def test_a_stream_has_its_port(stream: str, port: int) -> None:

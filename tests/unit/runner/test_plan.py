@@ -12,7 +12,11 @@ from k2.tables import Layer
 
 pytestmark = pytest.mark.unit
 
-NAMES = ["bronze-binance", "bronze-kraken", "silver-binance", "silver-kraken", "gold"]
+NAMES = [
+    *["bronze-binance", "bronze-kraken", "bronze-coinbase"],
+    *["silver-binance", "silver-kraken", "silver-coinbase"],
+    *["gold", "ohlcv"],
+]
 
 
 @pytest.fixture
@@ -20,8 +24,8 @@ def streams(settings):
     return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]")
 
 
-def test_there_are_two_streams_an_exchange_and_gold(streams):
-    assert [stream.name for stream in streams][: len(NAMES)] == NAMES
+def test_there_are_two_streams_an_exchange_gold_and_bars(streams):
+    assert [stream.name for stream in streams] == NAMES
 
 
 def test_a_further_exchange_is_two_further_streams(settings):
