@@ -124,7 +124,9 @@ def finish(home: K2Home) -> None:
     assert home.json("balance")["balanced"] is True
     home.run("down")
     home.require_nothing_left()
-    stored = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(["message_id"])
+    stored = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(
+        columns=["message_id"]
+    )
     twice = [name for name, n in Counter(stored["message_id"].to_pylist()).items() if n > 1]
     assert stored.num_rows > 0
     assert twice == []
