@@ -88,7 +88,9 @@ def _take(
     values: tuple[int, int, int],
     but_history: bool,
 ) -> None:
-    query = f'select * from {source} where "partition" = ? and "offset" between ? and ?'  # noqa: S608
+    query = (
+        f'select * from {source} where "partition" = ? and "offset" between ? and ?'  # noqa: S608
+    )
     if but_history:
         query = f'select * from ({query}) anti join history using (topic, "partition", "offset")'  # noqa: S608
     database.execute(f"create or replace temp table {name} as {query}", list(values)).fetchall()
@@ -101,7 +103,9 @@ def _compare(database: duckdb.DuckDBPyConnection, table: Table, found: TableDiff
         query = f'{here} anti join {there} using (topic, "partition", "offset")'
         if count := _one(database, f"select count(*) from {query}"):  # noqa: S608 — our own names
             setattr(found, what, getattr(found, what) + count)
-            _sample(database, found, what, f"select {_PLACE} from {query} order by all")  # noqa: S608
+            _sample(
+                database, found, what, f"select {_PLACE} from {query} order by all"
+            )  # noqa: S608
     both = 'live l join rebuilt r using (topic, "partition", "offset")'
     fields = [name for name in table.columns if name not in ("topic", "partition", "offset")]
     sums = ", ".join(f'count_if(l."{name}" is distinct from r."{name}")' for name in fields)

@@ -95,6 +95,7 @@ def test_a_good_lake_balances(tmp_path):
         "dead_letters": 1,
         "duplicates": 1,
         "gold": 3,
+        "resolved": 0,
         "differences": [],
         "balanced": True,
     }
