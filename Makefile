@@ -125,5 +125,5 @@ java:
 	@touch $@
 
 .venv/.jars: .venv/.synced src/k2/io/jars.toml
-	@$(BIN)/k2 jars --all >/dev/null
+	@for group in spark kafka registry; do $(BIN)/k2 jars --group $$group >/dev/null || exit; done
 	@touch $@

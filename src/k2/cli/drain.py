@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.status import Status
 
 from k2.cli.amounts import seconds_of
-from k2.cli.driver import local_session
+from k2.cli.driver import local_session, stop_session
 from k2.cli.endpoints import Endpoints, find_endpoints
 from k2.cli.printing import print_json
 from k2.errors import FailedError, UnavailableError
@@ -80,7 +80,7 @@ def _drain(
             _wait(settings, endpoints, step, limit, spinner.update)
     finally:
         for started in session:
-            started.stop()
+            stop_session(started)
 
 
 def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: float) -> None:

@@ -103,9 +103,8 @@ def _compare(database: duckdb.DuckDBPyConnection, table: Table, found: TableDiff
         query = f'{here} anti join {there} using (topic, "partition", "offset")'
         if count := _one(database, f"select count(*) from {query}"):  # noqa: S608 — our own names
             setattr(found, what, getattr(found, what) + count)
-            _sample(
-                database, found, what, f"select {_PLACE} from {query} order by all"
-            )  # noqa: S608
+            rows = f"select {_PLACE} from {query} order by all"  # noqa: S608
+            _sample(database, found, what, rows)
     both = 'live l join rebuilt r using (topic, "partition", "offset")'
     fields = [name for name in table.columns if name not in ("topic", "partition", "offset")]
     sums = ", ".join(f'count_if(l."{name}" is distinct from r."{name}")' for name in fields)

@@ -1,6 +1,6 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,15 +107,22 @@ class SilverSink:
         What it does not have is remembered before anything is written: a batch that runs again must
         become the same rows, though the id may have been registered meanwhile.
         """
-        missing = _unknown_ids(facts) - self.known.keys() - unknown.recall(batch)
+        undecided = unknown.recall(batch)
+        if withheld := undecided & self.known.keys():
+            for id_ in withheld:
+                del self.known[id_]
+            raise NewSchemaError(
+                f"Batch {batch} was first decided without schema {_listed(withheld)}; the query"
+                " starts again without it, and has it for the next batch."
+            )
+        missing = _unknown_ids(facts) - self.known.keys() - undecided
         answers = {id_: self.schemas.schema_by_id(id_) for id_ in sorted(missing)}
         news = {id_: schema for id_, schema in answers.items() if schema is not None}
         unknown.remember(batch, missing - news.keys())
         if news:
             self.known.update(news)
-            ids = ", ".join(map(str, sorted(news)))
             raise NewSchemaError(
-                f"Batch {batch} brings schema {ids}; the query starts again with it."
+                f"Batch {batch} brings schema {_listed(news)}; the query starts again with it."
             )
 
     def _write(
@@ -150,6 +157,10 @@ class SilverSink:
             silver = _silver_without(self.settings.lake, self.exchange, facts)
             self._seen.rebuild(silver, write_id.batch - 1)
         return self._seen
+
+
+def _listed(ids: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(ids)))
 
 
 def _unknown_ids(facts: pa.Table) -> set[int]:

@@ -108,7 +108,7 @@ SECRETS = [
     f"connect --password {CANARY}",
     f"Authorization: Bearer {CANARY}",
     f"https://h/?access_key={CANARY}&x=1",
-    f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
+    f"-----BEGIN RSA {'PRIVATE'} KEY-----\n{CANARY}\n-----END RSA {'PRIVATE'} KEY-----",
 ]
 
 
