@@ -5,7 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-import duckdb
+import pyarrow.dataset as ds
 import typer
 from rich.console import Console
 
@@ -87,24 +87,21 @@ def newest_bars(
     stored = open_table(settings.lake, GOLD_OHLCV)
     if stored is None:
         raise ConfigError(f"There are no bars in {settings.lake} yet; `k2 drain` makes them.")
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
     files = [("timeframe", "=", timeframe)]
-    database.register("stored", stored.to_pyarrow_dataset(file_pruning_predicate=files))
-    markets = database.execute("select distinct exchange, symbol from stored").fetchall()
-    exchanges = sorted(name for name, market in markets if market == symbol)
+    bars = stored.to_pyarrow_dataset(file_pruning_predicate=files)
+    names = bars.to_table(columns=["exchange", "symbol"]).group_by(["exchange", "symbol"])
+    markets = sorted((m["exchange"], m["symbol"]) for m in names.aggregate([]).to_pylist())
+    exchanges = [name for name, market in markets if market == symbol]
     if (exchange is not None and exchange not in exchanges) or not exchanges:
-        known = ", ".join(sorted(f"{name} {market}" for name, market in markets)) or "none"
+        known = ", ".join(f"{name} {market}" for name, market in markets) or "none"
         where = f" on {exchange}" if exchange else ""
         raise ConfigError(f"There are no {timeframe} bars of {symbol}{where}. There are: {known}.")
     if exchange is None and len(exchanges) > 1:
         raise ConfigError(f"{symbol} is on {', '.join(exchanges)}: name one with --exchange.")
-    newest = database.execute(
-        "select * from stored where exchange = ? and symbol = ? order by bar_start desc limit ?",
-        [exchange or exchanges[0], symbol, limit],
-    )
-    names = [column[0] for column in newest.description]
-    return [dict(zip(names, row, strict=True)) for row in reversed(newest.fetchall())]
+    chosen = (ds.field("exchange") == (exchange or exchanges[0])) & (ds.field("symbol") == symbol)
+    newest = bars.to_table(filter=chosen).sort_by([("bar_start", "descending")])[:limit]
+    found: list[Bar] = newest.to_pylist()[::-1]
+    return found
 
 
 def padded(bars: list[Bar], seconds: int) -> list[Bar]:

@@ -25,7 +25,7 @@ _BRIEF = (
     ),
     *("is_late", "trade_id", "partition", "offset", "schema_id"),
     *("error_type", "error_reasons"),
-    *("timeframe", "bar_start", "open", "high", "low", "close", "volume", "vwap", "trade_count"),
+    *("timeframe", "bar_start", "close", "volume", "trade_count"),
     *("is_final", "revision"),
 )
 
@@ -49,7 +49,7 @@ def show(
     columns = [name for name in definition.columns if wide or name in _BRIEF]
     numbers = (
         *("price", "quantity", "trade_value_usd", "offset", "partition"),
-        *("open", "high", "low", "close", "volume", "vwap", "trade_count", "revision"),
+        *("close", "volume", "trade_count", "revision"),
     )
     headings = {name: "right" if name in numbers else "left" for name in columns}
     print_table(

@@ -34,6 +34,15 @@ from judged
 where old_revision is null or differs or is_final <> was_final
 """  # noqa: S608 — our own columns only
 
+_COLUMNS = ", ".join(GOLD_OHLCV.columns)
+_MERGED = f"""
+select {_COLUMNS} from changed
+union all
+select {_COLUMNS} from stored
+    semi join changed using ({", ".join(GOLD_OHLCV.partitioned_by)})
+    anti join changed using ({_KEY})
+"""  # noqa: S608 — our own columns only
+
 
 def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, datetime]) -> pa.Table:
     """Return the bars to write: those of ``fresh`` that differ from ``stored``, and those now final.
@@ -61,3 +70,12 @@ def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, dat
         ),
     )
     return database.sql(_CHANGES).select(", ".join(GOLD_OHLCV.columns)).to_arrow_table()
+
+
+def with_changes(stored: pa.Table, changed: pa.Table) -> pa.Table:
+    """Return all bars of the partitions of ``changed``: its own, and the stored ones beside them."""
+    database = duckdb.connect()
+    database.execute("set timezone = 'UTC'")
+    database.register("stored", stored)
+    database.register("changed", changed)
+    return database.sql(_MERGED).to_arrow_table()

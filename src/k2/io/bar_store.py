@@ -8,12 +8,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import DeltaError
 
 from k2.errors import FailedError
 from k2.io.arrow_writer import rebuilt
-from k2.io.bar_changes import changed_bars
+from k2.io.bar_changes import changed_bars, with_changes
 from k2.io.delta import ensure_table
 from k2.io.exchange_clock import ExchangeTime, exchange_times
 from k2.io.table_writer import WriteId
@@ -65,7 +65,7 @@ class BarStore:
         watermarks = {exchange: time.settled for exchange, time in after.items()}
         changed = changed_bars(bars, stored, watermarks)
         if changed.num_rows:
-            self._commit(rebuilt(changed, GOLD_OHLCV), write_id)
+            self._commit(changed, write_id)
         self._times = after
         return int(changed.num_rows)
 
@@ -88,6 +88,8 @@ class BarStore:
             for exchange, time in before.items()
         }
         for row in bars.group_by("exchange").aggregate([("last_trade_at", "max")]).to_pylist():
+            if row["last_trade_at_max"] is None:
+                continue  # nothing of it was recomputed
             exchange, newest = row["exchange"], row["last_trade_at_max"].astimezone(UTC)
             if exchange not in after or newest > after[exchange].newest:
                 after[exchange] = ExchangeTime(newest, newest - self.lateness)
@@ -115,27 +117,29 @@ class BarStore:
         )
 
     def _commit(self, changed: pa.Table, write_id: WriteId | None) -> None:
-        transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
-        days = ", ".join(f"'{day}'" for day in _texts(pc.unique(changed["bar_date"]).to_pylist()))
-        same_key = " and ".join(f"stored.{name} = fresh.{name}" for name in GOLD_OHLCV.key)
+        """Write the partitions of ``changed`` anew, with its bars in the place of the stored ones.
+
+        Delta's merge would do the same, but leaves files whose texts Arrow's filters cannot read.
+        """
         table = self._opened()
+        transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
+        partitions = changed.group_by(["timeframe", "bar_date"]).aggregate([]).to_pylist()
+        files = [("bar_date", "in", _texts({part["bar_date"] for part in partitions}))]
+        stored = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table()
         try:
-            (
-                table.merge(
-                    changed,
-                    f"stored.bar_date in ({days}) and stored.bar_date = fresh.bar_date and {same_key}",
-                    source_alias="fresh",
-                    target_alias="stored",
-                    streamed_exec=False,  # the source's smallest and largest keys skip files
-                    writer_properties=_COMPRESSION,
-                    # Nobody else may commit here, so a conflict is a failure, not a retry.
-                    commit_properties=CommitProperties(
-                        app_transactions=transactions, max_commit_retries=0
-                    ),
-                )
-                .when_matched_update_all()
-                .when_not_matched_insert_all()
-                .execute()
+            write_deltalake(
+                table,
+                rebuilt(with_changes(stored, changed), GOLD_OHLCV),
+                mode="overwrite",
+                predicate=" or ".join(
+                    f"(timeframe = '{part['timeframe']}' and bar_date = '{part['bar_date']}')"
+                    for part in partitions
+                ),
+                writer_properties=_COMPRESSION,
+                # Nobody else may commit here, so a conflict is a failure, not a retry.
+                commit_properties=CommitProperties(
+                    app_transactions=transactions, max_commit_retries=0
+                ),
             )
             self._replaced += 1
             if self._replaced % _VACUUM_EVERY == 0:

@@ -280,3 +280,15 @@ def test_many_scattered_minutes_become_a_range_an_hour() -> None:
     ranges = whole_ranges(range(1, 600, 2))
 
     assert ranges == [(60 * hour + 1, 60 * hour + 60) for hour in range(10)]
+
+
+def test_readers_without_spark_can_filter_by_market(lake: Lake) -> None:
+    for trade in day_of_trades(3):
+        gold(lake, trade)
+        run(lake)
+    table = open_table(lake.settings.lake, GOLD_OHLCV)
+    assert table is not None
+
+    found = table.to_pyarrow_table(filters=[("symbol", "=", "ETH-USDT"), ("timeframe", "=", "1d")])
+
+    assert found["trade_count"].to_pylist() == [1]

@@ -1,0 +1,117 @@
+"""Bars for people: which market, padding, and candles."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+from pyspark.sql.pandas.types import to_arrow_schema
+from tests.bars import gold_row, plain_bars
+
+from k2.cli.bars import newest_bars, padded
+from k2.cli.candles import candles
+from k2.errors import ConfigError
+from k2.io.delta import ensure_table
+from k2.settings import Settings
+from k2.tables import GOLD_OHLCV
+
+pytestmark = pytest.mark.unit
+
+NINE = datetime(2026, 7, 7, 9, 0, tzinfo=UTC)
+
+
+def store(lake: Path, *trades: dict[str, Any]) -> None:
+    rows = [
+        {**bar, "is_final": True, "revision": 0, "bar_date": bar["bar_start"].date()}
+        for bar in plain_bars(trades).values()
+    ]
+    bars = pa.Table.from_pylist(rows, schema=to_arrow_schema(GOLD_OHLCV.schema))
+    write_deltalake(ensure_table(lake, GOLD_OHLCV), bars, mode="append")
+
+
+def bar(minute: int, open_: int = 2, high: int = 4, low: int = 1, close: int = 3) -> dict[str, Any]:
+    prices = {"open": open_, "high": high, "low": low, "close": close}
+    return {
+        **{name: Decimal(price) for name, price in prices.items()},
+        "bar_start": NINE + timedelta(minutes=minute),
+        "is_final": True,
+        "trade_count": 5,
+        "volume": Decimal(7),
+        "revision": 0,
+    }
+
+
+def test_the_newest_bars_of_a_market_come_oldest_first(settings: Settings) -> None:
+    moments = [NINE + timedelta(minutes=n) for n in (2, 0, 1)]
+    store(settings.lake, *(gold_row(n, timestamp=at) for n, at in enumerate(moments)))
+
+    found = newest_bars(settings, "BTC-USDT", "1m", None, limit=2)
+
+    assert [row["bar_start"] for row in found] == [NINE + timedelta(minutes=n) for n in (1, 2)]
+
+
+def test_a_market_on_two_exchanges_needs_a_name(settings: Settings) -> None:
+    store(settings.lake, gold_row(1), gold_row(2, exchange="kraken"))
+
+    with pytest.raises(ConfigError, match="binance, kraken: name one with --exchange"):
+        newest_bars(settings, "BTC-USDT", "1d", None, limit=1)
+
+    assert len(newest_bars(settings, "BTC-USDT", "1d", "kraken", limit=9)) == 1
+
+
+@pytest.mark.parametrize(("symbol", "exchange"), [("BTC-EUR", None), ("BTC-USDT", "kraken")])
+def test_an_unknown_market_is_refused_with_those_there_are(
+    settings: Settings, symbol: str, exchange: str | None
+) -> None:
+    store(settings.lake, gold_row(1))
+
+    with pytest.raises(ConfigError, match="There are: binance BTC-USDT"):
+        newest_bars(settings, symbol, "1m", exchange, limit=1)
+
+
+def test_a_home_without_bars_is_a_sentence(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="no bars in"):
+        newest_bars(settings, "BTC-USDT", "1m", None, limit=1)
+
+
+def test_padding_puts_the_last_close_into_every_empty_window() -> None:
+    filled = padded([bar(0, close=3), bar(3)], 60)
+
+    assert [row["bar_start"].minute for row in filled] == [0, 1, 2, 3]
+    empty = filled[2]
+    assert {empty[name] for name in ("open", "high", "low", "close")} == {Decimal(3)}
+    assert (empty["trade_count"], empty["volume"], empty["vwap"]) == (0, 0, None)
+    assert empty["revision"] is None
+
+
+def test_bars_side_by_side_are_not_padded() -> None:
+    bars = [bar(0), bar(1)]
+
+    assert padded(bars, 60) == bars
+
+
+def test_a_candle_has_a_body_from_open_to_close_and_wicks_to_low_and_high() -> None:
+    lines = candles([bar(0, open_=2, high=4, low=0, close=3)], width=40, height=4)
+
+    assert [line.plain[-1] for line in lines] == ["█", "█", "│", "│"]
+    assert lines[0].plain.split()[0] == "4"
+    assert lines[-1].plain.split()[0] == "0"
+
+
+def test_a_chart_shows_the_newest_bars_that_fit() -> None:
+    lines = candles([bar(n) for n in range(100)], width=30, height=3)
+
+    assert max(len(line.plain) for line in lines) <= 30
+
+
+def test_a_price_that_never_moved_is_a_flat_line() -> None:
+    lines = candles([bar(n, 2, 2, 2, 2) for n in range(3)], width=40, height=5)
+
+    assert [line.plain.count("█") for line in lines] == [0, 0, 3, 0, 0]
+
+
+def test_no_bars_make_no_chart() -> None:
+    assert candles([], width=80) == []
