@@ -18,8 +18,8 @@ from k2.tables import GOLD_OHLCV, TIMEFRAMES
 
 Bar = dict[str, Any]
 
-_NUMBERS = ("open", "high", "low", "close", "volume", "vwap", "trade_count", "taker_buy_volume")
-_SHOWN = ("bar_start", *_NUMBERS, "is_final", "revision")
+_NUMBERS = ("open", "high", "low", "close", "volume", "trade_count")
+_SHOWN = ("bar_start", *_NUMBERS, "is_final", "revision")  # --json has all
 
 
 class Timeframe(StrEnum):
@@ -70,7 +70,7 @@ def bars_command(
     print_table(
         title,
         {name: "left" if name == "bar_start" else "right" for name in _SHOWN},
-        [[bar[name] for name in _SHOWN] for bar in shown],
+        [[f"{bar['bar_start']:%m-%d %H:%M}", *(bar[n] for n in _SHOWN[1:])] for bar in shown],
     )
     for line in candles(shown, console.width):
         console.print(line)
