@@ -71,7 +71,7 @@ def test_a_line_that_is_no_capture_record_after_all_goes_on_whole(tmp_path, line
         ("a.zst", zstandard.compress),
         ("gzip-without-its-name", gzip.compress),
         ("zstd-without-its-name", zstandard.compress),
-        ("two.gz", lambda raw: gzip.compress(raw[:50_001]) + gzip.compress(raw[50_001:])),
+        ("two.gz", lambda raw: gzip.compress(raw[:50_001], mtime=0) + gzip.compress(raw[50_001:], mtime=0)),
         ("two.zst", lambda raw: zstandard.compress(raw[:9]) + zstandard.compress(raw[9:])),
         ("plain", bytes),
     ],
@@ -117,7 +117,7 @@ def test_a_file_that_is_not_what_its_name_says_is_broken(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a", b""), ("a.gz", gzip.compress(b"")), ("a.zst", zstandard.compress(b"\n \n"))],
+    [("a", b""), ("a.gz", gzip.compress(b"", mtime=0)), ("a.zst", zstandard.compress(b"\n \n"))],
 )
 def test_a_file_without_lines_is_an_error(tmp_path, name, content):
     path = recorded(tmp_path, content, name)
