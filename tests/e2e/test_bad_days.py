@@ -121,7 +121,11 @@ def test_offline_without_jars_what_is_missing_is_said(home: K2Home, tmp_path: Pa
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
-        ("cut.ndjson.gz", gzip.compress(b'{"e":"trade"}\n' * 10_000, mtime=0)[:60], "cut.ndjson.gz"),
+        (
+            "cut.ndjson.gz",
+            gzip.compress(b'{"e":"trade"}\n' * 10_000, mtime=0)[:60],
+            "cut.ndjson.gz",
+        ),
         ("text.ndjson.gz", b"not gzip at all", "text.ndjson.gz"),
         ("text.ndjson.zst", b"not zstandard at all", "text.ndjson.zst"),
         ("empty.ndjson.gz", b"", "empty.ndjson.gz"),

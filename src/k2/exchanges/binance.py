@@ -13,10 +13,11 @@ QUOTES = (
     *("ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "COP", "CZK", "USD"),
 )
 
-# Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits.
+# Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits,
+# and below the first year they would overflow, which stops a stream.
 TRADE_TIME = (
-    "if(trade_time_ms >= 100000000000000, timestamp_micros(trade_time_ms),"
-    " timestamp_millis(trade_time_ms))"
+    "case when trade_time_ms >= 100000000000000 then timestamp_micros(trade_time_ms)"
+    " when trade_time_ms > -62135596800000 then timestamp_millis(trade_time_ms) end"
 )
 
 _BASE, _QUOTE = split_by_suffix("symbol", QUOTES)

@@ -8,8 +8,13 @@ from k2.exchanges.symbols import split_at
 
 _BASE, _QUOTE = split_at("symbol", "/")
 
-# "seconds.micros" as exact text; a float would lose the last digits.
-_MICROS = "try_cast(try_cast(trade_time_seconds as decimal(20, 6)) * 1000000 as bigint)"
+# "seconds.micros" as exact text; a float would lose the last digits. Only plain digits are cast:
+# Spark works out the ten to the power of an exponent, however large somebody writes it.
+_SECONDS = (
+    "if(trade_time_seconds rlike '^-?[0-9]{1,13}([.][0-9]{1,9})?$',"
+    " try_cast(trade_time_seconds as decimal(20, 6)), null)"
+)
+_MICROS = f"try_cast({_SECONDS} * 1000000 as bigint)"
 
 KRAKEN = Exchange(
     name="kraken",

@@ -74,7 +74,8 @@ def split_by_suffix(symbol: str, quotes: Iterable[str]) -> tuple[str, str]:
     )
     ending = f"case {whens} end"
     start = f"left({symbol}, length({symbol}) - length({ending}))"
-    is_code = f"{start} rlike '^[A-Z0-9]+$'"
+    # Not '^…$': an expression's end is before a last line break too.
+    is_code = f"{start} <> '' and not {start} rlike '[^A-Z0-9]'"
     return f"if({is_code}, {start}, null)", f"if({is_code}, {ending}, null)"
 
 
@@ -83,7 +84,10 @@ def split_at(symbol: str, separator: str) -> tuple[str, str]:
 
     Both are null unless the name is two non-empty codes of capitals and digits.
     """
-    pattern = f"^([A-Z0-9.]+){separator}([A-Z0-9.]+)$"
-    return tuple(  # type: ignore[return-value]
-        f"nullif(regexp_extract({symbol}, '{pattern}', {group}), '')" for group in (1, 2)
+    parts = [f"split_part({symbol}, '{separator}', {place})" for place in (1, 2)]
+    # Not '^…$': an expression's end is before a last line break too.
+    is_name = (
+        f"{symbol} = concat({parts[0]}, '{separator}', {parts[1]}) and {parts[0]} <> ''"
+        f" and {parts[1]} <> '' and not concat({parts[0]}, {parts[1]}) rlike '[^A-Z0-9.]'"
     )
+    return f"if({is_name}, {parts[0]}, null)", f"if({is_name}, {parts[1]}, null)"

@@ -54,7 +54,7 @@ def _locked(path: Path, name: str, purpose: str) -> Iterator[None]:
 
 
 def _holder(descriptor: int) -> str:
-    with contextlib.suppress(ValueError, KeyError, OSError):
+    with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
         holder = json.loads(os.pread(descriptor, 4096, 0))
         return f"{holder['purpose']} (process {holder['pid']}, {holder['program']})"
     return "another process"

@@ -69,15 +69,17 @@ class SeenTrades:
     def judge(self, trades: pa.Table) -> Judgement:
         """Find the duplicates of a batch; the index stays as it is.
 
-        ``trades`` has ``identity_space`` (string), ``identity_number`` (int64 or null),
-        ``message_id``, ``partition`` and ``offset``. Of several records of one trade the first by
+        ``trades`` has ``identity_number`` (int64 or null), ``message_id``, ``partition`` and
+        ``offset``. Of several records of one trade the first by
         partition and offset is the trade: by offset, as a market keeps to one partition.
         """
         duplicates = np.ones(trades.num_rows, np.bool_)
         judgement = Judgement(duplicates)
         order = _in_offset_order(trades)
         numbered = pc.is_valid(trades["identity_number"]).to_numpy(zero_copy_only=False)
-        spaces = pc.dictionary_encode(trades["identity_space"].combine_chunks())
+        # All but the number: exchange, day and space. A market may begin its numbers anew some day.
+        markets = pc.utf8_slice_codeunits(trades["message_id"], 0, -16)
+        spaces = pc.dictionary_encode(markets.combine_chunks())
         codes = spaces.indices.to_numpy(zero_copy_only=False)
         numbers = pc.fill_null(trades["identity_number"], 0).to_numpy().astype(np.int64)
         rows = order[numbered[order]]

@@ -163,7 +163,7 @@ def _against_kafka(
     marks = kafka.get(exchange.topic, {})
     account.kafka = sum(after for _, after in marks.values())
     if not marks:
-        return {}
+        return {"in Bronze, but not in Kafka (a topic made anew?)": "select * from bronze"}
     rows = ", ".join(f"('{exchange.topic}', {p}, {after})" for p, (_, after) in marks.items())
     ends = f'select * from (values {rows}) as marks(topic, "partition", next)'
     beyond = (

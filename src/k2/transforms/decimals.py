@@ -6,7 +6,10 @@ from pyspark.sql import functions as F
 # Digits that decimal(38,18) can hold before and after the point.
 _WIDE = "decimal(38,18)"
 _PLACES = 18
-_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,9})?\s*$"
+_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+_SMALL_EXPONENT = r"^[^eE]*([eE][+-]?[0-9]{1,3})?\s*$"
+# What is worth a cast: Spark works out ten to the power of an exponent, however large.
+_LONGEST = 128
 
 
 def exact(text: Column) -> Column:
@@ -16,7 +19,8 @@ def exact(text: Column) -> Column:
     """
     # 19 characters without an exponent cannot hold more than 18 places, so nothing is rounded.
     is_short = (F.length(text) <= _PLACES + 1) & ~F.contains(F.lower(text), F.lit("e"))
-    return F.when(is_short | (_places(text) <= _PLACES), text.try_cast(_WIDE))
+    is_plain = (F.length(text) <= _LONGEST) & text.rlike(_NUMBER) & text.rlike(_SMALL_EXPONENT)
+    return F.when(is_short | (is_plain & (_places(text) <= _PLACES)), text.try_cast(_WIDE))
 
 
 def is_number_that_does_not_fit(text: Column, number: Column) -> Column:
@@ -26,6 +30,6 @@ def is_number_that_does_not_fit(text: Column, number: Column) -> Column:
 
 def _places(text: Column) -> Column:
     """Digits after the point once the exponent is applied, without trailing zeros."""
-    fraction = F.rtrim(F.regexp_extract(text, r"\.(\d*)", 1), F.lit("0"))
-    exponent = F.regexp_extract(text, r"[eE]([+-]?\d{1,9})\s*$", 1).try_cast("int")
+    fraction = F.rtrim(F.regexp_extract(text, r"\.([0-9]*)", 1), F.lit("0"))
+    exponent = F.regexp_extract(text, r"[eE]([+-]?[0-9]{1,3})\s*$", 1).try_cast("int")
     return F.length(fraction) - F.coalesce(exponent, F.lit(0))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -54,17 +55,39 @@ def decode(bronze: DataFrame, writer_schemas: Mapping[int, str | None], reader: 
 
 
 def can_be_read(writer: str, reader: str) -> bool:
-    """Tell whether Avro resolves the writer's record into the reader's: same name, no field lost.
+    """Tell whether the writer's records can be resolved into the reader's and checked for loss.
 
-    Types are left to the decoder: a field whose type cannot be promoted does not decode.
+    It must be a record of the reader's name that has all fields without default. Two kinds cannot be
+    checked for loss, and count as incompatible: maps, which are written again in another order, and
+    records within themselves, which Spark does not read. Types are left to the decoder: a field
+    whose type cannot be promoted does not decode.
     """
-    written, wanted = json.loads(writer), json.loads(reader)
-    if not isinstance(written, dict) or written.get("type") != "record":
+    try:
+        written = json.loads(writer)
+        wanted = json.loads(reader)
+        names = {field["name"] for field in written["fields"]}
+        return (
+            written["type"] == "record"
+            and written["name"] == wanted["name"]
+            and _can_be_checked(written, ())
+            and _a_required_field(writer) is not None
+            and all(field["name"] in names or "default" in field for field in wanted["fields"])
+        )
+    except (ValueError, TypeError, KeyError):  # not Avro, or not a record
         return False
-    if written.get("name") != wanted["name"]:
-        return False
-    names = {field["name"] for field in written["fields"]}
-    return all(field["name"] in names or "default" in field for field in wanted["fields"])
+
+
+def _can_be_checked(kind: Any, within: tuple[str, ...]) -> bool:
+    if isinstance(kind, list):
+        return all(_can_be_checked(branch, within) for branch in kind)
+    if isinstance(kind, str):
+        return kind.rsplit(".", 1)[-1] not in within
+    if kind["type"] == "record":
+        within = (*within, kind["name"])
+        return all(_can_be_checked(field["type"], within) for field in kind["fields"])
+    if kind["type"] == "array":
+        return _can_be_checked(kind["items"], within)
+    return bool(kind["type"] != "map")
 
 
 def _frame_error() -> Column:
@@ -88,9 +111,11 @@ def _errors(
     is_known = F.coalesce(schema_id.isin(known), F.lit(False)) if known else F.lit(False)
     is_usable = F.coalesce(schema_id.isin(list(usable)), F.lit(False)) if usable else F.lit(False)
     schema = F.when(~is_known, "unknown_schema_id").when(~is_usable, "incompatible_schema")
-    unread = F.col(_RAW).getField(_a_required_field(reader)).isNull()
-    content = F.when(unread, "undecodable_payload").when(
-        ~F.coalesce(F.col(_EXACT), F.lit(False)), "trailing_bytes"
+    unread = F.col(_RAW).getField(_required_field(reader)).isNull()
+    content = (
+        F.when(unread, "undecodable_payload")
+        .when(~F.coalesce(F.col(_EXACT), F.lit(False)), "trailing_bytes")
+        .when(~_is_text(reader), "invalid_utf8")
     )
     error_type = (
         F.when(frame.isNotNull(), DECODE)
@@ -117,14 +142,35 @@ def _is_exact(writer: str, reader: str) -> Column:
     same = json.loads(writer) == json.loads(reader)
     written = F.col(_RAW) if same else from_avro(F.col(_PAYLOAD), writer, {"mode": "PERMISSIVE"})
     # to_avro fails on the nulls that stand for an undecodable record, so it must not see them.
-    decoded = written.getField(_a_required_field(writer)).isNotNull()
+    decoded = written.getField(_required_field(writer)).isNotNull()
     return F.when(decoded, to_avro(written, writer) == F.col(_PAYLOAD))
 
 
-def _a_required_field(schema: str) -> str:
+def _a_required_field(schema: str) -> str | None:
+    """A field that is null only in what did not decode; None when all may be null."""
     for field in json.loads(schema)["fields"]:
-        if "default" not in field:
+        nullable = field["type"] == "null" or (
+            isinstance(field["type"], list) and "null" in field["type"]
+        )
+        if not nullable:
             return str(field["name"])
-    raise ValueError(
-        "an Avro record without any field that has no default cannot be told from none"
-    )
+    return None
+
+
+def _is_text(reader: str) -> Column:
+    """Whether every string is UTF-8. Spark keeps whatever bytes came, which others cannot read."""
+    valid = F.lit(True)
+    for field in json.loads(reader)["fields"]:
+        if field["type"] == "string" or (
+            isinstance(field["type"], list) and "string" in field["type"]
+        ):
+            text = F.col(_RAW).getField(field["name"])
+            valid = valid & F.coalesce(F.is_valid_utf8(text), F.lit(True))
+    return valid
+
+
+def _required_field(schema: str) -> str:
+    name = _a_required_field(schema)
+    if name is None:
+        raise ValueError("an Avro record of which every field may be null cannot be told from none")
+    return name

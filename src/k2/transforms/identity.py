@@ -20,7 +20,9 @@ def identity_hash(space: Column, number: Column, fields: Column) -> Column:
 
 
 def message_id(exchange: str, timestamp: Column, identity: Column) -> Column:
-    """Return ``{exchange}-{yyyymmdd of timestamp, UTC}-{identity}``."""
+    """Return ``{exchange}-{yyyymmdd of timestamp, UTC}-{identity}``; null beyond four-digit years."""
     date = timestamp.cast("date")
-    day = (F.year(date) * 10_000 + F.month(date) * 100 + F.dayofmonth(date)).cast("string")
+    year = F.year(date)
+    number = F.when(year.between(0, 9999), year * 10_000 + F.month(date) * 100 + F.dayofmonth(date))
+    day = F.lpad(number.cast("string"), 8, "0")
     return F.concat(F.lit(f"{exchange}-"), day, F.lit("-"), identity)

@@ -71,7 +71,10 @@ def test_a_line_that_is_no_capture_record_after_all_goes_on_whole(tmp_path, line
         ("a.zst", zstandard.compress),
         ("gzip-without-its-name", gzip.compress),
         ("zstd-without-its-name", zstandard.compress),
-        ("two.gz", lambda raw: gzip.compress(raw[:50_001], mtime=0) + gzip.compress(raw[50_001:], mtime=0)),
+        (
+            "two.gz",
+            lambda raw: gzip.compress(raw[:50_001], mtime=0) + gzip.compress(raw[50_001:], mtime=0),
+        ),
         ("two.zst", lambda raw: zstandard.compress(raw[:9]) + zstandard.compress(raw[9:])),
         ("plain", bytes),
     ],

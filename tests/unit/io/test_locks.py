@@ -118,10 +118,7 @@ def test_a_lock_that_was_never_taken_is_not_held(folder):
         b"",
         b"\xff\xfe",
         b'{"pid": 1}',
-        pytest.param(
-            b"[]",
-            marks=pytest.mark.xfail(strict=True, reason="TypeError is not among the suppressed"),
-        ),
+        b"[]",
     ],
 )
 def test_a_holder_that_cannot_be_read_is_another_process(folder, holder, left):

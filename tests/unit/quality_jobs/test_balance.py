@@ -214,9 +214,6 @@ def test_a_topic_made_anew_is_found(tmp_path):
     assert differences(found) == {"in Bronze, but not in Kafka (a topic made anew?)": named(3, 4)}
 
 
-@pytest.mark.xfail(
-    strict=True, reason="without watermarks of the topic Bronze is compared with nothing"
-)
 def test_a_topic_that_is_gone_is_found(tmp_path):
     found = account(build(tmp_path), {TOPIC: {}})
 

@@ -127,11 +127,6 @@ def test_judging_again_gives_the_same_rows(bronze):
     assert first.equals(second)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="Spark keeps the bytes of a string unseen, so text that is no UTF-8 reaches Silver's"
-    " string columns, which Arrow and DuckDB then refuse to read",
-)
 def test_text_that_is_not_unicode_does_not_decode(spark):
     value = framed(kraken_raw(misc="??")).replace(b"??", b"\xff\xfe")
 

@@ -31,9 +31,6 @@ from k2.transforms.silver import to_silver
 pytestmark = pytest.mark.unit
 
 LONGEST, SHORTEST = 2**63 - 1, -(2**63)
-LINE_BREAK = pytest.mark.xfail(
-    strict=True, reason="$ of a Java expression ends before a last line break, which so gets by"
-)
 
 
 def kraken_v1(**changes):
@@ -219,7 +216,7 @@ def test_a_buying_maker_means_a_selling_taker(of_binance):
         ("quote alone", None, None),
         ("no known quote", None, None),
         ("lower case", None, None),
-        pytest.param("line break in the base", None, None, marks=LINE_BREAK),
+        pytest.param("line break in the base", None, None),
         ("line break at the end", None, None),
     ],
 )
@@ -237,7 +234,7 @@ def test_a_binance_market_is_split_at_its_quote(of_binance, name, symbol, curren
         ("no slash", None, None, "XBTUSD"),
         ("nothing before the slash", None, None, "/USD"),
         ("two slashes", None, None, "A/B/C"),
-        pytest.param("line break at the end", None, None, "BTC/USD\n", marks=LINE_BREAK),
+        pytest.param("line break at the end", None, None, "BTC/USD\n"),
     ],
 )
 def test_a_kraken_market_gets_standard_codes_and_keeps_its_own_name(
@@ -283,35 +280,17 @@ def test_without_a_time_there_is_no_message_id(of_kraken, name):
     assert of_kraken[name].message_id is None
 
 
-TOO_LARGE = pytest.mark.xfail(
-    strict=True,
-    reason="year * 10000 in message_id raises ARITHMETIC_OVERFLOW beyond the year ±214748: one such"
-    " record stops the stream for good",
-)
-TOO_SMALL = pytest.mark.xfail(
-    strict=True,
-    reason="timestamp_millis raises ARITHMETIC_OVERFLOW on longs below -2**63 / 1000: one such"
-    " record stops the stream for good",
-)
 TIMES = [
-    pytest.param(BINANCE, {"trade_time_ms": LONGEST}, marks=TOO_LARGE, id="largest long"),
+    pytest.param(BINANCE, {"trade_time_ms": LONGEST}, id="largest long"),
     pytest.param(BINANCE, {"trade_time_ms": 10**14 - 1}, id="most milliseconds"),
     pytest.param(BINANCE, {"trade_time_ms": 10**14}, id="fewest microseconds"),
     pytest.param(BINANCE, {"trade_time_ms": 0}, id="the epoch"),
     pytest.param(BINANCE, {"trade_time_ms": -1}, id="before the epoch"),
-    pytest.param(
-        BINANCE, {"trade_time_ms": SHORTEST // 1000 + 1}, marks=TOO_LARGE, id="few milliseconds"
-    ),
-    pytest.param(
-        BINANCE, {"trade_time_ms": SHORTEST // 1000 - 1}, marks=TOO_SMALL, id="too few milliseconds"
-    ),
-    pytest.param(BINANCE, {"trade_time_ms": SHORTEST}, marks=TOO_SMALL, id="smallest long"),
-    pytest.param(
-        KRAKEN, {"trade_time_seconds": "9223372036854.775807"}, marks=TOO_LARGE, id="last micro"
-    ),
-    pytest.param(
-        KRAKEN, {"trade_time_seconds": "-9223372036854.775808"}, marks=TOO_LARGE, id="first micro"
-    ),
+    pytest.param(BINANCE, {"trade_time_ms": SHORTEST // 1000 + 1}, id="few milliseconds"),
+    pytest.param(BINANCE, {"trade_time_ms": SHORTEST // 1000 - 1}, id="too few milliseconds"),
+    pytest.param(BINANCE, {"trade_time_ms": SHORTEST}, id="smallest long"),
+    pytest.param(KRAKEN, {"trade_time_seconds": "9223372036854.775807"}, id="last micro"),
+    pytest.param(KRAKEN, {"trade_time_seconds": "-9223372036854.775808"}, id="first micro"),
 ]
 
 
@@ -408,12 +387,6 @@ def test_a_far_ingestion_time_is_kept_for_the_rules_to_judge(of_binance):
     assert of_binance["ingestion far ahead"].ingested == LONGEST
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="try_cast to decimal(20,6) works out ten to the power of the exponent: a time of"
-    " 1E-99999999 keeps a core busy for over a minute, 1E-999999999 for hours",
-)
 def test_the_exponent_of_a_time_costs_nothing(spark):
     normalized(spark, KRAKEN, {"warm": kraken(trade_time_seconds="1E-9")})
     java = psutil.Process(spark.sparkContext._gateway.proc.pid)
