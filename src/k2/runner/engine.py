@@ -23,6 +23,7 @@ from k2.streams.stream import BatchReport, RunningStream, Stream, reserved, star
 log = structlog.get_logger("k2.engine")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+_NEXT_LOOK = 1.0  # seconds until a stream without input is looked at again
 _PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
 
 
@@ -174,6 +175,10 @@ class Engine:
             self._took(slot, report)
 
         try:
+            if not slot.stream.has_input():
+                slot.status.state, slot.retry_at = "waiting", time.monotonic() + _NEXT_LOOK
+                slot.done = self.available_now
+                return
             slot.running = start(
                 slot.stream, self.spark, self.settings, self.available_now, batch_done
             )
@@ -210,7 +215,7 @@ class Engine:
             return
         if slot.running is None:
             if now >= slot.retry_at:
-                slot.status.restarts += 1
+                slot.status.restarts += slot.status.state != "waiting"
                 self._start(slot)
             return
         if slot.running.query.isActive:

@@ -52,7 +52,8 @@ class Stream:
     """Name and version give the query's name, the checkpoint folder and the Delta app id.
 
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
-    is held while a batch is written; whoever else writes the tables takes it.
+    is held while a batch is written; whoever else writes the tables takes it. ``has_input`` tells
+    whether there is anything yet to start for: an exchange that never sent costs nothing.
     """
 
     layer: Layer
@@ -66,6 +67,7 @@ class Stream:
     triggers: int = 1  # of the settings' triggers between two batches
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
+    has_input: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )
