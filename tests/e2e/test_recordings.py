@@ -8,7 +8,7 @@ from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.e2e.k2_home import K2Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10}
 
@@ -65,6 +65,6 @@ def assert_balanced(home: K2Home, duplicates: int) -> None:
     assert balance["balanced"] is True
     assert balance["kafka_asked"] is True
     exchanges = {one["exchange"]: one for one in balance["exchanges"]}
-    assert {name: one["gold"] for name, one in exchanges.items()} == TRADES
+    assert {name: one["gold"] for name, one in exchanges.items() if one["kafka"]} == TRADES
     assert sum(one["duplicates"] for one in exchanges.values()) == duplicates
     assert sum(one["dead_letters"] for one in exchanges.values()) == 0

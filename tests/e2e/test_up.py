@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 def test_a_timed_run_shows_what_it_did_and_leaves_nothing_running(home: K2Home) -> None:

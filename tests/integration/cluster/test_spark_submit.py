@@ -14,7 +14,7 @@ from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
 
 from k2.local.ports import free_port
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
 
 ROOT = Path(__file__).parents[3]
 BIN = Path(sys.executable).parent

@@ -19,7 +19,7 @@ from k2.local.service import Health
 from k2.local.stack import Endpoints, LocalStack, clean_leftovers, read_endpoints
 from k2.settings import Settings
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 UP = Health(alive=True, ready=True)
 StartOwner = Callable[[Path], "subprocess.Popen[bytes]"]
