@@ -33,7 +33,7 @@ _COMMANDS = {
     "jars": ("k2.cli.jars", "jars"),
 }
 _SUMMARIES = {
-    "up": "Start Kafka, the registry, a feed and the five streams on this machine.",
+    "up": "Start Kafka, the registry, a feed and the streams on this machine.",
     "down": "Stop what `k2 up` started, and clean up after one that was killed.",
     "status": "Show what runs, and each stream's rows, lag and freshness.",
     "doctor": "Check this machine: Python, Java, jars, ports, disk.",

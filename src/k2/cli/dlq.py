@@ -25,7 +25,7 @@ from k2.quality_jobs.dead_letters import (
     newest_dead_letters,
 )
 from k2.runner.holder import REPLAY, ask
-from k2.runner.plan import stream_of
+from k2.runner.plan import stream_named
 from k2.runner.requests import Request
 from k2.settings import Settings
 from k2.tables import Layer
@@ -134,7 +134,7 @@ def replay_command(
         results = [
             ask(
                 Request(REPLAY, f"{Layer.SILVER}-{one.name}", {"reason": reason}),
-                stream_of(streams, Layer.SILVER, one.name),
+                stream_named(streams, f"{Layer.SILVER}-{one.name}"),
                 settings,
                 session.spark,
             )

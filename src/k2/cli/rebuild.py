@@ -19,7 +19,7 @@ from k2.io.schema_files import schema_text
 from k2.observability.logs import configure_logs
 from k2.quality_jobs.comparison import TableDifference, beyond, compare, newest_offsets
 from k2.runner.holder import VERSIONS, ask
-from k2.runner.plan import stream_of
+from k2.runner.plan import stream_named
 from k2.runner.requests import Request
 from k2.settings import Settings
 from k2.streams.rebuild import Rebuild, scratch_settings, slices
@@ -84,7 +84,7 @@ def _compared(
         raise ConfigError(
             f"There is no table {bronze_trades(exchange).name} in {settings.lake} yet."
         )
-    stream = stream_of(local_streams(settings), Layer.SILVER, exchange.name)
+    stream = stream_named(local_streams(settings), f"{Layer.SILVER}-{exchange.name}")
     with Session(settings, "k2-rebuild") as session:
         # All tables as they were between two batches; Bronze afterwards has at least their records.
         versions = ask(Request(VERSIONS, stream.name), stream, settings, session.spark)

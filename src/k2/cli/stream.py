@@ -15,15 +15,18 @@ import typer
 from k2.cli.app import app_of, run
 from k2.cli.endpoints import find_endpoints
 from k2.errors import ConfigError
-from k2.exchanges import exchange_named
+from k2.exchanges import EXCHANGES, Exchange, exchange_named
 from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
 from k2.observability.logs import configure_logs
 from k2.runner.engine import Engine
-from k2.runner.plan import all_streams, stream_of
+from k2.runner.plan import all_streams, stream_named
 from k2.settings import Settings
+from k2.streams.ohlcv import NAME as OHLCV
 from k2.tables import Layer
+
+_NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
 
 
 class Trigger(StrEnum):
@@ -33,10 +36,10 @@ class Trigger(StrEnum):
     AVAILABLE_NOW = "available-now"
 
 
-def main(layer: str, arguments: Sequence[str]) -> int:
-    """Run the stream of a layer with a job's arguments; return the exit code."""
-    function = _gold if layer == Layer.GOLD else _of_exchange(Layer(layer))
-    return run(app_of(layer, function), arguments, f"jobs/{layer}.py")
+def main(job: str, arguments: Sequence[str]) -> int:
+    """Run a job (``bronze``, ``silver``, ``gold``, ``ohlcv``) with its arguments; return the exit code."""
+    function = _JOBS[job] if job in _JOBS else _of_exchange(Layer(job))
+    return run(app_of(job, function), arguments, f"jobs/{job}.py")
 
 
 _TRIGGER = Annotated[Trigger, typer.Option(help="Go on forever, or take what is there and end.")]
@@ -44,15 +47,26 @@ _TRIGGER = Annotated[Trigger, typer.Option(help="Go on forever, or take what is 
 
 def _gold(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
     """Union the trades of all exchanges."""
-    _run(Layer.GOLD, None, trigger)
+    _run(str(Layer.GOLD), trigger)
+
+
+def _ohlcv(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
+    """Keep up the bars of Gold's trades."""
+    _run(OHLCV, trigger)
+
+
+_JOBS = {str(Layer.GOLD): _gold, OHLCV: _ohlcv}
 
 
 def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
     def job(
-        exchange: Annotated[str, typer.Option(help="Whose records: binance or kraken.")],
+        exchange: Annotated[str, typer.Option(help=f"Whose records: {_NAMES}.")],
         trigger: _TRIGGER = Trigger.CONTINUOUS,
     ) -> None:
-        _run(layer, exchange_named(exchange).name, trigger)
+        of = exchange_named(exchange)
+        if layer is Layer.BRONZE:
+            _require_topic(of)
+        _run(f"{layer}-{of.name}", trigger)
 
     job.__doc__ = {
         Layer.BRONZE: "Copy an exchange's records from Kafka, untouched.",
@@ -61,22 +75,21 @@ def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
     return job
 
 
-def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
+def _run(name: str, trigger: Trigger) -> None:
     settings = Settings.load()
     configure_logs(settings)
     with named_disk_errors(settings):
         settings.run.mkdir(parents=True, exist_ok=True)
     endpoints = find_endpoints(settings)
-    _require_topic(layer, exchange, endpoints.kafka)
     _die_with_the_jvm()
     signal.signal(signal.SIGTERM, _interrupt)
-    spark = spark_session(settings, f"k2-{layer}-{exchange}" if exchange else f"k2-{layer}")
+    spark = spark_session(settings, f"k2-{name}")
     available_now = trigger is Trigger.AVAILABLE_NOW
     try:
         streams = all_streams(
             settings, endpoints.kafka, endpoints.registry, str(spark.sparkContext.master)
         )
-        stream = stream_of(streams, layer, exchange)
+        stream = stream_named(streams, name)
         with Engine(spark, settings, [stream], available_now) as engine:
             if available_now:
                 engine.run_to_end()
@@ -89,12 +102,10 @@ def _run(layer: Layer, exchange: str | None, trigger: Trigger) -> None:
         spark.stop()
 
 
-def _require_topic(layer: Layer, exchange: str | None, kafka: str) -> None:
-    if layer is not Layer.BRONZE or exchange is None:
-        return
-    topic = exchange_named(exchange).topic
-    if not watermarks(kafka, topic):
-        raise ConfigError(f"Kafka at {kafka} has no topic {topic}; a feed makes it.")
+def _require_topic(exchange: Exchange) -> None:
+    kafka = find_endpoints(Settings.load()).kafka
+    if not watermarks(kafka, exchange.topic):
+        raise ConfigError(f"Kafka at {kafka} has no topic {exchange.topic}; a feed makes it.")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

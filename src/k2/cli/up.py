@@ -36,10 +36,10 @@ def up(
         bool, typer.Option("--detach", help="Return once all is up; `k2 down` stops it.")
     ] = False,
     streams: Annotated[
-        bool, typer.Option(help="Run the five streams; without, only Kafka and the registry.")
+        bool, typer.Option(help="Run the streams; without, only Kafka and the registry.")
     ] = True,
 ) -> None:
-    """Start Kafka, the registry, a feed and the five streams, and show what they do.
+    """Start Kafka, the registry, a feed and the streams, and show what they do.
 
     Ctrl-C ends it cleanly: nothing is left running and nothing is lost. The same command goes on
     where it ended. Everything is in K2_HOME.

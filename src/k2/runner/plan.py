@@ -16,7 +16,6 @@ from k2.streams.gold import gold_stream
 from k2.streams.ohlcv import ohlcv_stream
 from k2.streams.silver import silver_stream
 from k2.streams.stream import Stream
-from k2.tables import Layer
 
 
 def all_streams(
@@ -44,13 +43,16 @@ def all_streams(
     ]
 
 
-def stream_of(streams: Iterable[Stream], layer: Layer, exchange: str | None) -> Stream:
-    """Return the stream of a layer and an exchange; Gold has none."""
-    for stream in streams:
-        name = stream.exchange.name if stream.exchange else None
-        if stream.layer is layer and name == exchange:
-            return stream
-    raise ConfigError(f"There is no {layer} stream of {exchange or 'all exchanges'}.")
+def stream_named(streams: Iterable[Stream], name: str) -> Stream:
+    """Return a stream by its name, such as ``silver-kraken``, ``gold`` or ``ohlcv``.
+
+    Raises:
+        ConfigError: there is no such stream; says which there are.
+    """
+    by_name = {stream.name: stream for stream in streams}
+    if name not in by_name:
+        raise ConfigError(f"There is no stream {name}; there are {', '.join(by_name)}.")
+    return by_name[name]
 
 
 def table_writer(settings: Settings, master: str) -> TableWriter:

@@ -6,9 +6,8 @@ from k2.errors import ConfigError
 from k2.exchanges.kraken import KRAKEN
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.spark_writer import SparkWriter
-from k2.runner.plan import all_streams, schema_cache, stream_of, table_writer
+from k2.runner.plan import all_streams, schema_cache, stream_named, table_writer
 from k2.settings import Settings
-from k2.tables import Layer
 
 pytestmark = pytest.mark.unit
 
@@ -55,17 +54,15 @@ def test_every_table_that_is_read_is_written_by_a_stream(streams):
     assert {table.name for stream in streams for table in stream.reads} <= written
 
 
-def test_a_stream_is_found_by_layer_and_exchange(streams):
-    assert stream_of(streams, Layer.SILVER, "kraken").name == "silver-kraken"
-    assert stream_of(streams, Layer.GOLD, None).name == "gold"
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_is_found_by_its_name(streams, name):
+    assert stream_named(streams, name).name == name
 
 
-@pytest.mark.parametrize(
-    ("layer", "exchange"), [(Layer.GOLD, "kraken"), (Layer.SILVER, None), (Layer.BRONZE, "okx")]
-)
-def test_a_stream_that_there_is_not_is_a_wrong_call(streams, layer, exchange):
-    with pytest.raises(ConfigError, match=f"no {layer} stream"):
-        stream_of(streams, layer, exchange)
+@pytest.mark.parametrize("name", ["gold-kraken", "silver", "bronze-okx", ""])
+def test_a_stream_that_there_is_not_is_a_wrong_call(streams, name):
+    with pytest.raises(ConfigError, match=f"no stream {name}; there are bronze-binance, "):
+        stream_named(streams, name)
 
 
 @pytest.mark.parametrize(
