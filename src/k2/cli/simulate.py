@@ -39,7 +39,7 @@ def simulate_command(
     duration: Annotated[str | None, typer.Option("--for", help="How long, such as 60s.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="How many records.")] = None,
     duplicates: Annotated[float, typer.Option(help="Share of records sent before.")] = 0.02,
-    old: Annotated[float, typer.Option(help="Share of the duplicates from far back.")] = 0.3,
+    old: Annotated[float, typer.Option(help="Share of the duplicates over 1 h old.")] = 0.3,
     late: Annotated[float, typer.Option(help="Share of trades over 5 min late.")] = 0.01,
     bad: Annotated[float, typer.Option(help="Share of bad records, of every kind.")] = 0.005,
     kraken: Annotated[float, typer.Option(help="Share of trades on Kraken.")] = 0.2,
@@ -48,7 +48,7 @@ def simulate_command(
         int | None, typer.Option(help="First event time, µs since 1970; default: now.")
     ] = None,
     span: Annotated[
-        str | None, typer.Option(help="Event time that --rate max covers, such as 3h.")
+        str | None, typer.Option(help="Time that --rate max covers, the broker's too, such as 3h.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option(help="Write what is sent to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
@@ -60,7 +60,8 @@ def simulate_command(
     if start is None and schedule.rate is None:
         start_us -= int(step_us * (count or 0))
     simulation = Simulation(
-        start_us, step_us, seed, duplicates, old, late, bad, kraken, _block_size(schedule)
+        *(start_us, step_us, seed, duplicates, old, late, bad, kraken, _block_size(schedule)),
+        broker_times=span is not None,
     )
     settings = Settings.load()
     tally = _run(simulation, schedule, settings, manifest)

@@ -94,4 +94,6 @@ def _line(record: SimulatedRecord) -> str:
         del line["defect"]
     else:
         line["sha256"] = None if record.value is None else hashlib.sha256(record.value).hexdigest()
+    if record.broker_time_ms is not None:
+        line["broker_time_ms"] = record.broker_time_ms
     return json.dumps(line, separators=(",", ":")) + "\n"

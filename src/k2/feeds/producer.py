@@ -44,17 +44,22 @@ class FeedProducer:
             }
         )
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, time_ms: int | None = None
+    ) -> None:
         """Queue one record; waits while the queue is full.
+
+        ``time_ms`` (since 1970) is its Kafka timestamp, if not the present.
 
         Raises:
             UnavailableError: the broker did not take earlier records in time.
             FailedError: the record itself cannot be sent.
         """
+        timestamp = time_ms or 0  # to librdkafka 0 is now
         try:
-            self._producer.produce(topic, value, key)
+            self._producer.produce(topic, value, key, timestamp=timestamp)
         except BufferError:
-            self._send_when_there_is_room(topic, key, value)
+            self._send_when_there_is_room(topic, key, value, timestamp)
         except KafkaException as error:
             raise FailedError(f"Cannot send a record to {topic}: {error.args[0].str()}") from error
         self.sent += 1
@@ -93,13 +98,15 @@ class FeedProducer:
         elif not issubclass(kind, UnavailableError):
             self._producer.flush(5)
 
-    def _send_when_there_is_room(self, topic: str, key: bytes | None, value: bytes | None) -> None:
+    def _send_when_there_is_room(
+        self, topic: str, key: bytes | None, value: bytes | None, timestamp: int
+    ) -> None:
         deadline = monotonic() + self._delivery_seconds + 1
         while True:
             self._producer.poll(_WAIT_SECONDS)
             self._raise_failure()
             try:
-                self._producer.produce(topic, value, key)
+                self._producer.produce(topic, value, key, timestamp=timestamp)
                 return
             except BufferError:
                 if monotonic() > deadline:

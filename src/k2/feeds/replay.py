@@ -18,8 +18,10 @@ _PROGRESS_EVERY = 500
 class Sink(Protocol):
     """Where records go: a :class:`~k2.feeds.producer.FeedProducer`, or a list in a test."""
 
-    def send(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        """Send one record."""
+    def send(
+        self, topic: str, key: bytes | None, value: bytes | None, time_ms: int | None = None
+    ) -> None:
+        """Send one record, with that Kafka timestamp or the present one."""
 
     def flush(self, seconds: float | None = None) -> None:
         """Wait until all are there, at most so long."""

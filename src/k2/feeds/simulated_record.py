@@ -25,12 +25,16 @@ class Fact(NamedTuple):
 
 
 class SimulatedRecord(NamedTuple):
-    """One Kafka record to send, and the truth about it."""
+    """One Kafka record to send, and the truth about it.
+
+    ``broker_time_ms`` is the Kafka timestamp to give it; None for that of the sending.
+    """
 
     topic: str
     key: bytes
     value: Value
     fact: Fact
+    broker_time_ms: int | None = None
 
 
 class Draft(NamedTuple):

@@ -1,6 +1,5 @@
 """A simulated stream: trades, repeated ones, late ones and bad ones, the same for the same seed."""
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -8,11 +7,10 @@ import numpy as np
 
 from k2.errors import ConfigError
 from k2.feeds.market import MARKETS, Block, Walk
+from k2.feeds.sent_before import SentBefore
 from k2.feeds.simulated_record import Draft, Form, SimulatedRecord
 from k2.feeds.wire import Encoder
 
-_RECENT = 8_192  # how far back a recent duplicate goes
-_OLD = 20_000  # sample of the whole stream, for old duplicates
 _LATE_MINUTES = (6.0, 180.0)
 _MAX_DELAY_US = 50_000  # from the trade to the feed
 
@@ -21,7 +19,8 @@ _MAX_DELAY_US = 50_000  # from the trade to the feed
 class Simulation:
     """What to simulate. Shares are of all records, ``old_duplicates`` of the duplicates.
 
-    Record i has the event time ``start_us + i × step_us``: never a clock's.
+    Record i has the event time ``start_us + i × step_us``: never a clock's. With ``broker_times``
+    its Kafka timestamp is simulated too; without, it is that of the sending.
     """
 
     start_us: int
@@ -33,6 +32,7 @@ class Simulation:
     bad: float = 0.005
     kraken_share: float = 0.2
     block_size: int = 1024
+    broker_times: bool = False
 
     def __post_init__(self) -> None:
         for name in ("duplicates", "old_duplicates", "late", "bad", "kraken_share"):
@@ -67,10 +67,7 @@ class SimulatedFeed:
         ]
         self._runs = progress.runs + 1
         self._made = 0
-        self._trades = 0
-        self._recent: deque[SimulatedRecord] = deque(maxlen=_RECENT)
-        self._sample: list[SimulatedRecord] = []
-        self._late: deque[SimulatedRecord] = deque(maxlen=_RECENT)
+        self._before = SentBefore()
 
     @property
     def progress(self) -> Progress:
@@ -98,38 +95,33 @@ class SimulatedFeed:
             fate, form = fates[i], self._forms[market]
             moment = wanted.start_us + int((self._made + burst) * wanted.step_us) + (i - burst)
             received = wanted.start_us + int((self._made + i) * wanted.step_us) + delays[i]
-            if fate < bad_from and self._recent:
-                records.append(self._repeated(*picks[i]))
+            if fate < bad_from and self._before:
+                records.append(self._sent(self._repeated(received, *picks[i]), received))
                 continue
             is_late = late_from <= fate < trade_from
             if is_late:
                 moment -= int(minutes[i] * 60_000_000)
             draft = Draft(moment, received, price, quantity, maker, limit, i - burst)
             if bad_from <= fate < late_from:
-                records.append(form.bad(draft, picks[i][0]))
+                records.append(self._sent(form.bad(draft, picks[i][0]), received))
                 continue
             record = form.trade(draft, "late" if is_late else "trade")
-            self._remember(record, is_late, picks[i][0])
-            records.append(record)
+            self._before.remember(record, received, picks[i][0])
+            records.append(self._sent(record, received))
         self._made += size
         return records
 
-    def _remember(self, record: SimulatedRecord, is_late: bool, chance: float) -> None:
-        self._recent.append(record)
-        if is_late:
-            self._late.append(record)
-        self._trades += 1
-        if len(self._sample) < _OLD:
-            self._sample.append(record)
-        elif (place := int(chance * self._trades)) < _OLD:
-            self._sample[place] = record
-
-    def _repeated(self, age: float, pool: float, place: float) -> SimulatedRecord:
-        among: deque[SimulatedRecord] | list[SimulatedRecord] = self._recent
+    def _repeated(self, now_us: int, age: float, pool: float, place: float) -> SimulatedRecord:
         if age < self._simulation.old_duplicates:
-            among = self._late if pool < 0.5 and self._late else self._sample
-        first = among[int(place * len(among))]
+            first = self._before.old(now_us, pool, place)
+        else:
+            first = self._before.recent(now_us, place)
         return first._replace(fact=first.fact._replace(kind="duplicate"))
+
+    def _sent(self, record: SimulatedRecord, now_us: int) -> SimulatedRecord:
+        if not self._simulation.broker_times:
+            return record
+        return record._replace(broker_time_ms=now_us // 1000)
 
 
 def _columns(block: Block) -> Iterator[tuple[int, int, int, int, bool, bool]]:

@@ -126,8 +126,8 @@ class Simulator:
         if manifest:
             manifest.write(records)
         send = self._sink.send
-        for topic, key, value, _ in records:
-            send(topic, key, value)
+        for topic, key, value, _, broker_time_ms in records:
+            send(topic, key, value, broker_time_ms)
         self.tally.count(record.fact for record in records)
         self._sent += len(records)
 

@@ -92,14 +92,44 @@ def test_a_duplicate_repeats_an_earlier_record_byte_for_byte(records):
             sent.add((record.topic, record.key, record.value))
 
 
-def test_some_duplicates_are_older_than_an_hour(records):
+@pytest.mark.parametrize("hours", [0.001, 6])
+def test_as_many_duplicates_are_older_than_an_hour_as_asked_for(hours):
+    step_us = hours * 3_600_000_000 / 20_000
+    wanted = replace(MANY_KINDS, step_us=step_us, old_duplicates=0.5)
+
     ages = [
-        START_US + place * 200 - record.fact.time_us
-        for place, record in enumerate(records)
+        START_US + place * step_us - record.fact.time_us
+        for place, record in enumerate(records_of(wanted, 20_000))
         if record.fact.kind == "duplicate"
     ]
 
-    assert sum(age > 3_600_000_000 for age in ages) > len(ages) * 0.05
+    assert sum(age > 3_600_000_000 for age in ages) / len(ages) == pytest.approx(0.5, abs=0.05)
+
+
+def test_old_duplicates_were_sent_long_ago_and_at_any_time():
+    wanted = replace(MANY_KINDS, step_us=6 * 3_600_000_000 / 20_000, old_duplicates=1.0)
+    sent_at, gaps = {}, []
+    for place, record in enumerate(records_of(wanted, 20_000)):
+        if record.fact.kind == "duplicate":
+            gaps.append(place - sent_at[record.value])
+        elif record.fact.kind != "bad":
+            sent_at[record.value] = place
+
+    an_hour = 20_000 / 6
+    long_ago = [gap for gap in gaps if gap > an_hour]
+    assert len(long_ago) > len(gaps) * 0.3
+    assert max(long_ago) > 4 * an_hour
+
+
+def test_simulated_broker_times_follow_the_stream_for_repeated_records_too():
+    timed = replace(MANY_KINDS, broker_times=True)
+
+    for place, record in enumerate(records_of(timed, 2_000)):
+        assert record.broker_time_ms * 1000 == pytest.approx(START_US + place * 200, abs=51_000)
+
+
+def test_without_simulated_broker_times_the_sending_gives_them(records):
+    assert {record.broker_time_ms for record in records} == {None}
 
 
 def test_late_trades_are_over_five_minutes_old_and_no_other_is(records):

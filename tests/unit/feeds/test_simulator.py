@@ -26,10 +26,10 @@ class Sent(list):
         self.flushed = 0
         self._breaks_after = breaks_after
 
-    def send(self, topic, key, value):
+    def send(self, topic, key, value, time_ms=None):
         if len(self) == self._breaks_after:
             raise UnavailableError("gone")
-        self.append((topic, key, value))
+        self.append((topic, key, value, time_ms))
 
     def flush(self, seconds=None):
         self.flushed = len(self)
@@ -75,10 +75,10 @@ def test_a_sink_that_was_slow_gets_what_became_due_meanwhile(tmp_path):
     sink = Sent()
     send = sink.send
 
-    def slow_once(topic, key, value):
+    def slow_once(topic, key, value, time_ms):
         if len(sink) == 100:
             clock.now += 5
-        send(topic, key, value)
+        send(topic, key, value, time_ms)
 
     sink.send = slow_once
 
