@@ -18,8 +18,8 @@ def rows(home: Path, table: str, columns: Sequence[str] | None = None) -> Iterat
     folder = home / "lake" / table
     if not DeltaTable.is_deltatable(str(folder)):
         return
-    arrow = DeltaTable(str(folder)).to_pyarrow_table(columns=list(columns) if columns else None)
-    for batch in arrow.to_batches(max_chunksize=50_000):
+    stored = DeltaTable(str(folder)).to_pyarrow_dataset()
+    for batch in stored.to_batches(columns=list(columns) if columns else None, batch_size=50_000):
         names = batch.schema.names
         for values in zip(
             *(map(_utc, column.to_pylist()) for column in batch.columns), strict=True

@@ -1,15 +1,15 @@
-"""Compares Silver, duplicates, dead letters and Gold with a simulator's manifest."""
+"""Compares every table with a simulator's manifest: each record it sent, where it belongs."""
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.checker.expected import binance_assets, kraken_assets, moment
-from tests.checker.lake import EXCHANGES, is_late, rows
+from tests.checker.bars import check_bars
+from tests.checker.lake import EXCHANGES, Row, is_late, rows
+from tests.checker.sent import Sent, facts_of, micros, units
 
 Identity = tuple[Any, ...]
 
@@ -19,6 +19,7 @@ _NOT_DECODED = {
     *("unknown_schema_id", "oversized"),
 }
 
+_PLACE = ("partition", "offset")
 _COLUMNS = (
     *("message_id", "trade_id", "exchange", "vendor_data", "symbol", "timestamp", "price"),
     *("quantity", "side", "kafka_timestamp"),
@@ -30,57 +31,81 @@ def check_manifest(home: Path, manifests: Iterable[Path]) -> list[str]:
 
     The home's topics must hold nothing else.
     """
-    facts = [fact for path in manifests for fact in _facts(path)]
+    facts = [fact for path in manifests for fact in facts_of(path)]
     # Markets without trade ids of the exchange: K2's are hashes there.
-    hashed = {(fact["exchange"], fact["symbol"]) for fact in facts if fact["trade_id"] is None}
+    hashed = {(fact.exchange, fact.market) for fact in facts if fact.trade_id is None}
     problems: list[str] = []
     for exchange in EXCHANGES:
-        of_exchange = [fact for fact in facts if fact["exchange"] == exchange]
+        of_exchange = [fact for fact in facts if fact.exchange == exchange]
+        problems += _check_bronze(home, exchange, of_exchange)
         problems += _check_exchange(home, exchange, of_exchange, hashed)
-    gold = Counter(_identity_of_row(row, hashed) for row in rows(home, "gold_trades", _COLUMNS))
-    wanted = Counter({_identity(fact): 1 for fact in facts if fact["kind"] in ("trade", "late")})
-    problems += _differ("gold_trades", gold, wanted)
-    late = {_identity(fact) for fact in facts if fact["kind"] == "late"}
-    for row in rows(home, "gold_trades", (*_COLUMNS, "is_late")):
-        identity = _identity_of_row(row, hashed)
-        if row["is_late"] is not is_late(row):
-            problems.append(f"gold_trades: is_late is {row['is_late']} for {identity}")
-        elif identity in late and not row["is_late"]:
-            problems.append(f"gold_trades: sent as late, not marked: {identity}")
-    return problems
+    return problems + _check_gold(home, facts, hashed) + check_bars(home, facts)
 
 
-def _facts(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open(encoding="ascii") as lines:
-        yield from map(json.loads, lines)
+def _check_bronze(home: Path, exchange: str, facts: list[Sent]) -> list[str]:
+    """Every record once, under the key and with the broker's time that it was sent with."""
+    table = f"bronze_{exchange}_trades"
+    timed = {fact.broker_time_ms is not None for fact in facts} == {True}
+    places: dict[int, list[int]] = {}
+    stored: Counter[tuple[str, int | None]] = Counter()
+    for row in rows(home, table, (*_PLACE, "key", "kafka_timestamp")):
+        places.setdefault(row["partition"], []).append(row["offset"])
+        time = micros(row["kafka_timestamp"]) // 1000 if timed else None
+        stored[row["key"].decode(), time] += 1
+    problems = [
+        f"{table}: offsets of partition {partition} are not 0 … {len(offsets) - 1}, each once"
+        for partition, offsets in places.items()
+        if sorted(offsets) != list(range(len(offsets)))
+    ]
+    wanted = Counter((fact.market, fact.broker_time_ms if timed else None) for fact in facts)
+    return problems + _differ(table, stored, wanted)
 
 
 def _check_exchange(
-    home: Path, exchange: str, facts: list[dict[str, Any]], hashed: set[tuple[str, str]]
+    home: Path, exchange: str, facts: list[Sent], hashed: set[tuple[str, str]]
 ) -> list[str]:
     silver, dup, dlq = (f"{layer}_{exchange}_trades" for layer in ("silver", "dup", "dlq"))
-    message_ids: dict[str, Identity] = {}
+    first: dict[str, tuple[Identity, tuple[int, int]]] = {}
     stored: Counter[Identity] = Counter()
-    for row in rows(home, silver, _COLUMNS):
+    for row in rows(home, silver, (*_COLUMNS, *_PLACE)):
         identity = _identity_of_row(row, hashed)
         stored[identity] += 1
-        message_ids[row["message_id"]] = identity
-    trades = Counter({_identity(fact): 1 for fact in facts if fact["kind"] in ("trade", "late")})
-    repeated = Counter(_identity(fact) for fact in facts if fact["kind"] == "duplicate")
-    found = Counter(
-        message_ids.get(row["message_id"], ("not in Silver", row["message_id"]))
-        for row in rows(home, dup, ("message_id",))
-    )
+        first[row["message_id"]] = identity, (row["partition"], row["offset"])
+    trades = Counter(_identity(fact) for fact in facts if fact.is_first)
+    repeated = Counter(_identity(fact) for fact in facts if fact.kind == "duplicate")
+    found: Counter[Identity] = Counter()
+    problems = []
+    for row in rows(home, dup, ("message_id", *_PLACE)):
+        identity, kept = first.get(
+            row["message_id"], (("not in Silver", row["message_id"]), (0, 0))
+        )
+        found[identity] += 1
+        if (row["partition"], row["offset"]) <= kept:
+            problems.append(f"{dup}: offset {row['offset']} is before the one that stayed, {kept}")
     return [
         *_differ(silver, stored, trades),
         *_differ(dup, found, repeated),
-        *_check_dead_letters(home, dlq, [fact for fact in facts if fact["kind"] == "bad"]),
+        *problems,
+        *_check_dead_letters(home, dlq, [fact for fact in facts if fact.kind == "bad"]),
+        *_check_places(home, exchange),
     ]
 
 
-def _check_dead_letters(home: Path, table: str, bad: list[dict[str, Any]]) -> list[str]:
-    wanted = Counter(fact["sha256"] for fact in bad)
-    defect_of = {fact["sha256"]: fact["defect"] for fact in bad}
+def _check_places(home: Path, exchange: str) -> list[str]:
+    """Every record of Bronze is in exactly one of the three tables."""
+    bronze, *others = (
+        Counter(
+            (row["partition"], row["offset"])
+            for row in rows(home, f"{layer}_{exchange}_trades", _PLACE)
+        )
+        for layer in ("bronze", "silver", "dup", "dlq")
+    )
+    return _differ(f"silver, dup and dlq of {exchange}", sum(others, Counter()), bronze)
+
+
+def _check_dead_letters(home: Path, table: str, bad: list[Sent]) -> list[str]:
+    wanted = Counter(fact.sha256 for fact in bad)
+    defect_of = {fact.sha256: fact.defect for fact in bad}
     stored: Counter[str | None] = Counter()
     problems = []
     for row in rows(home, table, ("raw_record", "error_type", "error_reasons", "offset")):
@@ -104,6 +129,26 @@ def _check_dead_letters(home: Path, table: str, bad: list[dict[str, Any]]) -> li
     )
 
 
+def _check_gold(home: Path, facts: list[Sent], hashed: set[tuple[str, str]]) -> list[str]:
+    problems = []
+    stored: Counter[Identity] = Counter()
+    marked: Counter[Identity] = Counter()
+    for row in rows(home, "gold_trades", (*_COLUMNS, "is_late")):
+        identity = _identity_of_row(row, hashed)
+        stored[identity] += 1
+        if row["is_late"] is not is_late(row):
+            problems.append(f"gold_trades: is_late is {row['is_late']} for {identity}")
+        elif row["is_late"]:
+            marked[identity] += 1
+    trades = [fact for fact in facts if fact.is_first]
+    late = Counter(_identity(fact) for fact in trades if fact.kind == "late")
+    problems += [f"gold_trades: sent as late, not marked: {identity}" for identity in late - marked]
+    if all(fact.broker_time_ms is not None for fact in trades):
+        # Else the sending decides which of the others were late as well.
+        problems += [f"gold_trades: marked, not late: {identity}" for identity in marked - late]
+    return _differ("gold_trades", stored, Counter(map(_identity, trades))) + problems
+
+
 def _differ(table: str, stored: Counter[Any], wanted: Counter[Any]) -> list[str]:
     missing, extra = wanted - stored, stored - wanted
     return [f"{table}: missing {number} × {what}" for what, number in missing.items()] + [
@@ -111,29 +156,18 @@ def _differ(table: str, stored: Counter[Any], wanted: Counter[Any]) -> list[str]
     ]
 
 
-def _identity(fact: dict[str, Any]) -> Identity:
-    assets = binance_assets if fact["exchange"] == "binance" else kraken_assets
+def _identity(fact: Sent) -> Identity:
+    number = None if fact.trade_id is None else str(fact.trade_id)
     return (
-        fact["exchange"],
-        fact["symbol"],
-        "-".join(assets(fact["symbol"])),
-        None if fact["trade_id"] is None else str(fact["trade_id"]),
-        moment(fact["time_us"]),
-        Decimal(fact["price"]),
-        Decimal(fact["quantity"]),
-        fact["side"],
+        *(fact.exchange, fact.market, fact.symbol, number),
+        *(fact.time_us, fact.price, fact.quantity, fact.side),
     )
 
 
-def _identity_of_row(row: dict[str, Any], hashed: set[tuple[str, str]]) -> Identity:
+def _identity_of_row(row: Row, hashed: set[tuple[str, str]]) -> Identity:
     market = json.loads(row["vendor_data"])["exchange_symbol"]
+    number = None if (row["exchange"], market) in hashed else row["trade_id"]
     return (
-        row["exchange"],
-        market,
-        row["symbol"],
-        None if (row["exchange"], market) in hashed else row["trade_id"],
-        row["timestamp"],
-        row["price"],
-        row["quantity"],
-        row["side"],
+        *(row["exchange"], market, row["symbol"], number),
+        *(micros(row["timestamp"]), units(row["price"]), units(row["quantity"]), row["side"]),
     )

@@ -1,0 +1,75 @@
+"""The lines of a simulator's manifest: what is true of each record it sent."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from sys import intern
+from typing import Any, NamedTuple
+
+from tests.checker.expected import binance_assets, kraken_assets
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Sent(NamedTuple):
+    """One record. ``kind`` is trade, late, duplicate or bad; prices and quantities count 1e-8."""
+
+    kind: str
+    exchange: str
+    market: str
+    trade_id: int | None
+    time_us: int
+    price: int
+    quantity: int
+    side: str
+    defect: str | None
+    sha256: str | None
+    broker_time_ms: int | None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is a trade that was not sent before."""
+        return self.kind in ("trade", "late")
+
+    @property
+    def symbol(self) -> str:
+        """The market in standard codes."""
+        return _symbol(self.exchange, self.market)
+
+
+def facts_of(path: Path) -> Iterator[Sent]:
+    """Yield the facts in the order of sending."""
+    with path.open(encoding="ascii") as lines:
+        for line in lines:
+            yield _sent(json.loads(line))
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def units(value: Decimal) -> int:
+    """How many 1e-8 a decimal is; it must be a whole number of them."""
+    scaled = value.scaleb(8)
+    assert scaled == int(scaled), f"{value} has more than eight decimals"
+    return int(scaled)
+
+
+def _sent(line: dict[str, Any]) -> Sent:
+    return Sent(
+        *(intern(line["kind"]), intern(line["exchange"]), intern(line["symbol"])),
+        *(line["trade_id"], line["time_us"]),
+        *(units(Decimal(line["price"])), units(Decimal(line["quantity"])), intern(line["side"])),
+        *(line.get("defect"), line.get("sha256"), line.get("broker_time_ms")),
+    )
+
+
+@cache
+def _symbol(exchange: str, market: str) -> str:
+    assets = binance_assets if exchange == "binance" else kraken_assets
+    return "-".join(assets(market))
