@@ -46,6 +46,11 @@ test-integration: setup ## Tests with real Kafka, registry, Spark and the comman
 test-long: setup ## The slow, chaos and performance tests, one at a time
 	@$(PYTEST) -n 0 --timeout 1800 -m "slow or chaos or performance" $(ARGS)
 
+.PHONY: prove
+prove: setup ## Two million simulated trades through everything, each table held to what was sent
+	@SIMULATED_RECORDS=$${SIMULATED_RECORDS:-2000000} $(PYTEST) -n 0 --timeout 7200 \
+	  tests/e2e/test_simulated.py $(ARGS)
+
 .PHONY: test-all
 test-all: setup ## All tests
 	@$(MAKE) test

@@ -22,6 +22,7 @@ class K2Home:
 
     def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
+        self.patience = PATIENCE
         self.environment = {
             **os.environ,
             "K2_HOME": str(folder),
@@ -48,7 +49,7 @@ class K2Home:
             cwd=self.folder.parent,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=self.patience,
             check=False,
         )
 
