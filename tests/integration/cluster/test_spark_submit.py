@@ -24,6 +24,7 @@ JOBS = (
     ("silver", "--exchange", "binance"),
     ("silver", "--exchange", "kraken"),
     ("gold",),
+    ("ohlcv",),
 )
 OPTIONS = (
     *("--conf", "spark.driver.host=127.0.0.1"),
