@@ -1,5 +1,7 @@
 """Bars for people: which market, padding, and candles."""
 
+import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -115,3 +117,46 @@ def test_a_price_that_never_moved_is_a_flat_line() -> None:
 
 def test_no_bars_make_no_chart() -> None:
     assert candles([], width=80) == []
+
+
+def test_the_command_pads_only_when_asked_to(k2: Callable[..., Any], home: Path) -> None:
+    prices = {0: "2", 3: "5"}  # minutes 1 and 2 are empty
+    store(
+        home / "lake",
+        *(
+            gold_row(minute, timestamp=NINE + timedelta(minutes=minute), price=Decimal(price))
+            for minute, price in prices.items()
+        ),
+    )
+
+    plain = json.loads(k2("bars", "BTC-USDT", "--json").out)
+    padded_ = json.loads(k2("bars", "BTC-USDT", "--pad", "--json").out)
+
+    assert [bar["trade_count"] for bar in plain] == [1, 1]
+    assert [bar["trade_count"] for bar in padded_] == [1, 0, 0, 1]
+    assert [Decimal(bar["close"]) for bar in padded_] == [2, 2, 2, 5]
+    assert [Decimal(bar["open"]) for bar in padded_] == [2, 2, 2, 5]
+    assert [bar["vwap"] for bar in padded_[1:3]] == [None, None]
+    assert padded_[0] == plain[0]
+    assert padded_[-1] == plain[-1]
+
+
+def test_padding_gives_no_more_bars_than_asked_for(k2: Callable[..., Any], home: Path) -> None:
+    store(
+        home / "lake",
+        *(gold_row(n, timestamp=NINE + timedelta(minutes=n)) for n in (0, 50)),
+    )
+
+    padded_ = json.loads(k2("bars", "BTC-USDT", "--pad", "--limit", 5, "--json").out)
+
+    assert [bar["trade_count"] for bar in padded_] == [0, 0, 0, 0, 1]
+
+
+def test_the_command_shows_a_table_and_a_chart(k2: Callable[..., Any], home: Path) -> None:
+    store(home / "lake", *(gold_row(n, timestamp=NINE + timedelta(minutes=n)) for n in range(3)))
+
+    said = k2("bars", "btc-usdt", "--timeframe", "5m").out
+
+    assert "binance BTC-USDT 5m" in said
+    assert "07-07 09:00" in said
+    assert len(said.splitlines()) > 8
