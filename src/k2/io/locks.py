@@ -8,8 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import sleep
 
 from k2.errors import ConfigError, InUseError
+
+# `is_held` takes a lock for a moment to look at it, which is no reason to refuse anyone.
+_TRIES = 5
+_BETWEEN_TRIES = 0.05  # seconds
 
 
 @contextmanager
@@ -39,18 +44,24 @@ def _locked(path: Path, name: str, purpose: str) -> Iterator[None]:
             f"Cannot write {path}: {error.strerror}. Set K2_HOME elsewhere."
         ) from error
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InUseError(
-                f"{name} is in use by {_holder(descriptor)}. Stop that first."
-            ) from None
+        if not _taken(descriptor):
+            raise InUseError(f"{name} is in use by {_holder(descriptor)}. Stop that first.")
         holder = {"pid": os.getpid(), "purpose": purpose, "program": Path(sys.argv[0]).name}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(holder).encode(), 0)
         yield
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    for attempt in range(_TRIES):
+        if attempt:
+            sleep(_BETWEEN_TRIES)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def _holder(descriptor: int) -> str:

@@ -1,8 +1,11 @@
 """Locks: one holder, named to the others, and free once it is gone."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -136,20 +139,19 @@ def test_a_folder_that_cannot_be_written_is_a_setting_to_change(tmp_path):
         held_by_us(tmp_path / "run" / "locks", "a")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="is_held takes a shared lock to look, which refuses a stream that starts"
-)
-def test_looking_at_a_lock_does_not_stop_one_who_takes_it(folder, monkeypatch):
-    import fcntl
-
+def test_whoever_looks_at_a_lock_meanwhile_stops_nobody_from_taking_it(folder):
     held_by_us(folder, "a")
-    flock = fcntl.flock
+    looks = threading.Event()
 
-    def flock_and_start_a_stream(file, how):
-        flock(file, how)
-        monkeypatch.setattr(fcntl, "flock", flock)
-        assert held_by_us(folder, "a")
+    def look_slowly():
+        with (folder / "a.lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH)  # as is_held does
+            looks.set()
+            time.sleep(0.06)
 
-    monkeypatch.setattr(fcntl, "flock", flock_and_start_a_stream)
+    looker = threading.Thread(target=look_slowly)
+    looker.start()
+    looks.wait()
 
-    assert not is_held(folder, "a")
+    assert held_by_us(folder, "a")
+    looker.join()
