@@ -50,8 +50,10 @@ class IdRanges:
             return self
         order = np.argsort(lows, kind="stable")
         lows, highs = lows[order], np.maximum.accumulate(highs[order])
-        # A range starts where it does not touch all before it; lows > -2**63 there, so no overflow.
-        starts = np.concatenate(([True], lows[1:] - 1 > highs[:-1]))
+        # A range starts where it lies after all before it and does not touch them. Only lows above
+        # a high count, so that what overflows at -2**63 is never asked for.
+        after = lows[1:] > highs[:-1]
+        starts = np.concatenate(([True], after & (lows[1:] - 1 != highs[:-1])))
         ends = np.concatenate((starts[1:], [True]))
         return IdRanges(lows[starts], highs[ends])
 
