@@ -5,9 +5,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from tests.checker.bars import check_bars
 from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.checker.manifest import check_manifest
+from tests.checker.sent import sent_of
 
 _SHOWN = 20
 
@@ -25,6 +27,7 @@ def main(arguments: list[str]) -> int:
         by_exchange = Counter(trade.exchange for trade in expected.values())
         print(f"expected: {dict(by_exchange)}")
         problems = compare(wanted.home, expected)
+        problems += check_bars(wanted.home, map(sent_of, expected.values()))
     else:
         problems = check_manifest(wanted.home, wanted.manifest)
     for problem in problems[:_SHOWN]:

@@ -1,4 +1,4 @@
-"""The lines of a simulator's manifest: what is true of each record it sent."""
+"""What is true of each record that was sent: the lines of a simulator's manifest."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from pathlib import Path
 from sys import intern
 from typing import Any, NamedTuple
 
-from tests.checker.expected import binance_assets, kraken_assets
+from tests.checker.expected import Trade, binance_assets, kraken_assets
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -48,6 +48,15 @@ def facts_of(path: Path) -> Iterator[Sent]:
             yield _sent(json.loads(line))
 
 
+def sent_of(trade: Trade) -> Sent:
+    """A recorded trade as if it had been simulated."""
+    return Sent(
+        *("trade", trade.exchange, trade.exchange_symbol, trade.source_sequence),
+        *(micros(trade.timestamp), units(trade.price), units(trade.quantity), trade.side),
+        *(None, None, None),
+    )
+
+
 def micros(moment: datetime) -> int:
     """Microseconds since 1970."""
     return (moment - _EPOCH) // _MICROSECOND
@@ -71,5 +80,7 @@ def _sent(line: dict[str, Any]) -> Sent:
 
 @cache
 def _symbol(exchange: str, market: str) -> str:
+    if exchange == "coinbase":
+        return market  # it names its markets as K2 does
     assets = binance_assets if exchange == "binance" else kraken_assets
     return "-".join(assets(market))

@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.checker.bars import check_bars
 from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
+from tests.checker.sent import sent_of
 from tests.e2e.k2_home import K2Home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
-TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10}
+TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10, "coinbase": 437}
 
 
 @pytest.fixture
@@ -18,6 +20,7 @@ def recordings(shared_data: Path) -> dict[str, list[Path]]:
     return {
         "binance": sorted((shared_data / "binance").glob("spot-*")),
         "kraken": sorted((shared_data / "kraken").glob("v*")),
+        "coinbase": sorted((shared_data / "coinbase").glob("exchange-*")),
     }
 
 
@@ -37,6 +40,7 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
     assert set(drained["backlog"].values()) == {0}
     assert home.rows("gold_trades") == len(expected)
     assert compare(home.folder, expected) == []
+    assert check_bars(home.folder, map(sent_of, expected.values())) == []
     assert_balanced(home, duplicates=0)
 
     replay(home, recordings)
@@ -44,6 +48,7 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
 
     assert home.rows("gold_trades") == len(expected)
     assert compare(home.folder, expected) == []
+    assert check_bars(home.folder, map(sent_of, expected.values())) == []
     assert_balanced(home, duplicates=len(expected))
 
     home.run("down")
