@@ -62,6 +62,10 @@ coverage: setup ## Unit and integration tests with branch coverage and its floor
 	  --cov-report=term:skip-covered --cov-report=xml:reports/coverage.xml \
 	  --cov-report=html:reports/coverage $(ARGS)
 
+.PHONY: mutants
+mutants: setup ## Plant defects in the rules, one at a time: do the tests notice?
+	@PATH="$$PATH:.make/uv/bin" uv run --locked --group mutation python -m tests.mutation $(ARGS)
+
 ##@ Change code
 
 .PHONY: check
