@@ -1,45 +1,111 @@
-"""``python -m benchmarks [--quick] [--rounds N]``: measure, print, and keep the results as JSON."""
+"""``python -m benchmarks [NAME …] [--quick] [--rounds N]``: measure, print, and keep the results.
+
+Results are in ``reports/``: JSON with every run, and a Markdown table where there is something to
+compare. A run whose result is not exact has no figures. See docs/explanation/performance.md.
+"""
 
 import argparse
 import json
 import os
 import platform
+import signal
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from benchmarks.scenarios import as_line, catch_up, sustained, warm_start
+from benchmarks import ablation, comparison, growth, guard, live, scenarios
+
+_REPORTS = Path("reports")
 
 
-def main() -> None:
-    """Measure every scenario and write ``reports/bench.json``."""
+def main() -> int:
+    """Measure what is asked for; 1 when the guard finds a ratio twice as bad as recorded."""
     arguments = _parse()
-    quick = arguments.quick
-    plan = {
-        "warm_start": lambda: warm_start(),
-        "catch_up": lambda: catch_up(100_000 if quick else 1_000_000),
-        "sustained": lambda: sustained(1_000 if quick else 5_000, 30 if quick else 300),
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped
+    if arguments.quick:
+        return _quick(arguments.record)
+    plan: dict[str, Callable[[], Any]] = {
+        "comparison": lambda: _comparison(arguments.records, arguments.rounds),
+        "ablation": lambda: _ablation(arguments),
+        "backlog": lambda: growth.backlog([200_000, 1_000_000, 5_000_000]),
+        "age": lambda: growth.age(arguments.versions),
+        "idle": lambda: live.idle(60),
+        "sustained": lambda: [scenarios.sustained(rate, 120) for rate in (1_000, 10_000)],
+        "burst": lambda: live.burst(50_000, 10),
+        "recovery": lambda: live.recovery(1_000),
+        "warm_start": scenarios.warm_start,
+        "catch_up": lambda: scenarios.catch_up(arguments.records),
     }
-    chosen = arguments.only or list(plan)
-    results: dict[str, list[object]] = {name: [] for name in chosen}
-    for round_ in range(arguments.rounds):
-        for name in chosen:
-            result = plan[name]()
-            results[name].append(result)
-            print(f"[{round_ + 1}/{arguments.rounds}] {as_line(name, result)}", flush=True)
-    report = Path("reports") / ("bench-quick.json" if quick else "bench.json")
-    report.parent.mkdir(exist_ok=True)
+    for name in arguments.names or list(plan):
+        result = plan[name]()
+        print(f"{name}: {json.dumps(_without_rounds(result))}", flush=True)
+        _keep(name, result)
+    return 0
+
+
+def _comparison(records: int, rounds: int) -> dict[str, Any]:
+    measured = comparison.compare(records, rounds)
+    _keep_table("comparison", comparison.as_markdown(measured))
+    return comparison.summary(measured)
+
+
+def _ablation(arguments: argparse.Namespace) -> dict[str, Any]:
+    variants = dict(ablation.LEVERS)
+    if arguments.against:
+        variants = ablation.against(arguments.against)
+    elif arguments.levers:
+        variants = {name: variants[name] for name in arguments.levers}
+    measured = ablation.ablate(arguments.records, arguments.rounds, variants)
+    _keep_table("ablation", ablation.as_markdown(measured))
+    return ablation.summary(measured)
+
+
+def _quick(record: bool) -> int:
+    measured = comparison.compare(100_000, 1, ("stock", "lean", "k2"))
+    _keep_table("bench-quick", comparison.as_markdown(measured))
+    result = comparison.summary(measured)
+    _keep("bench-quick", result)
+    if record:
+        guard.record(result["ratios"])
+    found = guard.regressions(result["ratios"])
+    for sentence in found:
+        print(f"REGRESSION: {sentence}")
+    return 1 if found else 0
+
+
+def _keep(name: str, result: Any) -> None:
     machine = {"cores": os.cpu_count(), "machine": platform.machine(), "at": time.strftime("%F %T")}
-    report.write_text(json.dumps({"machine": machine, "results": results}, indent=2))
-    print(f"Written to {report}.")
+    _REPORTS.mkdir(exist_ok=True)
+    report = _REPORTS / f"{name}.json"
+    report.write_text(json.dumps({"machine": machine, "result": result}, indent=2) + "\n")
+
+
+def _keep_table(name: str, table: str) -> None:
+    _REPORTS.mkdir(exist_ok=True)
+    (_REPORTS / f"{name}.md").write_text(table)
+    print(table, flush=True)
+
+
+def _without_rounds(result: Any) -> Any:
+    if isinstance(result, dict):
+        return {n: _without_rounds(v) for n, v in result.items() if n not in ("rounds", "runs")}
+    return result
 
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="Small sizes: does it run at all?")
-    parser.add_argument("--rounds", type=int, default=1, help="How often to measure everything.")
-    parser.add_argument("--only", nargs="*", choices=["warm_start", "catch_up", "sustained"])
+    parser.add_argument("names", nargs="*", help="What to measure; nothing named: everything.")
+    parser.add_argument("--quick", action="store_true", help="The regression guard, in minutes.")
+    parser.add_argument("--record", action="store_true", help="With --quick: keep the ratios.")
+    parser.add_argument("--rounds", type=int, default=3, help="Rounds of a comparison.")
+    parser.add_argument("--records", type=int, default=1_000_000, help="Records in Kafka.")
+    parser.add_argument("--versions", type=int, default=1_000, help="How old tables become.")
+    parser.add_argument("--levers", nargs="*", help=f"Some of: {', '.join(ablation.LEVERS)}")
+    parser.add_argument("--against", help="Ablation: another commit of K2 instead of levers.")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -11,18 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from benchmarks.varied import STANDARD, Variant
+
 
 class Home:
-    """One K2_HOME; ``options`` are settings without their ``K2_``."""
+    """One K2_HOME; ``options`` are settings without their ``K2_``.
 
-    def __init__(self, folder: Path, **options: str) -> None:
+    ``variant`` changes what no setting does (:mod:`benchmarks.varied`).
+    """
+
+    def __init__(self, folder: Path, variant: Variant = STANDARD, **options: str) -> None:
         self.folder = folder
+        self._program = "k2" if variant == STANDARD else "benchmarks.varied"
         settings = {f"K2_{name.upper()}": value for name, value in options.items()}
         self._environment = {
             **os.environ,
             "K2_HOME": str(folder),
             "K2_LOG_LEVEL": "warning",
+            "K2_UI_PORT": "0",
             **settings,
+            **variant.environment(),
         }
 
     def k2(self, *arguments: str) -> str:
@@ -35,13 +43,18 @@ class Home:
 
     def spawn(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start a command and leave it running."""
-        command = [sys.executable, "-m", "k2", *arguments]
+        command = [sys.executable, "-m", self._program, *arguments]
         quiet = subprocess.DEVNULL
         return subprocess.Popen(command, env=self._environment, stdout=quiet, stderr=quiet)
 
     def owner(self) -> int:
         """Return the process id of the detached run."""
         return int(json.loads((self.folder / "run" / "owner.json").read_text())["pid"])
+
+    def kafka(self) -> str:
+        """Return the bootstrap servers of the running stack."""
+        noted = json.loads((self.folder / "run" / "endpoints.json").read_text())
+        return str(noted["kafka"])
 
     def streams(self) -> list[dict[str, Any]]:
         """Return the streams' status; empty before there is one."""
@@ -66,10 +79,10 @@ class Home:
 
 
 @contextmanager
-def new_home(**options: str) -> Iterator[Home]:
+def new_home(variant: Variant = STANDARD, **options: str) -> Iterator[Home]:
     """A home in a temporary folder; whatever runs on it is stopped and it is removed."""
     folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
-    home = Home(folder, **options)
+    home = Home(folder, variant, **options)
     try:
         yield home
     finally:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import psutil
 
-_SAMPLE_SECONDS = 0.5
+_SAMPLE_SECONDS = 0.15
+_MEMORY_EVERY = 6  # samples: reading a large process's pages takes its time
 
 
 @dataclass
@@ -22,9 +23,11 @@ class Usage:
 class Sampler:
     """Watches the tree of a process from a thread until it is left."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, from_its_start: bool = False) -> None:
+        """Count from now on, or all that the process has used."""
         self._root = psutil.Process(pid)
-        self._start = _cpu_by_process(self._root)
+        self._start = {} if from_its_start else _cpu_by_process(self._root)
+        self._timeline: list[tuple[float, float]] = []
         self._ended: dict[int, tuple[float, bool]] = {}
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -39,12 +42,12 @@ class Sampler:
         """Stop watching."""
         self._ending.set()
         self._thread.join()
+        self._ended.update(_cpu_by_process(self._root))
 
     def usage(self) -> Usage:
         """Return what was used since the start; Kafka and the registry are counted apart."""
-        self._ended.update(_cpu_by_process(self._root))
         usage = Usage(peak_memory=self._peak)
-        for pid, (cpu, is_service) in self._ended.items():
+        for pid, (cpu, is_service) in list(self._ended.items()):
             spent = cpu - self._start.get(pid, (0.0, False))[0]
             if is_service:
                 usage.services_cpu += spent
@@ -52,10 +55,19 @@ class Sampler:
                 usage.streams_cpu += spent
         return usage
 
+    def cpu_at(self, moment: float) -> float:
+        """Return the CPU seconds, without services, used by a time (epoch) within the watch."""
+        earlier = [cpu for at, cpu in self._timeline if at <= moment]
+        return earlier[-1] if earlier else 0.0
+
     def _watch(self) -> None:
+        samples = 0
         while not self._ending.wait(_SAMPLE_SECONDS):
             self._ended.update(_cpu_by_process(self._root))
-            self._peak = max(self._peak, _memory(self._root))
+            self._timeline.append((time.time(), self.usage().streams_cpu))
+            if samples % _MEMORY_EVERY == 0:
+                self._peak = max(self._peak, _memory(self._root))
+            samples += 1
 
 
 def _tree(root: psutil.Process) -> list[psutil.Process]:

@@ -1,0 +1,205 @@
+"""The contenders: each takes the same preloaded topics to Silver or Gold in an empty folder, once."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deltalake import DeltaTable
+
+from benchmarks.home import Home
+from benchmarks.processes import Sampler
+from benchmarks.source import Source
+from benchmarks.truth import require_truth
+from benchmarks.varied import STANDARD, Variant
+from k2.io.delta import ensure_table
+from k2.io.jars import Group, resolve
+from k2.io.java import find_java
+from k2.io.maintenance import compact, files_of
+from k2.settings import Settings
+from k2.tables import all_tables
+
+_DELTA = (
+    "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone=UTC",
+)
+
+
+@dataclass
+class Figures:
+    """One run that gave the right result. CPU is of the contender's processes, without services."""
+
+    contender: str
+    records: int
+    trades: int
+    seconds: float
+    cpu: float
+    peak_memory: int  # bytes, PSS summed over the process tree
+    bytes_per_trade: dict[str, float]
+    cpu_by_step: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def cpu_per_million(self) -> float:
+        """CPU-seconds per million records of Kafka."""
+        return self.cpu / self.records * 1e6
+
+    def public(self) -> dict[str, Any]:
+        """Return the figures for a report."""
+        return asdict(self) | {
+            "cpu_per_million": round(self.cpu_per_million, 2),
+            "records_per_second": round(self.records / self.seconds),
+        }
+
+
+Contender = Callable[[Source], Figures]
+
+
+def stock(source: Source) -> Figures:
+    """Five ``spark-submit`` processes one after the other, each until nothing is left.
+
+    One after the other is kind to it: five at once would share two cores and need the memory of all.
+    Its peak memory is that of the largest job.
+    """
+    settings = Settings.load()
+    jars = ",".join(map(str, resolve(Group.SPARK, settings.jar_cache)))
+    java = find_java(settings.java_home).executable.parents[1]
+    jobs = [
+        ["bronze", "--exchange", "binance"],
+        ["bronze", "--exchange", "kraken"],
+        ["silver", "--exchange", "binance"],
+        ["silver", "--exchange", "kraken"],
+        ["gold"],
+    ]
+    with _folder() as folder:
+        found = Figures("stock", source.records, 0, 0.0, 0.0, 0, {})
+        where = ["--lake", str(folder / "lake"), "--kafka", source.kafka]
+        for job in jobs:
+            submit = [str(Path(sys.executable).with_name("spark-submit")), "--jars", jars]
+            submit += [word for option in _DELTA for word in ("--conf", option)]
+            submit += [str(Path(__file__).with_name("stock.py")), *job, *where]
+            submit += ["--registry", source.registry]
+            environment = {**os.environ, "JAVA_HOME": str(java), "PYSPARK_PYTHON": sys.executable}
+            seconds, sampler = _run(submit, folder, environment)
+            usage = sampler.usage()
+            found.seconds += seconds
+            found.cpu += usage.streams_cpu
+            found.cpu_by_step["-".join(job[::2])] = round(usage.streams_cpu, 2)
+            found.peak_memory = max(found.peak_memory, usage.peak_memory)
+        return _judged(found, folder / "lake", source)
+
+
+def lean(source: Source, silver_only: bool = False) -> Figures:
+    """The loader without Spark (:mod:`benchmarks.lean`), into tables of K2's definitions."""
+    with _folder() as folder:
+        for table in all_tables():
+            ensure_table(folder / "lake", table)
+        command = [sys.executable, "-m", "benchmarks.lean", "--lake", str(folder / "lake")]
+        command += ["--kafka", source.kafka, "--registry", source.registry]
+        command += ["--silver-only"] if silver_only else []
+        seconds, sampler = _run(command, folder, dict(os.environ))
+        usage = sampler.usage()
+        name = "lean-silver" if silver_only else "lean"
+        found = Figures(
+            name, source.records, 0, seconds, usage.streams_cpu, usage.peak_memory, {}
+        )  # fmt: skip
+        return _judged(found, folder / "lake", source, gold=not silver_only)
+
+
+def k2(source: Source, variant: Variant = STANDARD, name: str = "k2") -> Figures:
+    """``k2 drain``: all streams in one driver, to Gold; its bars are counted apart."""
+    with _folder() as folder:
+        home = Home(folder, variant, **source.lend(folder))
+        began = time.time()
+        drain = home.spawn("drain", "--timeout", "1800s")
+        with Sampler(drain.pid, from_its_start=True) as sampler:
+            code = drain.wait()
+        if code:
+            raise RuntimeError(f"k2 drain ended with {code}; see {folder / 'logs'}")
+        total = sampler.usage()
+        marks = _marks(folder)
+        steps, before = {}, 0.0
+        for step, moment in marks.items():
+            cpu = sampler.cpu_at(moment)
+            steps[step], before = round(cpu - before, 2), cpu
+        bars = steps["bars"]
+        steps["end"] = round(total.streams_cpu - before, 2)
+        seconds = marks["gold"] - began
+        found = Figures(
+            name, source.records, 0, seconds, total.streams_cpu - bars, total.peak_memory, {}, steps
+        )
+        return _judged(found, folder / "lake", source)
+
+
+def _marks(folder: Path) -> dict[str, float]:
+    """When each step of a drain ended, in order."""
+
+    def newest(pattern: str) -> float:
+        return max(path.stat().st_mtime for path in folder.glob(pattern))
+
+    log = "_delta_log/*[0-9].json"
+    return {
+        "start": min(p.stat().st_mtime for p in folder.glob("checkpoints/bronze-*/v*/offsets/0")),
+        "bronze": newest(f"lake/bronze_*_trades/{log}"),
+        "silver": newest(f"lake/silver_*_trades/{log}"),
+        "gold": newest(f"lake/gold_trades/{log}"),
+        "bars": newest(f"lake/gold_ohlcv/{log}"),
+    }
+
+
+def _judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Figures:
+    found.trades = require_truth(lake, source.manifest, gold)
+    layers = {"silver": ["silver_binance_trades", "silver_kraken_trades"]}
+    if gold:
+        layers["gold"] = ["gold_trades"]
+    for layer, names in layers.items():
+        tables = [DeltaTable(lake / name) for name in names]
+        size = sum(files_of(table).bytes for table in tables)
+        found.bytes_per_trade[layer] = round(size / found.trades, 1)
+        if found.contender.startswith("k2"):
+            packed = sum(_packed(table) for table in tables)
+            found.bytes_per_trade[f"{layer}, compacted"] = round(packed / found.trades, 1)
+    return found
+
+
+def _packed(table: DeltaTable) -> int:
+    adds = table.get_add_actions(flatten=True)
+    names = [name for name in adds.schema.names if name.startswith("partition.")]
+    rows = set(zip(*(map(str, adds[name].to_pylist()) for name in names), strict=True))
+    columns = [name.removeprefix("partition.") for name in names]
+    for values in sorted(rows):
+        compact(table, tuple(zip(columns, values, strict=True)))
+    return files_of(table).bytes
+
+
+def _run(
+    command: Iterable[str], folder: Path, environment: dict[str, str]
+) -> tuple[float, Sampler]:
+    with (folder / "contender.log").open("ab") as log:
+        began = time.monotonic()
+        process = subprocess.Popen(
+            list(command), env=environment, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
+        )
+        with Sampler(process.pid, from_its_start=True) as sampler:
+            code = process.wait()
+        seconds = time.monotonic() - began
+    if code:
+        tail = (folder / "contender.log").read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"a contender ended with {code}: {tail}")
+    return seconds, sampler
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,62 @@
+"""How cost grows: with the backlog (it should be in proportion) and with a table's age (not at all)."""
+
+from itertools import pairwise
+from math import log
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.contenders import k2
+from benchmarks.home import new_home
+from benchmarks.source import preloaded
+from benchmarks.truth import require_truth
+
+_YOUNG, _WINDOW = 10, 50  # versions: the first ones are of a cold process
+_BINANCE_SHARE = 0.8
+
+
+def backlog(sizes: list[int]) -> dict[str, Any]:
+    """Drain backlogs of several sizes; ``exponent`` is of CPU after start-up against records."""
+    found = []
+    for size in sizes:
+        with preloaded(size) as source:
+            figures = k2(source)
+        public = figures.public()
+        public["cpu_after_start"] = round(figures.cpu - figures.cpu_by_step["start"], 2)
+        found.append(public)
+    first, last = found[0], found[-1]
+    grown = last["cpu_after_start"] / first["cpu_after_start"]
+    marginal = (last["cpu"] - first["cpu"]) / (last["records"] - first["records"]) * 1e6
+    return {
+        "runs": found,
+        "exponent": round(log(grown) / log(last["records"] / first["records"]), 3),
+        "marginal_cpu_per_million": round(marginal, 1),
+    }
+
+
+def age(versions: int, records_a_batch: int = 40) -> dict[str, Any]:
+    """Drain in tiny batches, so that the tables age while we watch what a commit takes.
+
+    A table's ``exponent`` compares the medians of its first and last batches.
+    """
+    records = int(versions * records_a_batch / _BINANCE_SHARE)
+    tiny = {"max_records_per_batch": str(records_a_batch), "max_files_per_batch": "1"}
+    with preloaded(records) as source, new_home(**tiny, **source.addresses()) as home:
+        home.k2("drain", "--timeout", "3600s")
+        require_truth(home.folder / "lake", source.manifest)
+        names = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")
+        return {name: _by_age(home.folder / "lake" / name / "_delta_log") for name in names}
+
+
+def _by_age(folder: Path) -> dict[str, float]:
+    times = [path.stat().st_mtime for path in sorted(folder.glob("*[0-9].json"))][1:]
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    young = median(waits[_YOUNG : _YOUNG + _WINDOW])
+    old = median(waits[-_WINDOW:])
+    ages = (_YOUNG + _WINDOW / 2, len(waits) - _WINDOW / 2)
+    return {
+        "versions": len(times),
+        "young_batch_ms": round(young * 1e3),
+        "old_batch_ms": round(old * 1e3),
+        "exponent": round(log(old / young) / log(ages[1] / ages[0]), 3),
+    }

@@ -1,0 +1,105 @@
+"""The running service: idle, under a burst, and after it was killed. Each ends with the balance."""
+
+import os
+import signal
+import time
+from contextlib import suppress
+from typing import Any
+
+import psutil
+
+from benchmarks.freshness import freshness
+from benchmarks.home import Home, new_home
+from benchmarks.processes import Sampler, wait_for
+from k2.exchanges import EXCHANGES
+from k2.quality_jobs.backlog import backlog
+from k2.tables import Layer
+
+_TO_GOLD = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
+
+
+def idle(seconds: int, **options: str) -> dict[str, Any]:
+    """Everything up, after some trades, and no feed: CPU in percent of one core, and memory."""
+    with new_home(**options) as home:
+        _up(home)
+        time.sleep(20)  # the compilers of the JVMs come to rest
+        with Sampler(home.owner()) as sampler:
+            time.sleep(seconds)
+        usage = sampler.usage()
+        return {
+            "seconds": seconds,
+            "streams_percent": round(usage.streams_cpu / seconds * 100, 1),
+            "services_percent": round(usage.services_cpu / seconds * 100, 1),
+            "peak_memory_mb": round(usage.peak_memory / 1e6),
+        }
+
+
+def burst(rate: int, seconds: int, **options: str) -> dict[str, Any]:
+    """Many trades at once on a running service: seconds until Gold has them all."""
+    with new_home(**options) as home:
+        _up(home)
+        time.sleep(10)
+        begun = time.time()
+        with Sampler(home.owner()) as sampler:
+            # The sender is no part of the service, so it runs beside it.
+            home.k2("simulate", "--rate", f"{rate}/s", "--for", f"{seconds}s", "--json")
+            sent = time.time()
+            caught_up = wait_for(lambda: not _waiting(home), 600, "Gold after the burst")
+        usage = sampler.usage()
+        found = {
+            "rate": rate,
+            "sent_in_seconds": round(sent - begun, 1),
+            "caught_up_seconds": round(caught_up, 1),
+            "freshness": _freshness(home, begun),
+            "streams_cpu_seconds": round(usage.streams_cpu, 1),
+            "peak_memory_mb": round(usage.peak_memory / 1e6),
+        }
+        home.require_balance()
+        return found
+
+
+def recovery(rate: int, **options: str) -> dict[str, Any]:
+    """``kill -9`` of everything under a feed, then ``k2 up``: seconds until Gold moves again."""
+    with new_home(**options) as home:
+        home.k2("up", "--feed", "simulate", "--rate", f"{rate}/s", "--detach")
+        wait_for(lambda: len(home.gold_log()) > 10, 300, "Gold")
+        _kill_all(home)
+        before = len(home.gold_log())
+        began = time.monotonic()
+        up = home.spawn("up", "--feed", "simulate", "--rate", f"{rate}/s", "--detach")
+        moved = wait_for(lambda: len(home.gold_log()) > before, 300, "Gold after the kill")
+        up.wait()
+        up_again = time.monotonic() - began
+        home.k2("down")
+        home.k2("up", "--feed", "none", "--no-streams", "--detach")
+        home.k2("drain")
+        home.require_balance()
+        return {
+            "rate": rate,
+            "gold_moves_seconds": round(moved, 1),
+            "up_seconds": round(up_again, 1),
+        }
+
+
+def _up(home: Home) -> None:
+    """Start everything and let some trades through, so that all streams run."""
+    home.k2("up", "--feed", "none", "--detach")
+    home.k2("simulate", "--rate", "500/s", "--for", "10s", "--json")
+    wait_for(lambda: len(home.gold_log()) > 1 and not _waiting(home), 300, "the first trades")
+
+
+def _waiting(home: Home) -> int:
+    left = backlog(home.folder / "lake", EXCHANGES, home.kafka())
+    return sum(left[layer] for layer in _TO_GOLD)
+
+
+def _freshness(home: Home, since: float) -> dict[str, float]:
+    return freshness(home.folder / "lake" / "gold_trades", home.gold_log()[1:], since)
+
+
+def _kill_all(home: Home) -> None:
+    owner = psutil.Process(home.owner())
+    for process in [owner, *owner.children(recursive=True)]:
+        with suppress(psutil.Error):
+            os.kill(process.pid, signal.SIGKILL)
+    psutil.wait_procs([owner], timeout=10)

@@ -1,0 +1,57 @@
+"""The loader without Spark keeps the contract, or comparing with it would say nothing."""
+
+import time
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from benchmarks.lean_rows import Decoder, to_trades
+from tests.builders import SCHEMA_TEXT
+
+from k2.exchanges import EXCHANGES
+from k2.feeds.simulated_record import SimulatedRecord
+from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
+from k2.feeds.wire import encoder
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(scope="module")
+def records() -> list[SimulatedRecord]:
+    ids = {text: id_ for id_, text in SCHEMA_TEXT.items()}
+    encoders = {
+        file: encoder(text, ids[text])
+        for exchange in EXCHANGES
+        for file in exchange.raw_schemas
+        if (text := schema(file)) in ids
+    }
+    start_us = time.time_ns() // 1000 - 10_000_000
+    feed = SimulatedFeed(Simulation(start_us, 500.0, bad=0.05), encoders, Progress())
+    blocks = feed.blocks()
+    return [record for _ in range(6) for record in next(blocks)]
+
+
+def schema(file: str) -> str:
+    from k2.io.schema_files import schema_text
+
+    return schema_text(file)
+
+
+@pytest.mark.parametrize("exchange", ["binance", "kraken"])
+def test_every_bad_record_is_a_dead_letter_and_no_other(records, exchange):
+    sent = [record for record in records if record.fact.exchange == exchange]
+    decoder = Decoder(SCHEMA_TEXT.get)
+    read = [decoder.read(record.value) for record in sent]
+    whole = [at for at, (_, error, _) in enumerate(read) if error is None]
+    times = pa.array([time.time_ns() // 1000] * len(whole), pa.int64())
+    lineage = pa.table(
+        {
+            "offset": pa.array(whole, pa.int64()),
+            "kafka_timestamp": times.cast(pa.timestamp("us", "UTC")),
+        }
+    )
+
+    trades = to_trades(exchange, [read[at][0] for at in whole], lineage)
+
+    good = set(trades.filter(pc.equal(trades["reasons"], ""))["offset"].to_pylist())
+    assert good == {at for at, record in enumerate(sent) if record.fact.kind != "bad"}
