@@ -19,7 +19,13 @@ from k2.tables import GOLD_OHLCV, TIMEFRAMES
 Bar = dict[str, Any]
 
 _NUMBERS = ("open", "high", "low", "close", "volume", "trade_count")
-_SHOWN = ("bar_start", *_NUMBERS, "is_final", "revision")  # --json has all
+# Fields and their headings, short enough for eighty columns; --json has all.
+_SHOWN = {
+    "bar_start": "start",
+    **{name: name.replace("trade_count", "trades") for name in _NUMBERS},
+    "is_final": "final",
+    "revision": "rev.",
+}
 
 
 class Timeframe(StrEnum):
@@ -69,8 +75,11 @@ def bars_command(
     title = f"{found[0]['exchange']} {symbol.upper()} {timeframe}"
     print_table(
         title,
-        {name: "left" if name == "bar_start" else "right" for name in _SHOWN},
-        [[f"{bar['bar_start']:%m-%d %H:%M}", *(bar[n] for n in _SHOWN[1:])] for bar in shown],
+        {heading: "left" if name == "bar_start" else "right" for name, heading in _SHOWN.items()},
+        [
+            [f"{bar['bar_start']:%m-%d %H:%M}", *(bar[name] for name in list(_SHOWN)[1:])]
+            for bar in shown
+        ],
     )
     for line in candles(shown, console.width):
         console.print(line)

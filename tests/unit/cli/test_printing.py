@@ -149,3 +149,38 @@ def test_every_streams_error_is_shown_as_text():
 
     assert "silver-kraken: Kafka does not answer [timeout]." in text
     assert "gold: The disk is full." in text
+
+
+WIDE = {"name": "left", "price": "right"}
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"), [(14, ["name  price", "BTC       1"]), (10, ["name price"])]
+)
+def test_a_table_is_as_tight_as_the_terminal_wants(monkeypatch, capsys, columns, lines):
+    monkeypatch.setenv("COLUMNS", str(columns))
+
+    print_table("T", WIDE, [["BTC", 1]])
+
+    out = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert set(lines) <= set(out)
+
+
+def test_a_row_that_is_too_wide_becomes_lines_and_no_digit_is_broken_off(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "30")
+    price = Decimal("12345678901.5")
+
+    print_table("T", WIDE, [["BTC" * 5, price], ["ETH", Decimal("1.5")]])
+
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines == [
+        ["T"],
+        ["name", "BTC" * 5],
+        ["price", "12,345,678,901.5"],
+        ["name", "ETH"],
+        ["price", "1.5"],
+    ]
+
+
+def test_a_whole_second_is_printed_without_a_fraction():
+    assert text_of(datetime(2026, 7, 8, 1, 0, 2, tzinfo=UTC)) == "2026-07-08 01:00:02"
