@@ -28,7 +28,8 @@ class Identity:
 
     ``space`` and ``number`` identify a trade wherever ``number`` is not null: within a space the
     exchange numbers its trades with increasing whole numbers. Where ``number`` is null the trade is
-    identified by the text of ``fields``: every field of the trade and its position in its message.
+    identified by the text of ``fields``: every field of the trade, its time among them, and its
+    position in its message.
     """
 
     space: str

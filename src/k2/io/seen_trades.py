@@ -1,8 +1,8 @@
 """Which trades Silver has, of any age, in bounded memory: the search for duplicates.
 
-Trades with a number are kept as ranges of numbers a market (:mod:`k2.transforms.id_ranges`), the
-others as 16-byte keys in SQLite, of which only the touched pages are in memory. Nothing is ever
-forgotten.
+Trades with a number are kept as ranges of numbers a market (:mod:`k2.io.seen_numbers`), the others
+as keys in SQLite that begin with the trade's time: what comes about the same time lies in the same
+pages, so that a batch costs the same however many keys there are. Nothing is ever forgotten.
 """
 
 import sqlite3
@@ -16,14 +16,22 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from k2.io.seen_numbers import BLOCK_BITS, SCHEMA, Place, SeenNumbers
 from k2.transforms.id_ranges import IdRanges, Numbers
 
-_SCHEMA = """
+_LAYOUT = 2  # raised when the tables below change; another layout is made anew from Silver
+_TABLES = ("applied", "ranges", "keys")
+_SCHEMA = f"""
 create table if not exists applied (only_row integer primary key check (only_row = 0), batch integer);
-create table if not exists ranges (space text primary key, lows blob, highs blob) without rowid;
 create table if not exists keys (key blob primary key) without rowid;
+{SCHEMA}
+pragma user_version = {_LAYOUT};
 """
 _NOTHING = -1
+_KEYS_AT_ONCE = 1_000
+
+# Of a stored trade, what `with_identity` and `SeenTrades.judge` need.
+STORED = ("message_id", "trade_id", "timestamp", "partition", "offset")
 
 
 @dataclass
@@ -31,7 +39,7 @@ class Judgement:
     """Which rows of a batch are duplicates, and what the batch adds to the seen trades."""
 
     duplicates: npt.NDArray[np.bool_]
-    ranges: dict[str, IdRanges] = field(default_factory=dict)
+    ranges: dict[Place, IdRanges] = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
 
 
@@ -47,13 +55,11 @@ class SeenTrades:
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._database.execute("pragma journal_mode = wal")
         self._database.execute("pragma synchronous = normal")
+        if self._database.execute("pragma user_version").fetchone()[0] != _LAYOUT:
+            for table in _TABLES:
+                self._database.execute(f"drop table if exists {table}")
         self._database.executescript(_SCHEMA)
-        self._ranges = {
-            space: IdRanges(np.frombuffer(lows, np.int64), np.frombuffer(highs, np.int64))
-            for space, lows, highs in self._database.execute(
-                "select space, lows, highs from ranges"
-            )
-        }
+        self._numbers = SeenNumbers(self._database)
 
     @property
     def applied_batch(self) -> int:
@@ -63,30 +69,22 @@ class SeenTrades:
 
     @property
     def range_count(self) -> int:
-        """Number of id ranges: what the memory of the index grows with."""
-        return sum(len(ranges) for ranges in self._ranges.values())
+        """Number of id ranges: what the index of numbered trades grows with."""
+        return len(self._numbers)
 
     def judge(self, trades: pa.Table) -> Judgement:
         """Find the duplicates of a batch; the index stays as it is.
 
-        ``trades`` has ``identity_number`` (int64 or null), ``message_id``, ``partition`` and
-        ``offset``. Of several records of one trade the first by
-        partition and offset is the trade: by offset, as a market keeps to one partition.
+        ``trades`` has ``identity_number`` (int64 or null), ``message_id``, ``timestamp`` (µs),
+        ``partition`` and ``offset``. Of several records of one trade the first by partition and
+        offset is the trade: by offset, as a market keeps to one partition.
         """
         duplicates = np.ones(trades.num_rows, np.bool_)
         judgement = Judgement(duplicates)
         order = _in_offset_order(trades)
         numbered = pc.is_valid(trades["identity_number"]).to_numpy(zero_copy_only=False)
-        # All but the number: exchange, day and space. A market may begin its numbers anew some day.
-        markets = pc.utf8_slice_codeunits(trades["message_id"], 0, -16)
-        spaces = pc.dictionary_encode(markets.combine_chunks())
-        codes = spaces.indices.to_numpy(zero_copy_only=False)
-        numbers = pc.fill_null(trades["identity_number"], 0).to_numpy().astype(np.int64)
-        rows = order[numbered[order]]
-        for code in np.unique(codes[rows]).tolist():
-            space, mine = spaces.dictionary[code].as_py(), rows[codes[rows] == code]
-            self._judge_numbers(judgement, space, mine, numbers[mine])
-        self._judge_keys(judgement, order[~numbered[order]], trades["message_id"])
+        self._judge_numbers(judgement, trades, order[numbered[order]])
+        self._judge_keys(judgement, trades, order[~numbered[order]])
         return judgement
 
     def apply(self, judgement: Judgement, batch: int) -> None:
@@ -103,9 +101,9 @@ class SeenTrades:
     def rebuild(self, trades: Iterable[pa.Table], batch: int) -> None:
         """Start over from the trades of the Silver table as they are after ``batch``."""
         with self._transaction():
-            for table in ("applied", "ranges", "keys"):
+            for table in _TABLES:
                 self._database.execute(f"delete from {table}")  # noqa: S608 — our own names
-        self._ranges = {}
+        self._numbers.forget()
         for part in trades:
             self.add(self.judge(part))
         with self._transaction():
@@ -116,44 +114,66 @@ class SeenTrades:
         self._database.close()
 
     def _take_in(self, judgement: Judgement, batch: int | None) -> None:
-        merged = {
-            space: self._ranges.get(space, IdRanges.empty()).union(new)
-            for space, new in judgement.ranges.items()
-        }
         with self._transaction():
-            self._database.executemany(
-                "insert or replace into ranges values (?, ?, ?)",
-                [(space, r.lows.tobytes(), r.highs.tobytes()) for space, r in merged.items()],
-            )
+            blocks = self._numbers.write(judgement.ranges)
             self._database.executemany(
                 "insert or ignore into keys values (?)", [(key,) for key in judgement.keys]
             )
             if batch is not None:
                 self._database.execute("insert or replace into applied values (0, ?)", (batch,))
-        self._ranges.update(merged)
+        self._numbers.committed(blocks)
 
     def _judge_numbers(
-        self, judgement: Judgement, space: str, rows: npt.NDArray[np.int64], numbers: Numbers
+        self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
     ) -> None:
-        fresh, first = np.unique(numbers, return_index=True)
-        is_new = ~self._ranges.get(space, IdRanges.empty()).contains(fresh)
-        judgement.duplicates[rows[first[is_new]]] = False
+        if not rows.size:
+            return
+        # All but the number: exchange, day and space. A market may begin its numbers anew some day.
+        markets = pc.utf8_slice_codeunits(trades["message_id"], 0, -16)
+        spaces = pc.dictionary_encode(markets.combine_chunks())
+        codes = spaces.indices.to_numpy(zero_copy_only=False)[rows]
+        numbers = pc.fill_null(trades["identity_number"], 0).to_numpy().astype(np.int64)[rows]
+        by_number = np.lexsort((numbers, codes))  # stable: of equal ones the first by offset leads
+        rows, codes, numbers = rows[by_number], codes[by_number], numbers[by_number]
+        blocks = numbers >> BLOCK_BITS
+        is_first = _changes(codes) | _changes(numbers)
+        starts = np.flatnonzero(_changes(codes) | _changes(blocks)).tolist()
+        for start, end in zip(starts, [*starts[1:], rows.size], strict=True):
+            place = spaces.dictionary[int(codes[start])].as_py(), int(blocks[start])
+            first = np.flatnonzero(is_first[start:end]) + start
+            self._judge_block(judgement, place, rows[first], numbers[first])
+
+    def _judge_block(
+        self, judgement: Judgement, place: Place, rows: npt.NDArray[np.int64], numbers: Numbers
+    ) -> None:
+        is_new = ~self._numbers.at(place).contains(numbers)
+        judgement.duplicates[rows[is_new]] = False
         if is_new.any():
-            judgement.ranges[space] = IdRanges.of(fresh[is_new])
+            judgement.ranges[place] = IdRanges.of(numbers[is_new])
 
     def _judge_keys(
-        self, judgement: Judgement, rows: npt.NDArray[np.int64], message_ids: pa.ChunkedArray
+        self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
     ) -> None:
-        met: set[bytes] = set()
-        for row, message_id in zip(
-            rows.tolist(), message_ids.take(pa.array(rows)).to_pylist(), strict=True
-        ):
-            key = _key(message_id)
-            known = self._database.execute("select 1 from keys where key = ?", (key,)).fetchone()
-            if known is None and key not in met:
-                met.add(key)
+        chosen = trades.select(["message_id", "timestamp"]).take(pa.array(rows))
+        micros = chosen["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        keys = list(map(_key, micros.to_pylist(), chosen["message_id"].to_pylist()))
+        known = self._known(keys)
+        fresh: set[bytes] = set()
+        for row, key in zip(rows.tolist(), keys, strict=True):
+            if key not in known and key not in fresh:
+                fresh.add(key)
                 judgement.duplicates[row] = False
-        judgement.keys.extend(met)
+        judgement.keys.extend(sorted(fresh))
+
+    def _known(self, keys: list[bytes]) -> set[bytes]:
+        found: set[bytes] = set()
+        for start in range(0, len(keys), _KEYS_AT_ONCE):
+            part = keys[start : start + _KEYS_AT_ONCE]
+            query = (
+                f"select key from keys where key in ({', '.join('?' * len(part))})"  # noqa: S608
+            )
+            found.update(key for (key,) in self._database.execute(query, part))
+        return found
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -167,7 +187,7 @@ class SeenTrades:
 
 
 def with_identity(silver: pa.Table) -> pa.Table:
-    """Add ``identity_space`` and ``identity_number`` to Silver rows, out of their ``message_id``.
+    """Add ``identity_number`` to Silver rows, out of their ``message_id``.
 
     A numbered trade's hash is its space and its number (:mod:`k2.transforms.identity`); a trade that
     the exchange gave no id has the whole hash for its ``trade_id``.
@@ -179,15 +199,17 @@ def with_identity(silver: pa.Table) -> pa.Table:
         for hash_, numbered in zip(hashes.to_pylist(), is_numbered.to_pylist(), strict=True)
     ]
     signed = [n - 2**64 if n is not None and n >= 2**63 else n for n in numbers]
-    return silver.append_column(
-        "identity_space", pc.utf8_slice_codeunits(hashes, 0, 16)
-    ).append_column("identity_number", pa.array(signed, pa.int64()))
+    return silver.append_column("identity_number", pa.array(signed, pa.int64()))
 
 
-def _key(message_id: str) -> bytes:
-    """The day, then the hash: a day's keys lie side by side, so few pages are touched."""
-    _, day, identity = message_id.rsplit("-", 2)
-    return int(day).to_bytes(4, "big") + bytes.fromhex(identity)
+def _key(time_us: int, message_id: str) -> bytes:
+    """The trade's time, then the hash of all its fields, of which the time is one."""
+    return (time_us + 2**63).to_bytes(8, "big") + bytes.fromhex(message_id[-32:])
+
+
+def _changes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Where a sorted array has another value than before; true at its start."""
+    return np.concatenate(([True], values[1:] != values[:-1]))
 
 
 def _in_offset_order(trades: pa.Table) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ from k2.exchanges import Exchange
 from k2.io.dead_letters import in_chunks, open_coordinates, records_of, resolved_by
 from k2.io.decisions import Decisions, replay_app
 from k2.io.delta import ensure_table, open_table
-from k2.io.seen_trades import SeenTrades, with_identity
+from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Rows, TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.schemas import Schemas
@@ -170,8 +170,7 @@ class Redecider:
                 f"Batch {newest} of {self.app} is half written and must end before a replay; "
                 "`k2 up` or `k2 drain` ends it. Then try again."
             )
-        columns = ["message_id", "trade_id", "partition", "offset"]
-        parts = silver.to_pyarrow_dataset().to_batches(columns=columns)
+        parts = silver.to_pyarrow_dataset().to_batches(columns=list(STORED))
         seen.rebuild(_identified(parts), newest)
         return seen
 

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from k2.errors import NewSchemaError
 from k2.exchanges import Exchange
 from k2.io.delta import has_rows, open_table, table_path
-from k2.io.seen_trades import SeenTrades, with_identity
+from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
 from k2.settings import Settings
@@ -24,7 +24,7 @@ from k2.transforms.screen import DEAD_LETTER, TRADE
 from k2.transforms.silver import to_silver
 
 _RECORD = ("partition", "offset")
-_IDENTITY = ("identity_space", "identity_number", "message_id")
+_IDENTITY = ("identity_number", "message_id", "timestamp")
 _FACTS = ("outcome", "error_type", "schema_id", *_IDENTITY, *_RECORD)
 
 
@@ -174,8 +174,7 @@ def _silver_without(lake: Path, exchange: Exchange, facts: pa.Table) -> Iterator
     stored = open_table(lake, silver_trades(exchange))
     if stored is None:
         return
-    columns = ["message_id", "trade_id", *_RECORD]
-    for part in stored.to_pyarrow_dataset().to_batches(columns=columns):
+    for part in stored.to_pyarrow_dataset().to_batches(columns=list(STORED)):
         rows = pa.Table.from_batches([part])
         yield with_identity(
             rows.join(facts.select(list(_RECORD)), list(_RECORD), join_type="left anti")

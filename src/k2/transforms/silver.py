@@ -22,16 +22,15 @@ def to_silver(
     """Decode, normalise and judge Bronze rows. One row in, one row out.
 
     Returns:
-        ``outcome`` (``trade`` or ``dead_letter``), ``identity_space`` and ``identity_number``, and
-        every column of the exchange's Silver, duplicates and dead-letter tables under its own name.
-        Of a trade the dead letter's columns are null, and of a dead letter the trade's.
+        ``outcome`` (``trade`` or ``dead_letter``), ``identity_number``, and every column of the
+        exchange's Silver, duplicates and dead-letter tables under its own name. Of a trade the dead
+        letter's columns are null, and of a dead letter the trade's.
     """
     judged = screen(normalize(decode(bronze, writer_schemas, reader), exchange), TRADE_RULES)
     is_trade, is_dead = F.col("outcome") == TRADE, F.col("outcome") == DEAD_LETTER
     broker_day = F.to_date("kafka_timestamp")
     return judged.select(
         "outcome",
-        "identity_space",
         "identity_number",
         *(F.when(is_trade, F.col(name)).alias(name) for name in _FIELDS),
         F.when(is_trade, F.to_date("timestamp")).alias("exchange_date"),

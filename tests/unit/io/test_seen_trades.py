@@ -1,23 +1,31 @@
 """The search for duplicates: the first by offset stays, whatever happens between."""
 
+import sqlite3
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from k2.io import seen_numbers
+from k2.io.seen_numbers import BLOCK_BITS
 from k2.io.seen_trades import SeenTrades, with_identity
 
 pytestmark = pytest.mark.unit
 
 DAY = "binance-20260707-"
+NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 
 
 def trade(number, offset, space="a" * 16, partition=0):
-    """A trade as (identity_space, identity_number, message_id, partition, offset)."""
+    """A trade as (identity_number, message_id, timestamp, partition, offset)."""
     if isinstance(number, int):
-        return space, number, f"{DAY}{space}{number % 2**64:016x}", partition, offset
-    return space, None, f"{DAY}{number}", partition, offset
+        return number, f"{DAY}{space}{number % 2**64:016x}", NOON, partition, offset
+    # One without a number has its time from its fields, so that it repeats with them.
+    time = NOON + timedelta(microseconds=int(number, 16) % 1_000_000)
+    return None, f"{DAY}{number}", time, partition, offset
 
 
 def key(text):
@@ -26,8 +34,8 @@ def key(text):
 
 def batch(*trades):
     columns = zip(*trades, strict=True) if trades else [()] * 5
-    types = (pa.string(), pa.int64(), pa.string(), pa.int32(), pa.int64())
-    names = ("identity_space", "identity_number", "message_id", "partition", "offset")
+    types = (pa.int64(), pa.string(), pa.timestamp("us", "UTC"), pa.int32(), pa.int64())
+    names = ("identity_number", "message_id", "timestamp", "partition", "offset")
     return pa.table(
         {
             name: pa.array(list(values), kind)
@@ -108,21 +116,21 @@ def test_numbers_at_the_ends_of_int64_are_told_apart(seen):
     assert (fresh, again) == ([], [10, 11, 12, 13])
 
 
-def test_a_million_numbers_in_a_row_take_one_range(seen):
+def test_a_million_numbers_in_a_row_take_a_range_a_block(seen):
     for batch_id in range(10):
         numbers = np.arange(batch_id * 100_000, (batch_id + 1) * 100_000)
         rows = pa.table(
             {
-                "identity_space": pa.array(["a" * 16]).take(pa.array(np.zeros(100_000, np.int64))),
                 "identity_number": numbers,
                 "message_id": [f"{DAY}{'a' * 16}{number:016x}" for number in numbers],
+                "timestamp": pa.array([NOON] * 100_000, pa.timestamp("us", "UTC")),
                 "partition": pa.array(np.zeros(100_000, np.int32)),
                 "offset": numbers,
             }
         )
         seen.apply(seen.judge(rows), batch_id)
 
-    assert seen.range_count == 1
+    assert seen.range_count == 1_000_000 // 2**BLOCK_BITS + 1
     assert take(seen, 10, trade(777_777, 5_000_000), trade(1_000_000, 5_000_001)) == [5_000_000]
 
 
@@ -172,10 +180,11 @@ def silver(*trades):
         {
             "message_id": message_id,
             "trade_id": message_id[-32:] if number is None else str(number),
+            "timestamp": time,
             "partition": partition,
             "offset": offset,
         }
-        for _, number, message_id, partition, offset in trades
+        for number, message_id, time, partition, offset in trades
     ]
     return pa.Table.from_pylist(rows)
 
@@ -244,7 +253,53 @@ def test_exactly_the_first_record_of_each_trade_is_no_duplicate(tmp_path_factory
 
 def test_a_number_that_comes_again_on_another_day_is_another_trade(seen):
     take(seen, 0, trade(1, 0))
-    space, number, message_id, partition, _ = trade(1, 0)
+    number, message_id, time, partition, _ = trade(1, 0)
     next_day = message_id.replace("20260707", "20260708")
 
-    assert take(seen, 1, (space, number, next_day, partition, 1)) == []
+    assert take(seen, 1, (number, next_day, time + timedelta(days=1), partition, 1)) == []
+
+
+def test_blocks_that_left_memory_are_read_again(seen, monkeypatch):
+    monkeypatch.setattr(seen_numbers, "_IN_MEMORY", 2)
+    far_apart = [number << BLOCK_BITS for number in range(-4, 5)]
+
+    fresh = take(seen, 0, *(trade(number, offset) for offset, number in enumerate(far_apart)))
+    again = take(seen, 1, *(trade(number, 10 + offset) for offset, number in enumerate(far_apart)))
+
+    assert (fresh, again) == ([], [*range(10, 19)])
+
+
+def test_neighbours_in_two_blocks_are_told_apart(seen):
+    edge = 1 << BLOCK_BITS
+
+    assert take(seen, 0, trade(edge - 1, 0), trade(edge, 1), trade(edge, 2)) == [2]
+    assert take(seen, 1, trade(edge - 2, 3), trade(edge - 1, 4), trade(edge + 1, 5)) == [4]
+
+
+def test_a_failure_inside_apply_leaves_the_blocks_in_memory_as_they_were(seen):
+    take(seen, 0, trade(1, 0))
+    judgement = seen.judge(batch(trade(2, 1)))
+    judgement.keys.append(object())  # what SQLite cannot take
+
+    with pytest.raises(Exception, match="type 'object' is not supported"):
+        seen.apply(judgement, 1)
+
+    assert take(seen, 1, trade(1, 2), trade(2, 3)) == [2]
+
+
+def test_an_index_of_another_layout_has_nothing_and_is_made_anew(path):
+    path.parent.mkdir()
+    old = sqlite3.connect(path)
+    old.executescript(
+        "create table applied (only_row integer primary key, batch integer);"
+        "insert into applied values (0, 7);"
+        "create table ranges (space text primary key, lows blob, highs blob) without rowid;"
+        "create table keys (key blob primary key) without rowid;"
+    )
+    old.close()
+
+    index = SeenTrades(path)
+
+    assert (index.applied_batch, index.range_count) == (-1, 0)
+    assert take(index, 8, trade(1, 0), trade(key("a"), 1)) == []
+    index.close()
