@@ -6,6 +6,8 @@ from pyspark.sql import functions as F
 from k2.exchanges.symbols import DOLLARS
 from k2.tables.gold import GOLD_TRADES
 
+# Of the instant itself: hour() would be that of the session's zone.
+_UTC_HOUR = "cast(pmod(unix_seconds(timestamp) div 3600, 24) as int)"
 _VALUE_TYPE = GOLD_TRADES.schema["trade_value_usd"].dataType
 
 
@@ -22,6 +24,6 @@ def to_gold(trades: DataFrame, lateness_minutes: int) -> DataFrame:
         "*",
         F.when(F.col("currency").isin(*DOLLARS), value).alias("trade_value_usd"),
         (F.col("kafka_timestamp") > limit).alias("is_late"),
-        F.hour("timestamp").alias("exchange_hour"),
+        F.expr(_UTC_HOUR).alias("exchange_hour"),
     )
     return derived.select(*GOLD_TRADES.columns)

@@ -108,10 +108,6 @@ def test_date_and_hour_are_of_the_trade_in_utc(rows, name, day, hour):
     assert (rows[name].exchange_date, rows[name].exchange_hour) == (day, hour)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="hour('timestamp') is the session's hour: only K2's own session option makes it UTC",
-)
 def test_the_hour_is_utc_in_a_session_of_another_zone(spark):
     zone = spark.conf.get("spark.sql.session.timeZone")
     spark.conf.set("spark.sql.session.timeZone", "Asia/Kolkata")
