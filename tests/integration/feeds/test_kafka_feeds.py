@@ -1,6 +1,7 @@
 """Feeds against a real broker and a real registry."""
 
 import json
+import time
 from collections import Counter
 from io import BytesIO
 from threading import Event
@@ -29,6 +30,11 @@ NOBODY = "127.0.0.1:1"
 
 def consumed(bootstrap, topic):
     """Every record of a topic: (key, value), partition by partition."""
+    return [(message.key(), message.value()) for message in messages(bootstrap, topic)]
+
+
+def messages(bootstrap, topic):
+    """Every message of a topic, partition by partition."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": f"test-{uuid4()}"})
     found = []
     for partition, (low, high) in watermarks(bootstrap, topic).items():
@@ -37,7 +43,7 @@ def consumed(bootstrap, topic):
             message = consumer.poll(10)
             assert message is not None
             assert message.error() is None
-            found.append((message.key(), message.value()))
+            found.append(message)
             low = message.offset() + 1
     consumer.close()
     return found
@@ -51,8 +57,8 @@ class Into:
         self._topic = topic
         self.flush = producer.flush
 
-    def send(self, _topic, key, value):
-        self._producer.send(self._topic, key, value)
+    def send(self, _topic, key, value, time_ms=None):
+        self._producer.send(self._topic, key, value, time_ms)
 
 
 @pytest.fixture
@@ -170,3 +176,15 @@ def test_a_simulated_stream_arrives_as_its_manifest_says(stack, topic, tmp_path)
     records = consumed(stack.kafka, topic)
     assert len(records) == len(facts) == 5_000
     assert Counter(key.decode() for key, _ in records) == Counter(f["symbol"] for f in facts)
+
+
+def test_a_record_has_the_broker_time_it_was_given_or_the_present(stack, topic):
+    before = round(time.time() * 1000)
+
+    with FeedProducer(stack.kafka) as producer:
+        producer.send(topic, b"k", b"then", 1_790_000_000_123)
+        producer.send(topic, b"k", b"now")
+
+    times = {message.value(): message.timestamp()[1] for message in messages(stack.kafka, topic)}
+    assert times[b"then"] == 1_790_000_000_123
+    assert before - 1_000 <= times[b"now"] <= time.time() * 1000 + 1_000
