@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
-from k2.observability.metrics_server import port_of
+from k2.observability.metrics_server import port_of, stream_names
 from k2.settings import Settings
 
-_STREAMS = ("bronze-binance", "bronze-kraken", "silver-binance", "silver-kraken", "gold")
 _DYNAMIC = {
     "table": "the stream's tables",
     "of_exchange": "every exchange",
@@ -25,20 +24,27 @@ def metrics(rows: Rows) -> Iterator[str]:
         "Each stream serves its own at a port of its own, on loopback unless `K2_BIND_HOST` says"
         " otherwise. [Monitor](../how-to/monitor.md) says how to collect them."
     )
-    ports = [(name, f"`http://127.0.0.1:{port_of(name, first)}/metrics`") for name in _STREAMS]
+    ports = [
+        (name, f"`http://127.0.0.1:{port_of(name, first)}/metrics`") for name in stream_names()
+    ]
     yield rows(("stream", "address"), [*ports])
     labels = ", ".join(f"`{label}`" for label in STREAM_LABELS)
     yield (
         f"All have the labels {labels}; `exchange` is `all` in Gold. Every value of a label is there"
-        " from the start, at zero."
+        " from the start, at zero. The stream of bars has the layer `gold` and the metrics marked"
+        " *bars*. What is of the *process* is there once, beside the first of its streams."
     )
     yield rows(
-        ("metric", "type", "further labels", "layers", "what it says"),
+        ("metric", "type", "further labels", "where", "what it says"),
         [
-            (f"`{m.name}`", _kind(m), _labels(m), ", ".join(m.layers), m.help)
+            (f"`{m.name}`", _kind(m), _labels(m), _where(m), m.help)
             for m in sorted(CATALOGUE, key=lambda metric: metric.name)
         ],
     )
+
+
+def _where(metric: Metric) -> str:
+    return "process" if metric.once else ", ".join(metric.layers)
 
 
 def _kind(metric: Metric) -> str:

@@ -62,7 +62,8 @@ class ArrowWriter:
         except OSError as error:
             raise FailedError(f"Table {table.name} could not be written: {error}") from error
         spread = pc.min_max(rows["kafka_timestamp"])
-        return Appended(rows.num_rows, spread["min"].as_py(), spread["max"].as_py())
+        oldest, newest = spread["min"].as_py(), spread["max"].as_py()
+        return Appended(rows.num_rows, oldest, newest, stored.version())
 
 
 @dataclass(frozen=True)

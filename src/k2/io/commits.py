@@ -32,6 +32,7 @@ def appended_after(table: Path, version: int) -> Appended:
         sum(stat["numRecords"] for stat in stats),
         min(oldest, default=None),
         max(newest, default=None),
+        version + 1 if adds else None,
     )
 
 

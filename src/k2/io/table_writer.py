@@ -39,11 +39,12 @@ ALL = Rows()
 
 
 class Appended(NamedTuple):
-    """What an append added: rows, and the oldest and newest broker timestamps among them."""
+    """What an append added: rows, the oldest and newest broker timestamps among them, the version."""
 
     rows: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
+    version: int | None = None  # of the table, as it is since
 
 
 NOTHING = Appended()

@@ -9,17 +9,27 @@ from typing import Any
 
 
 def batch_trace(progress: Mapping[str, Any]) -> list[str]:
-    """Return what a batch read: ``topic-0@120..140`` (from, up to but without) or ``version 7..9``."""
+    """Return what a batch read: ``topic-0@120..140`` or ``silver_kraken_trades version 7..9``.
+
+    From the first on, up to but without the last. A source of which nothing was read is left out.
+    """
     return [
         trace
         for source in progress.get("sources") or []
-        for trace in _source(_parsed(source.get("startOffset")), _parsed(source.get("endOffset")))
+        for trace in _source(
+            str(source.get("description") or ""),
+            _parsed(source.get("startOffset")),
+            _parsed(source.get("endOffset")),
+        )
     ]
 
 
-def _source(start: Mapping[str, Any], end: Mapping[str, Any]) -> Iterator[str]:
+def _source(description: str, start: Mapping[str, Any], end: Mapping[str, Any]) -> Iterator[str]:
     if "reservoirVersion" in end:
-        yield f"version {start.get('reservoirVersion', 0)}..{end['reservoirVersion']}"
+        if start != end:
+            table = description.rstrip("]").rpartition("/")[2]
+            versions = f"version {start.get('reservoirVersion', 0)}..{end['reservoirVersion']}"
+            yield f"{table} {versions}".strip()
         return
     for topic, partitions in end.items():
         if not isinstance(partitions, Mapping):

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from k2.exchanges import EXCHANGES, Exchange
-from k2.observability.metrics import StreamMetrics
+from k2.observability.metrics import BARS, StreamMetrics
 from k2.observability.metrics_server import port_of, serve
 from k2.observability.recording import (
     Report,
@@ -59,9 +59,11 @@ class EngineMetrics:
         """Make every stream's metrics, at zero; nothing listens yet."""
         self._settings = settings
         self._streams = {stream.name: stream for stream in streams}
-        self._of = {name: _metrics(stream) for name, stream in self._streams.items()}
+        self._of = {
+            name: _metrics(stream, place == 0)
+            for place, (name, stream) in enumerate(self._streams.items())
+        }
         self._tables = OpenTables(settings.lake)
-        self._seen: dict[str, tuple[str, str]] = {}
         self._newest: dict[str, float] = {}
         self._open = ExitStack()
         self._ending = threading.Event()
@@ -123,11 +125,8 @@ class EngineMetrics:
             self._newest[stream] = report.written.newest.timestamp()
 
     def progressed(self, stream: str, progress: Mapping[str, Any]) -> None:
-        """Take in a progress; the same one a second time changes nothing."""
-        mark = (str(progress["runId"]), str(progress["timestamp"]))
-        if self._seen.get(stream) != mark:
-            self._seen[stream] = mark
-            record_progress(self._of[stream], progress)
+        """Take in a progress, which is given once."""
+        record_progress(self._of[stream], progress)
 
     def backlog(self, stream: str, records: int) -> None:
         """Set what is upstream of a stream, measured without the stream's own progress."""
@@ -138,19 +137,22 @@ class EngineMetrics:
         metrics.set("k2_lag_seconds", max(0.0, behind))
 
     def balance(self, exchange: str, differences: int) -> None:
-        """Set how many records of an exchange a check found missing, doubled or unknown."""
+        """Set how many records of an exchange a check found missing, doubled or unknown.
+
+        It is kept beside Gold, which is the last to take a record.
+        """
         gold = self._of[str(Layer.GOLD)]
         gold.set("k2_balance_difference_records", differences, of_exchange=exchange)
         gold.set("k2_balance_checked_timestamp_seconds", time.time())
 
     def look(self) -> None:
         """Look at checkpoints, tables and the machine, now."""
-        around = machine(self._settings.home)
+        first = next(iter(self._of.values()))
+        for gauge, value in machine(self._settings.home).items():
+            first.set(gauge, value)
         for name, stream in self._streams.items():
             metrics = self._of[name]
             record_checkpoint(metrics, stream.checkpoint(self._settings), time.time())
-            for gauge, value in around.items():
-                metrics.set(gauge, value)
             for table in stream.tables:
                 if (stored := self._tables.stored(table.name)) is not None:
                     record_table(metrics, table.name, stored)
@@ -162,7 +164,8 @@ class EngineMetrics:
                 return
 
 
-def _metrics(stream: Watched) -> StreamMetrics:
+def _metrics(stream: Watched, is_first: bool) -> StreamMetrics:
+    is_of_layer = stream.name.split("-")[0] == str(stream.layer)
     return StreamMetrics(
         stream.name,
         stream.exchange.name if stream.exchange else None,
@@ -171,4 +174,6 @@ def _metrics(stream: Watched) -> StreamMetrics:
         tables=[table.name for table in stream.tables],
         exchanges=[exchange.name for exchange in EXCHANGES],
         versions={"version": version("k2"), "spark": version("pyspark")},
+        kind=str(stream.layer) if is_of_layer else BARS,
+        is_first=is_first,
     )

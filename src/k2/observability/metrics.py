@@ -16,13 +16,15 @@ from k2.observability.failure_kinds import FAILURE_KINDS
 
 ALL_EXCHANGES = "all"  # the exchange label of Gold
 STREAM_LABELS = ("stream", "exchange", "layer")
-PHASES = ("latestOffset", "getBatch", "queryPlanning", "walCommit", "addBatch", "commitOffsets")
+PHASES = ("queryPlanning", "walCommit", "addBatch", "commitOffsets")
 HOPS = ("exchange_to_feed", "feed_to_broker")
 
-_EVERYWHERE = ("bronze", "silver", "gold")
-_BATCH_SECONDS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60)
-_LATENCY_SECONDS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800)
-_HOP_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 5, 30, 300)
+BARS = "bars"  # what the catalogue calls the stream of bars, whose layer is Gold too
+
+_EVERYWHERE = ("bronze", "silver", "gold", BARS)
+_BATCH_SECONDS = (0.5, 1, 2, 5, 10, 30)
+_LATENCY_SECONDS = (1, 5, 10, 30, 60, 300, 600, 1800)
+_HOP_SECONDS = (0.1, 0.5, 1, 10, 300)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -32,6 +34,7 @@ class Metric:
     """A metric: ``labels`` beside :data:`STREAM_LABELS`, each with all values it can take.
 
     The values of ``table`` are the stream's own tables, those of ``of_exchange`` all exchanges.
+    What is true of the whole process is there ``once``, beside its first stream.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Metric:
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     layers: tuple[str, ...] = _EVERYWHERE
     buckets: tuple[float, ...] = ()
+    once: bool = False
 
 
 def _counter(name: str, help: str, *layers: str, **labels: tuple[str, ...]) -> Metric:
@@ -48,6 +52,10 @@ def _counter(name: str, help: str, *layers: str, **labels: tuple[str, ...]) -> M
 
 def _gauge(name: str, help: str, *layers: str, **labels: tuple[str, ...]) -> Metric:
     return Metric(name, "gauge", help, labels, layers or _EVERYWHERE)
+
+
+def _of_process(name: str, help: str, **labels: tuple[str, ...]) -> Metric:
+    return Metric(name, "gauge", help, labels, once=True)
 
 
 CATALOGUE: tuple[Metric, ...] = (
@@ -99,8 +107,8 @@ CATALOGUE: tuple[Metric, ...] = (
     _gauge("k2_lag_seconds", "Age of the oldest state a stream shows while it has a backlog."),
     _gauge("k2_watermark_timestamp_seconds", "Event-time watermark; 0 for none.", "gold"),
     _gauge("k2_watermark_lag_seconds", "The clock minus the watermark; 0 for none.", "gold"),
-    _gauge("k2_state_rows", "Rows in Spark's state store; 0 for a stateless stream."),
-    _gauge("k2_state_bytes", "Memory of Spark's state store; 0 for a stateless stream."),
+    _gauge("k2_state_rows", "Rows in Spark's state store; 0 for none.", "gold"),
+    _gauge("k2_state_bytes", "Memory of Spark's state store; 0 for none.", "gold"),
     _gauge("k2_stream_running", "1 while the stream runs, 0 while it waits, failed or stopped."),
     _counter("k2_stream_restarts_total", "Starts after a failure."),
     _counter("k2_batch_failures_total", "Batches that failed, by cause.", kind=FAILURE_KINDS),
@@ -121,13 +129,13 @@ CATALOGUE: tuple[Metric, ...] = (
     _gauge(
         "k2_balance_checked_timestamp_seconds", "When the balance was checked; 0 for never.", "gold"
     ),
-    _gauge("k2_host_cpu_usage_ratio", "CPU of the machine in use, 0 to 1."),
-    _gauge("k2_host_memory_usage_ratio", "Memory of the machine in use, 0 to 1."),
-    _gauge("k2_host_load1", "Load average of the machine over one minute."),
-    _gauge("k2_host_cpus", "CPUs of the machine."),
-    _gauge("k2_disk_free_bytes", "Free space of the disk of K2_HOME."),
-    _gauge("k2_disk_size_bytes", "Size of the disk of K2_HOME."),
-    _gauge("k2_build_info", "1; the versions are labels.", version=(), spark=()),
+    _of_process("k2_host_cpu_usage_ratio", "CPU of the machine in use, 0 to 1."),
+    _of_process("k2_host_memory_usage_ratio", "Memory of the machine in use, 0 to 1."),
+    _of_process("k2_host_load1", "Load average of the machine over one minute."),
+    _of_process("k2_host_cpus", "CPUs of the machine."),
+    _of_process("k2_disk_free_bytes", "Free space of the disk of K2_HOME."),
+    _of_process("k2_disk_size_bytes", "Size of the disk of K2_HOME."),
+    _of_process("k2_build_info", "1; the versions are labels.", version=(), spark=()),
 )
 
 
@@ -143,8 +151,13 @@ class StreamMetrics:
         tables: Iterable[str] = (),
         exchanges: Iterable[str] = (),
         versions: Mapping[str, str] | None = None,
+        kind: str = "",
+        is_first: bool = True,
     ) -> None:
-        """Register the metrics of the layer; ``versions`` are those of K2 and Spark."""
+        """Register the metrics of the stream's ``kind``, which is its layer unless it is said.
+
+        ``versions`` are those of K2 and Spark; the process's first stream tells them.
+        """
         self.stream, self.layer = stream, layer
         self.registry = registry
         self._base = (stream, exchange or ALL_EXCHANGES, layer)
@@ -157,12 +170,13 @@ class StreamMetrics:
             "spark": (build["spark"],),
         }
         for metric in CATALOGUE:
-            if layer in metric.layers:
+            if (kind or layer) in metric.layers and (is_first or not metric.once):
                 self._metrics[metric.name] = made = _registered(metric, registry)
                 values = [metric.labels[label] or known[label] for label in metric.labels]
                 for combination in product(*values):
                     made.labels(*self._base, *combination)
-        self.set("k2_build_info", 1, **build)
+        if is_first:
+            self.set("k2_build_info", 1, **build)
 
     def count(self, name: str, amount: float, **labels: str) -> None:
         """Add to a counter."""

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from k2.observability.failure_kinds import failure_kind
-from k2.observability.metrics import PHASES, StreamMetrics
+from k2.observability.metrics import HOPS, PHASES, StreamMetrics
+
+# What a stream's query observes of each batch: the observation's name, and a count in it.
+OBSERVED, LATE = "k2", "late"
 
 
 class Span(Protocol):
@@ -31,10 +34,6 @@ class Report(Protocol):
     def dead_letters(self) -> dict[str, int]: ...
     @property
     def duplicates(self) -> int: ...
-    @property
-    def late(self) -> int: ...
-    @property
-    def hops(self) -> Mapping[str, float]: ...
 
 
 def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
@@ -47,10 +46,6 @@ def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
         for error_type, records in report.dead_letters.items():
             metrics.count("k2_dlq_records_total", records, error_type=error_type)
         metrics.count("k2_duplicate_records_total", report.duplicates)
-        for hop, seconds in report.hops.items():
-            metrics.observe("k2_hop_latency_seconds", max(0.0, seconds), hop=hop)
-    if metrics.has("k2_late_records_total"):
-        metrics.count("k2_late_records_total", report.late)
     for time in (report.written.oldest, report.written.newest):
         if time is not None:
             # A broker's clock may be ahead of ours.
@@ -71,9 +66,10 @@ def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None
             metrics.count(
                 "k2_batch_phase_seconds_total", durations.get(phase, 0) / 1000, phase=phase
             )
-    operators = progress.get("stateOperators") or []
-    metrics.set("k2_state_rows", sum(op.get("numRowsTotal", 0) for op in operators))
-    metrics.set("k2_state_bytes", sum(op.get("memoryUsedBytes", 0) for op in operators))
+    if metrics.has("k2_state_rows"):
+        operators = progress.get("stateOperators") or []
+        metrics.set("k2_state_rows", sum(op.get("numRowsTotal", 0) for op in operators))
+        metrics.set("k2_state_bytes", sum(op.get("memoryUsedBytes", 0) for op in operators))
     sources = progress.get("sources") or []
     if metrics.has("k2_kafka_lag_offsets"):
         metrics.set("k2_kafka_lag_offsets", sum(map(kafka_lag, sources)))
@@ -82,6 +78,7 @@ def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None
         metrics.set("k2_source_lag_files", files)
     if metrics.has("k2_watermark_timestamp_seconds"):
         _event_time(metrics, progress.get("eventTime") or {}, ended)
+    _observed(metrics, (progress.get("observedMetrics") or {}).get(OBSERVED))
 
 
 def record_failure(metrics: StreamMetrics, error: BaseException | str) -> str:
@@ -104,6 +101,17 @@ def kafka_lag(source: Mapping[str, Any]) -> int:
     """Return the offsets between a Kafka source's end and the topic's; 0 for other sources."""
     latest, end = (_offsets(source.get(name)) for name in ("latestOffset", "endOffset"))
     return sum(max(0, newest - end.get(partition, 0)) for partition, newest in latest.items())
+
+
+def _observed(metrics: StreamMetrics, row: Any) -> None:
+    """Take in what Spark counted along with the batch (:mod:`k2.streams.observed`)."""
+    found = row.asDict() if hasattr(row, "asDict") else row or {}
+    if metrics.has("k2_late_records_total"):
+        metrics.count("k2_late_records_total", found.get(LATE) or 0)
+    if metrics.has("k2_hop_latency_seconds"):
+        for hop in HOPS:
+            if (seconds := found.get(hop)) is not None:
+                metrics.observe("k2_hop_latency_seconds", max(0.0, seconds), hop=hop)
 
 
 def _offsets(text: Any) -> dict[tuple[str, str], int]:

@@ -35,6 +35,7 @@ class StreamStatus:
     last_batch_at: str | None = None
     error: str | None = None
     restarts: int = 0
+    metrics_port: int | None = None  # None: no metrics, in a run that ends by itself
     _recent: list[tuple[float, int]] = field(default_factory=list, repr=False)
 
     def took(self, rows: int, dead_letters: Mapping[str, int], now: float) -> None:

@@ -12,33 +12,21 @@ from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from k2.errors import FailedError, K2Error, NewSchemaError
-from k2.observability.status import StreamStatus, freshness, write_status
-from k2.quality_jobs.backlog import rows
+from k2.observability.engine_metrics import EngineMetrics
+from k2.observability.status import StreamStatus, write_status
 from k2.runner.failures import cause_of
 from k2.runner.holder import Holder, RequestServer
+from k2.runner.measuring import Measuring
 from k2.runner.requests import Request
+from k2.runner.slot import Slot
 from k2.settings import Settings
-from k2.streams.stream import BatchReport, RunningStream, Stream, reserved, start
+from k2.streams.stream import BatchReport, Stream, reserved, start
 
 log = structlog.get_logger("k2.engine")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 _NEXT_LOOK = 1.0  # seconds until a stream without input is looked at again
 _PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
-
-
-@dataclass
-class _Slot:
-    stream: Stream
-    status: StreamStatus
-    running: RunningStream | None = None
-    pause: float = FIRST_PAUSE
-    retry_at: float = 0.0
-    failing_since: float | None = None
-    done: bool = False
-    failure: K2Error | None = None
-    taken: int = 0  # rows that came in, ever
-    given: int = 0  # rows of the main table, ever
 
 
 @dataclass
@@ -54,27 +42,37 @@ class Engine:
     streams: Iterable[Stream]
     available_now: bool = False
     on_batch: Callable[[Stream, BatchReport], None] = lambda _stream, _report: None
-    _slots: list[_Slot] = field(default_factory=list)
+    _slots: list[Slot] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _server: RequestServer | None = None
+    _measuring: Measuring | None = None
+    _ui: str | None = None
 
     def __enter__(self) -> "Engine":
-        """Reserve the tables of all streams, then start the streams."""
+        """Listen for who reads metrics, reserve the tables of all streams, then start the streams.
+
+        A run that ends by itself has no metrics: nobody would be there in time to read them.
+
+        Raises:
+            InUseError: a metrics port is taken, or a table's lock.
+        """
         try:
-            for stream in self.streams:
+            streams = list(self.streams)
+            self._ui = self.spark.sparkContext.uiWebUrl
+            metrics = None
+            if not self.available_now:
+                metrics = self._held.enter_context(EngineMetrics(self.settings, streams))
+            for stream in streams:
                 self._held.enter_context(reserved(stream, self.settings))
-                exchange = stream.exchange.name if stream.exchange else None
-                status = StreamStatus(stream.name, str(stream.layer), exchange)
-                stored = [rows(self.settings.lake, table) for table in stream.tables]
-                # A resolved dead letter is in two tables and came in once.
-                taken = sum(stored) - rows(self.settings.lake, *stream.ledgers)
-                slot = _Slot(stream, status, taken=taken, given=stored[0])
-                self._slots.append(slot)
+                self._slots.append(Slot.of(stream, self.settings, metrics))
             for slot in self._slots:
                 self._start(slot)
             holders = {slot.stream.name: self._holder(slot) for slot in self._slots}
             self._server = RequestServer(self.settings, holders, self._carried_out)
             self._server.start()
+            if metrics is not None:
+                self._measuring = Measuring(metrics, self._slots, self.settings)
+                self._measuring.start()
         except BaseException:
             self.stop()
             raise
@@ -122,7 +120,8 @@ class Engine:
             known = [count for count in upstream if count is not None]
             if upstream and len(known) == len(upstream):
                 slot.status.lag = max(sum(known) - slot.taken, 0)
-        write_status(self.settings.run / "streams.json", self.statuses, {})
+        extra = {"spark_ui": self._ui}
+        write_status(self.settings.run / "streams.json", self.statuses, extra)
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Wait until every available-now stream is done.
@@ -138,21 +137,21 @@ class Engine:
 
     def stop(self) -> None:
         """Stop every stream; a batch in flight is left to the next start, which repeats it."""
-        if self._server is not None:
-            self._server.stop()
+        for thread in (self._measuring, self._server):
+            if thread is not None:
+                thread.stop()
         for slot in self._slots:
             if slot.running is not None:
                 try:
                     slot.running.query.stop()
+                    slot.progressed()
                     slot.running.sink.close()
                 except Exception as error:
-                    log.warning("stop_failed", stream=slot.stream.name, reason=str(error)[:200])
-                slot.running = None
-            if slot.status.state not in ("failed",):
-                slot.status.state = "stopped"
+                    log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
+            slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
 
-    def _holder(self, slot: _Slot) -> Holder:
+    def _holder(self, slot: Slot) -> Holder:
         @contextmanager
         def turn() -> Iterator[None]:
             with slot.stream.mutex:
@@ -170,68 +169,45 @@ class Engine:
             if slot.stream.name == request.stream:
                 slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
 
-    def _start(self, slot: _Slot) -> None:
+    def _start(self, slot: Slot, again: bool = False) -> None:
         def batch_done(report: BatchReport) -> None:
-            self._took(slot, report)
+            slot.took(report, time.monotonic())
+            self.on_batch(slot.stream, report)
 
         try:
             if not slot.stream.has_input():
                 slot.status.state, slot.retry_at = "waiting", time.monotonic() + _NEXT_LOOK
                 slot.done = self.available_now
                 return
-            slot.running = start(
-                slot.stream, self.spark, self.settings, self.available_now, batch_done
-            )
+            running = start(slot.stream, self.spark, self.settings, self.available_now, batch_done)
         except K2Error as error:
             self._failed(slot, error, time.monotonic())
             return
-        slot.status.state = "running"
+        slot.started(running, again)
         log.info("stream_started", job_name=slot.stream.name, available_now=self.available_now)
 
-    def _took(self, slot: _Slot, report: BatchReport) -> None:
-        status = slot.status
-        now = time.monotonic()
-        slot.taken += report.rows
-        slot.given += report.written.rows
-        status.took(report.rows, report.dead_letters, now)
-        status.batch_id = report.batch_id
-        status.duplicates += report.duplicates
-        status.freshness_seconds = freshness(report.written.oldest)
-        status.error, slot.pause, slot.failing_since = None, FIRST_PAUSE, None
-        log.info(
-            "batch_written",
-            job_name=status.name,
-            exchange=status.exchange,
-            layer=status.layer,
-            batch_id=report.batch_id,
-            rows=report.rows,
-            dead_letters=sum(report.dead_letters.values()),
-            duplicates=report.duplicates,
-        )
-        self.on_batch(slot.stream, report)
-
-    def _watch(self, slot: _Slot, now: float) -> None:
+    def _watch(self, slot: Slot, now: float) -> None:
         if slot.done:
             return
         if slot.running is None:
             if now >= slot.retry_at:
                 slot.status.restarts += slot.status.state != "waiting"
-                self._start(slot)
+                self._start(slot, again=slot.status.error is not None)
             return
-        if slot.running.query.isActive:
-            slot.status.progressed(slot.running.query.lastProgress)
+        # Asked before its progress: a query that has ended makes no more.
+        is_active = slot.running.query.isActive
+        slot.progressed()
+        if is_active:
             return
+        slot.running.sink.close()
         if slot.running.failure is None and slot.running.query.exception() is None:
-            slot.done, slot.status.state = True, "stopped"
-            slot.status.progressed(slot.running.query.lastProgress)
-            slot.running.sink.close()
-            return
-        failed, slot.running = slot.running, None
-        failed.sink.close()
-        self._failed(slot, cause_of(failed), now)
+            slot.done = True
+            slot.ended("stopped")
+        else:
+            self._failed(slot, cause_of(slot.running), now)
 
-    def _failed(self, slot: _Slot, error: K2Error, now: float) -> None:
-        slot.status.error = str(error)
+    def _failed(self, slot: Slot, error: K2Error, now: float) -> None:
+        slot.failed(error)
         slot.failing_since = slot.failing_since or now
         gave_up = self.available_now and now - slot.failing_since > _PATIENCE
         if error.retryable and not gave_up:
@@ -239,6 +215,7 @@ class Engine:
             if isinstance(error, NewSchemaError):
                 slot.retry_at, slot.status.error = now, None  # nothing to wait for
             else:
+                slot.pause = slot.pause or FIRST_PAUSE
                 slot.retry_at = now + slot.pause
                 slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
             log.warning("stream_retries", job_name=slot.stream.name, reason=str(error))

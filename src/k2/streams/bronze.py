@@ -33,8 +33,8 @@ def bronze_stream(
         # Spark keeps a batch's time with its offsets: the same on every run of the batch.
         return to_bronze(records.withColumn("ingested_at", F.current_timestamp()))
 
-    def has_input() -> bool:
-        return any(after for _, after in watermarks(bootstrap, exchange.topic).values())
+    def published() -> int:
+        return sum(after for _, after in watermarks(bootstrap, exchange.topic).values())
 
     table = bronze_trades(exchange)
     return Stream(
@@ -44,7 +44,8 @@ def bronze_stream(
         tables=(table,),
         source=source,
         sink=lambda _: CopySink(table, writer),
-        has_input=has_input,
+        has_input=lambda: published() > 0,
+        published=published,
     )
 
 

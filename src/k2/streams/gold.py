@@ -10,6 +10,7 @@ from k2.io.delta import table_path
 from k2.io.table_writer import TableWriter
 from k2.settings import Settings
 from k2.streams.bronze import CopySink
+from k2.streams.observed import with_late_trades
 from k2.streams.stream import Stream
 from k2.tables import GOLD_TRADES, Layer, silver_trades
 from k2.transforms.gold import to_gold
@@ -35,7 +36,8 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         )
         union = reduce(DataFrame.unionByName, trades)
         delay = f"{settings.lateness_minutes} minutes"
-        return to_gold(union.withWatermark("timestamp", delay), settings.lateness_minutes)
+        gold = to_gold(union.withWatermark("timestamp", delay), settings.lateness_minutes)
+        return with_late_trades(gold)
 
     return Stream(
         layer=Layer.GOLD,

@@ -15,6 +15,7 @@ from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
 from k2.settings import Settings
+from k2.streams.observed import with_hops
 from k2.streams.redecide import Redecider
 from k2.streams.schemas import Schemas
 from k2.streams.stream import BatchReport, Stream
@@ -49,7 +50,7 @@ def silver_stream(
             .load(str(table_path(settings.lake, source_table)))
             .select("topic", *_RECORD, "schema_id", "kafka_timestamp", "value")
         )
-        return to_silver(bronze, exchange, known, reader)
+        return with_hops(to_silver(bronze, exchange, known, reader))
 
     version = 1
     redecider = Redecider(

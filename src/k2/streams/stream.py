@@ -54,6 +54,7 @@ class Stream:
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
     is held while a batch is written; whoever else writes the tables takes it. ``has_input`` tells
     whether there is anything yet to start for: an exchange that never sent costs nothing.
+    ``published`` counts what there ever was to take, for a stream whose source is no table.
     """
 
     layer: Layer
@@ -68,6 +69,7 @@ class Stream:
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
     has_input: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
+    published: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )

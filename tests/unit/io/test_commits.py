@@ -32,7 +32,7 @@ def test_a_commit_says_its_rows_and_their_times(tmp_path):
     append_silver(tmp_path, BINANCE, rows)
 
     assert newest_version(path) == 1
-    assert appended_after(path, 0) == Appended(2, BROKER_TIME, later)
+    assert appended_after(path, 0) == Appended(2, BROKER_TIME, later, 1)
     assert appended_after(path, 1) == Appended()
 
 

@@ -1,22 +1,25 @@
 """What streams report becomes the right samples, and the catalogue keeps its promises."""
 
+import re
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from pyspark.sql import Row
 
 from k2.errors import DataLossError, FailedError, StaleCheckpointError, UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.failure_kinds import FAILURE_KINDS, failure_kind
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, StreamMetrics
+from k2.observability.metrics_server import stream_names
 from k2.observability.recording import (
+    OBSERVED,
     kafka_lag,
     record_batch,
     record_failure,
@@ -24,7 +27,15 @@ from k2.observability.recording import (
     record_restart,
 )
 from k2.settings import Settings
-from k2.tables import Layer, bronze_trades, dead_letters, duplicates, silver_trades
+from k2.tables import (
+    GOLD_OHLCV,
+    GOLD_TRADES,
+    Layer,
+    bronze_trades,
+    dead_letters,
+    duplicates,
+    silver_trades,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -43,8 +54,6 @@ class Report:
     written: Written = Written()
     dead_letters: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
-    late: int = 0
-    hops: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -147,14 +156,29 @@ def test_a_batch_of_dead_letters_alone_has_no_latency_and_keeps_the_newest_time(
 
 def test_late_trades_count_in_gold_and_hops_in_silver() -> None:
     gold, silver = metrics_of("gold", None), metrics_of("silver")
-    hops = {"exchange_to_feed": 0.2, "feed_to_broker": -0.1}
 
-    record_batch(gold, Report(Written(9, NOW, NOW), late=4), NOW)
-    record_batch(silver, Report(Written(9, NOW, NOW), hops=hops), NOW)
+    record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=4)}))
+    record_progress(
+        silver,
+        progress(observedMetrics={OBSERVED: Row(exchange_to_feed=0.2, feed_to_broker=-0.1)}),
+    )
 
     assert value(gold, "k2_late_records_total") == 4
     assert value(silver, "k2_hop_latency_seconds_sum", hop="exchange_to_feed") == 0.2
     assert value(silver, "k2_hop_latency_seconds_sum", hop="feed_to_broker") == 0
+
+
+def test_a_batch_without_a_trade_has_no_way_to_time() -> None:
+    gold, silver = metrics_of("gold", None), metrics_of("silver")
+
+    record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=None)}))
+    record_progress(
+        silver,
+        progress(observedMetrics={OBSERVED: Row(exchange_to_feed=None, feed_to_broker=None)}),
+    )
+
+    assert value(gold, "k2_late_records_total") == 0
+    assert value(silver, "k2_hop_latency_seconds_count", hop="exchange_to_feed") == 0
 
 
 def test_progress_gives_duration_phases_and_kafka_lag() -> None:
@@ -285,49 +309,79 @@ class FakeStream:
     layer: Layer
     exchange: Any
     tables: tuple[Any, ...]
+    called: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
+        of_layer = f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
+        return self.called or of_layer
 
     def checkpoint(self, settings: Settings) -> Any:
         return settings.checkpoints / self.name / "v1"
 
 
-def five_streams() -> list[FakeStream]:
-    from k2.tables import GOLD_TRADES
-
-    exchanges = EXCHANGES[:2]
+def all_streams() -> list[FakeStream]:
     return [
-        *(FakeStream(Layer.BRONZE, e, (bronze_trades(e),)) for e in exchanges),
+        *(FakeStream(Layer.BRONZE, e, (bronze_trades(e),)) for e in EXCHANGES),
         *(
             FakeStream(Layer.SILVER, e, (silver_trades(e), duplicates(e), dead_letters(e)))
-            for e in exchanges
+            for e in EXCHANGES
         ),
         FakeStream(Layer.GOLD, None, (GOLD_TRADES,)),
+        FakeStream(Layer.GOLD, None, (GOLD_OHLCV,), "ohlcv"),
     ]
 
 
 def exposition(metrics: EngineMetrics) -> str:
-    return "".join(generate_latest(metrics[s.name].registry).decode() for s in five_streams())
+    return "".join(generate_latest(metrics[s.name].registry).decode() for s in all_streams())
 
 
-def test_five_streams_in_one_process_have_fewer_than_500_series(settings: Settings) -> None:
-    metrics = EngineMetrics(settings, five_streams())
+def test_the_fake_streams_are_those_that_there_are(settings: Settings) -> None:
+    assert [stream.name for stream in all_streams()] == stream_names()
+
+
+def test_all_streams_in_one_process_have_fewer_than_500_series(settings: Settings) -> None:
+    metrics = EngineMetrics(settings, all_streams())
 
     samples = [line for line in exposition(metrics).splitlines() if not line.startswith("#")]
 
     assert len(samples) < 500
 
 
+def test_what_is_true_of_the_process_is_told_once(settings: Settings) -> None:
+    text = exposition(EngineMetrics(settings, all_streams()))
+
+    for name in (metric.name for metric in CATALOGUE if metric.once):
+        assert len(re.findall(rf"^{name}\{{", text, re.MULTILINE)) == 1
+
+
+def test_a_process_of_one_stream_tells_of_its_machine_whatever_stream_it_is(
+    settings: Settings,
+) -> None:
+    gold = next(stream for stream in all_streams() if stream.name == "gold")
+
+    text = generate_latest(EngineMetrics(settings, [gold])["gold"].registry).decode()
+
+    assert "k2_host_cpus{" in text
+
+
+def test_bars_are_in_gold_and_have_no_trades_of_their_own(settings: Settings) -> None:
+    metrics = EngineMetrics(settings, all_streams())["ohlcv"]
+
+    assert metrics.layer == "gold"
+    assert metrics.has("k2_e2e_latency_seconds")
+    assert not metrics.has("k2_late_records_total")
+    assert not metrics.has("k2_balance_difference_records")
+
+
 def test_every_metric_of_the_catalogue_is_there_from_the_start(settings: Settings) -> None:
-    text = exposition(EngineMetrics(settings, five_streams()))
+    text = exposition(EngineMetrics(settings, all_streams()))
 
     assert [m.name for m in CATALOGUE if f"\n{m.name}" not in text] == []
 
 
 def test_every_sample_names_stream_exchange_and_layer(settings: Settings) -> None:
-    text = exposition(EngineMetrics(settings, five_streams()))
+    text = exposition(EngineMetrics(settings, all_streams()))
     samples = [line for line in text.splitlines() if not line.startswith("#")]
 
     assert [s for s in samples if not all(f'{label}="' in s for label in STREAM_LABELS)] == []
@@ -350,9 +404,9 @@ def test_no_label_can_grow_with_the_data() -> None:
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
 def test_promtool_has_nothing_to_say(settings: Settings) -> None:
-    metrics = EngineMetrics(settings, five_streams())
+    metrics = EngineMetrics(settings, all_streams())
 
-    for stream in five_streams():
+    for stream in all_streams():
         said = subprocess.run(
             ["promtool", "check", "metrics"],
             input=generate_latest(metrics[stream.name].registry),

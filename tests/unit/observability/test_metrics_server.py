@@ -4,7 +4,6 @@ import os
 import socket
 import time
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -15,7 +14,7 @@ from prometheus_client import CollectorRegistry
 from k2.errors import ConfigError, InUseError
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.metrics import StreamMetrics
-from k2.observability.metrics_server import port_of, serve
+from k2.observability.metrics_server import check_ports, port_of, serve
 from k2.observability.surroundings import OpenTables, machine, record_checkpoint, record_table
 from k2.settings import Settings
 from k2.tables import GOLD_TRADES, Layer
@@ -72,6 +71,26 @@ def test_a_taken_port_names_port_holder_and_remedy() -> None:
     assert "K2_METRICS_PORT" in str(error.value)
 
 
+def test_a_taken_port_is_found_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings.load(home=tmp_path, metrics_port=taken.getsockname()[1])
+
+        with pytest.raises(InUseError, match="K2_METRICS_PORT") as error:
+            check_ports(settings, ["bronze-binance"])
+
+    assert error.value.exit_code == 2
+
+
+def test_ports_that_were_checked_are_free_to_take(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    settings = Settings.load(home=tmp_path, metrics_port=port)
+
+    check_ports(settings, ["bronze-binance"])
+
+    serve(CollectorRegistry(), "127.0.0.1", port).close()
+
+
 def test_an_address_of_another_machine_is_a_sentence() -> None:
     with pytest.raises(ConfigError, match="K2_BIND_HOST"):
         serve(CollectorRegistry(), "192.0.2.1", 0)
@@ -112,21 +131,6 @@ def test_one_taken_port_leaves_none_open(tmp_path: Path) -> None:
             pytest.fail("entered without its port")
 
     serve(CollectorRegistry(), "127.0.0.1", first).close()
-
-
-def test_the_same_progress_twice_counts_once(tmp_path: Path) -> None:
-    metrics = EngineMetrics(Settings.load(home=tmp_path, metrics_port=0), [Gold()])
-    progress: dict[str, Any] = {
-        "runId": "r",
-        "timestamp": "2026-03-01T12:00:00.000Z",
-        "durationMs": {"addBatch": 1000, "triggerExecution": 1000},
-    }
-
-    metrics.progressed("gold", progress)
-    metrics.progressed("gold", progress)
-    metrics.progressed("gold", {**progress, "timestamp": "2026-03-01T12:00:01.000Z"})
-
-    assert gauge(metrics["gold"], "k2_batch_processing_duration_seconds_count") == 2
 
 
 def test_a_backlog_of_nothing_is_no_lag(tmp_path: Path) -> None:
