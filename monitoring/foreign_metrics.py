@@ -1,6 +1,7 @@
 """Metrics that rules and dashboards use and others export: Spark, the JMX exporter, Prometheus.
 
-A test scrapes a real Spark for those of Spark; those of JMX are made by the rules in ``jmx/``.
+Spark's have these names by the options of ``k2.io.spark``, and a test scrapes a real one for them;
+those of JMX are made by the rules in ``jmx/``.
 """
 
 SPARK_DRIVER = frozenset(
@@ -28,15 +29,3 @@ JMX = frozenset(
     }
 )
 PROMETHEUS = frozenset({"up"})
-
-# What spark_session must set for the names above, and for a namespace that outlives an application.
-SPARK_OPTIONS = {
-    "spark.metrics.namespace": "k2",
-    "spark.metrics.conf.*.sink.prometheusServlet.class": (
-        "org.apache.spark.metrics.sink.PrometheusServlet"
-    ),
-    "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
-    "spark.metrics.conf.*.source.jvm.class": "org.apache.spark.metrics.source.JvmSource",
-    "spark.ui.prometheus.enabled": "true",
-    "spark.sql.streaming.metricsEnabled": "true",
-}

@@ -17,6 +17,24 @@ _AVRO_LIMITS = (
 # A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
+# A namespace that outlives an application, so that a series goes on after a restart.
+_METRICS = {
+    "spark.metrics.namespace": "k2",
+    "spark.metrics.conf.*.sink.prometheusServlet.class": (
+        "org.apache.spark.metrics.sink.PrometheusServlet"
+    ),
+    "spark.metrics.conf.*.sink.prometheusServlet.path": "/metrics/prometheus",
+    "spark.metrics.conf.*.source.jvm.class": "org.apache.spark.metrics.source.JvmSource",
+    "spark.ui.prometheus.enabled": "true",
+    "spark.sql.streaming.metricsEnabled": "true",
+}
+
+# What the UI does not show: Spark looks for it in the names of settings and in their values.
+_SECRETS = (
+    r"(?i)secret|passw(or)?d|passphrase|token|credential|jaas|(access|api|private)[._-]?key"
+    r"|://[^/\s@]+@"
+)
+
 
 def spark_session(
     settings: Settings,
@@ -78,8 +96,8 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.ui.retainedStages": "50",
         "spark.sql.ui.retainedExecutions": "20",
         "spark.sql.streaming.ui.retainedProgressUpdates": "20",
-        "spark.sql.streaming.metricsEnabled": "true",
-        "spark.ui.prometheus.enabled": "true",
+        **_METRICS,
+        "spark.redaction.regex": _SECRETS,
         # A checkpoint pins the number of shuffle partitions at its first start.
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.streaming.minBatchesToRetain": "10",
