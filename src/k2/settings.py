@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     bind_host: str = Field("127.0.0.1", description="Address that metrics and the UI listen on.")
     ui_port: Port = Field(4040, description="Port of the Spark UI.")
     metrics_port: Port = Field(8000, description="Metrics port of the first stream.")
+    prometheus_port: Port = Field(
+        9090, description="Port of Prometheus in `k2 up --monitoring`; 0 takes a free one."
+    )
+    alertmanager_port: Port = Field(
+        9093, description="Port of Alertmanager in `k2 up --monitoring`; 0 takes a free one."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="auto: readable on a terminal, JSON lines elsewhere."

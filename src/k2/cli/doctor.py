@@ -19,9 +19,9 @@ from k2.io.jars import Group, cached
 from k2.io.java import find_java
 from k2.local.leftovers import leftovers, run_owner
 from k2.local.ports import holder, is_free
+from k2.observability.metrics_server import port_of, stream_names
 from k2.settings import Settings
 
-_STREAMS = 5
 _GIB = 2**30
 _DISK_NEEDED, _DISK_WANTED = 1 * _GIB, 5 * _GIB
 _MEMORY_NEEDED, _MEMORY_WANTED = 2 * _GIB, 4 * _GIB
@@ -64,7 +64,7 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     running = run_owner(settings) is not None
     yield _python()
     yield _java(settings)
-    for group in Group:
+    for group in (Group.SPARK, Group.KAFKA, Group.REGISTRY):
         yield _jars(group, settings)
     yield _home(settings)
     yield _disk(settings)
@@ -125,8 +125,8 @@ def _memory(running: bool) -> Check:
 
 
 def _ports(settings: Settings, running: bool) -> Iterator[Check]:
-    metrics = settings.metrics_port
-    wanted = {port: "metrics" for port in range(metrics, metrics + _STREAMS) if metrics}
+    first = settings.metrics_port
+    wanted = {port_of(stream, first): "metrics" for stream in stream_names() if first}
     for port, use in (
         (settings.ui_port, "Spark UI"),
         (settings.kafka_port, "Kafka"),
@@ -141,8 +141,8 @@ def _ports(settings: Settings, running: bool) -> Iterator[Check]:
     if not taken:
         yield Check("Ports", State.OK, f"{', '.join(map(str, wanted))} are free")
     for port, use in taken.items():
-        # Kafka and the registry cannot start without the port that was asked for.
-        needed = use in ("Kafka", "registry")
+        # Spark takes the next one; nobody else starts without the port that was asked for.
+        needed = use != "Spark UI"
         variable = {"metrics": "METRICS", "Spark UI": "UI"}.get(use, use.upper())
         yield Check(
             f"Port {port} ({use})",

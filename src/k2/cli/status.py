@@ -3,14 +3,17 @@
 import time
 from typing import Annotated, Any
 
+import httpx
 import psutil
 import typer
 from rich.console import Console
 
 from k2.cli.endpoints import find_endpoints
 from k2.cli.live import streams_table
+from k2.cli.monitoring import monitoring_urls
 from k2.cli.printing import print_json
-from k2.errors import K2Error
+from k2.cli.watch import watch
+from k2.errors import ConfigError, K2Error
 from k2.exchanges import EXCHANGES
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
@@ -23,9 +26,19 @@ _STALE_SECONDS = 15.0
 
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watched: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, with what the dashboards show.")
+    ] = False,
 ) -> None:
     """Show what runs on this K2_HOME: services, streams, lag and freshness."""
     settings = Settings.load()
+    if watched:
+        if as_json:
+            raise ConfigError("--watch is for people and --json for programs; give one of them.")
+        everywhere = settings.bind_host in ("0.0.0.0", "::")  # noqa: S104 — compared, not bound
+        host = "127.0.0.1" if everywhere else settings.bind_host
+        watch(lambda: running(settings), Console(highlight=False), host=host)
+        return
     facts = collect(settings)
     if as_json:
         print_json(facts)
@@ -33,7 +46,9 @@ def status(
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"K2_HOME  {settings.home}", markup=False)
     for name, service in facts["services"].items():
-        console.print(f"{name:<9}{service['state']}  {service['address'] or ''}", markup=False)
+        console.print(f"{name:<13}{service['state']}  {service['address'] or ''}", markup=False)
+    if facts["spark_ui"]:
+        console.print(f"{'Spark UI':<13}{facts['spark_ui']}", markup=False)
     left = facts["backlog"]
     if left is not None:
         waiting = ", ".join(f"{layer} {count:,}" for layer, count in left.items())
@@ -46,18 +61,22 @@ def status(
 
 def collect(settings: Settings) -> dict[str, Any]:
     """Return the state of services and streams, and each layer's backlog."""
+    services, left = _services(settings)
+    return {**running(settings), "services": services, "backlog": left}
+
+
+def running(settings: Settings) -> dict[str, Any]:
+    """Return what streams run, as they noted it themselves."""
     written = read_status(settings.run / "streams.json")
     runs = (
         written is not None
         and psutil.pid_exists(written["pid"])
         and time.time() - written["written_at"] < _STALE_SECONDS
     )
-    services, left = _services(settings)
     return {
         "home": str(settings.home),
         "pid": written["pid"] if runs and written else None,
-        "services": services,
-        "backlog": left,
+        "spark_ui": written.get("spark_ui") if runs and written else None,
         "streams": written["streams"] if runs and written else [],
     }
 
@@ -81,4 +100,13 @@ def _services(settings: Settings) -> tuple[dict[str, dict[str, str | None]], Any
         answers["registry"] = {"state": "up", "address": endpoints.registry}
     except K2Error:
         answers["registry"] = {"state": "no answer", "address": endpoints.registry}
+    for name, url in monitoring_urls(settings).items():
+        answers[name] = {"state": "up" if _answers(url) else "no answer", "address": url}
     return answers, left
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/-/ready", timeout=2.0, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False

@@ -20,6 +20,7 @@ from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
 from k2.observability.logs import configure_logs
+from k2.observability.metrics_server import check_ports
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, stream_named
 from k2.settings import Settings
@@ -81,10 +82,12 @@ def _run(name: str, trigger: Trigger) -> None:
     with named_disk_errors(settings):
         settings.run.mkdir(parents=True, exist_ok=True)
     endpoints = find_endpoints(settings)
+    available_now = trigger is Trigger.AVAILABLE_NOW
+    if not available_now:
+        check_ports(settings, [name])
     _die_with_the_jvm()
     signal.signal(signal.SIGTERM, _interrupt)
     spark = spark_session(settings, f"k2-{name}")
-    available_now = trigger is Trigger.AVAILABLE_NOW
     try:
         streams = all_streams(
             settings, endpoints.kafka, endpoints.registry, str(spark.sparkContext.master)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TextIO
 
 import structlog
@@ -16,7 +17,9 @@ from rich.live import Live
 
 from k2.cli.driver import local_session, stop_session
 from k2.cli.endpoints import Endpoints
+from k2.cli.feed_process import start_feed, stop_feed
 from k2.cli.live import streams_table
+from k2.cli.monitoring import Monitoring
 from k2.cli.replay import prepare_topics
 from k2.cli.summary import print_summary
 from k2.errors import FailedError
@@ -24,8 +27,10 @@ from k2.exchanges import EXCHANGES
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
 from k2.local.home import prepare_home
+from k2.local.leftovers import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
+from k2.observability.metrics_server import check_ports, stream_names
 from k2.quality_jobs.backlog import backlog
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, schema_cache
@@ -37,17 +42,6 @@ READY = "ready"  # in K2_HOME/run: the process that is up
 _TICK = 0.5
 _CATCH_UP_SECONDS = 120.0
 
-# Runs k2 until its standard input ends, which it does when we die, however that happens.
-_TIED_TO_US = """\
-import os, signal, threading
-def end_with_parent():
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-threading.Thread(target=end_with_parent, daemon=True).start()
-from k2.cli.app import main
-main()
-"""
-
 
 @dataclass(frozen=True)
 class Run:
@@ -57,6 +51,7 @@ class Run:
     rate: str
     seconds: float | None
     streams: bool
+    monitoring: bool = False
 
 
 def supervise(settings: Settings, run: Run, console: Console) -> bool:
@@ -69,11 +64,16 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         prepare_home(settings)
         logs = started.enter_context(_logs(settings, console))
         configure_logs(settings, logs)
-        stack = LocalStack(settings)
+        if run.streams and run_owner(settings) is None:  # else it is the home that is taken
+            check_ports(settings, stream_names())
+        monitoring = None
+        if run.monitoring:
+            monitoring = Monitoring.found(settings, partial(_say, console))
+        stack = LocalStack(settings, monitoring.agent if monitoring else None)
         started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
         started.callback(stack.stop)
         try:
-            return _up(settings, run, console, stack, started)
+            return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
             _say(console, "Stopping …")
             return True
@@ -82,7 +82,12 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
 
 
 def _up(
-    settings: Settings, run: Run, console: Console, stack: LocalStack, started: ExitStack
+    settings: Settings,
+    run: Run,
+    console: Console,
+    stack: LocalStack,
+    monitoring: Monitoring | None,
+    started: ExitStack,
 ) -> bool:
     local = stack.start(on_event=lambda text: _say(console, text))
     endpoints = Endpoints(local.kafka, local.registry)
@@ -90,20 +95,24 @@ def _up(
         prepare_topics(endpoints, exchange, settings.topic_partitions)
         SchemaRegistry(endpoints.registry, schema_cache(settings)).register(exchange)
     engine: Engine | None = None
+    spark = None
     if run.streams:
         _say(console, "Starting Spark and the streams …")
         spark = local_session(settings, "k2", console)
         started.callback(stop_session, spark)
         streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
         engine = started.enter_context(Engine(spark, settings, streams))
-    feed = _start_feed(settings, run) if run.feed else None
+    if monitoring is not None:
+        statuses = engine.statuses if engine is not None else []
+        monitoring.start(stack, statuses, spark, partial(_say, console))
+    feed = start_feed(settings, run.rate) if run.feed else None
     if feed is not None:
-        started.callback(_stop_feed, feed)
+        started.callback(stop_feed, feed)
     (settings.run / READY).write_text(str(os.getpid()))
     watch = _Watch(settings, stack, engine, feed, endpoints, console)
     watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
     if feed is not None:
-        _stop_feed(feed)
+        stop_feed(feed)
     if engine is None:
         return True
     _say(console, "Time is up; the streams take what is left …")
@@ -162,30 +171,6 @@ class _Watch:
                 f" see {self.settings.logs / 'feed.log'}."
             )
         time.sleep(_TICK)
-
-
-def _start_feed(settings: Settings, run: Run) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-c", _TIED_TO_US, "simulate", "--rate", run.rate]
-    with (settings.logs / "feed.log").open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            # Ctrl-C is ours to hand on, after which the feed flushes.
-            process_group=0,
-            env=settings.environment(),
-        )
-
-
-def _stop_feed(feed: "subprocess.Popen[bytes]") -> None:
-    if feed.poll() is None:
-        feed.terminate()
-        try:
-            feed.wait(15)
-        except subprocess.TimeoutExpired:
-            feed.kill()
-            feed.wait()
 
 
 @contextmanager

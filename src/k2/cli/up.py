@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from k2.cli.amounts import rate_of, seconds_of
+from k2.cli.monitoring import addresses
 from k2.cli.supervise import READY, Run, supervise
 from k2.errors import FailedError
 from k2.local.home import prepare_home
@@ -38,6 +39,9 @@ def up(
     streams: Annotated[
         bool, typer.Option(help="Run the streams; without, only Kafka and the registry.")
     ] = True,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Run Prometheus and Alertmanager too.")
+    ] = False,
 ) -> None:
     """Start Kafka, the registry, a feed and the streams, and show what they do.
 
@@ -48,19 +52,22 @@ def up(
     rate_of(rate)
     seconds = seconds_of(duration) if duration else None
     if detach:
-        _detach(settings, feed, rate, duration, streams)
+        options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
+        options += ["--streams" if streams else "--no-streams"]
+        options += ["--monitoring"] if monitoring else []
+        _detach(settings, options)
+        for line in addresses(settings):
+            typer.echo(line)
         return
-    run = Run(feed=feed is Feed.SIMULATE, rate=rate, seconds=seconds, streams=streams)
+    run = Run(feed is Feed.SIMULATE, rate, seconds, streams, monitoring)
     if not supervise(settings, run, Console(stderr=not sys.stdout.isatty())):
         raise typer.Exit(1)
 
 
-def _detach(settings: Settings, feed: Feed, rate: str, duration: str | None, streams: bool) -> None:
+def _detach(settings: Settings, options: list[str]) -> None:
     """Start the same command in a session of its own, and wait until it says that it is ready."""
     prepare_home(settings)  # what is wrong with it would find no room in a log
-    command = [sys.executable, "-m", "k2", "up", "--feed", feed, "--rate", rate]
-    command += ["--for", duration] if duration else []
-    command += [] if streams else ["--no-streams"]
+    command = [sys.executable, "-m", "k2", "up", *options]
     log = settings.logs / "k2.log"
     ready = settings.run / READY
     with log.open("ab") as output:

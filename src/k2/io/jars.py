@@ -34,6 +34,7 @@ class Group(StrEnum):
     SPARK = "spark"
     KAFKA = "kafka"
     REGISTRY = "registry"
+    JMX = "jmx"
 
 
 def coordinates(group: Group) -> list[str]:

@@ -54,6 +54,20 @@ broker.heartbeat.interval.ms=500
 
 
 @dataclass(frozen=True)
+class Agent:
+    """The JMX exporter, which serves the broker's own metrics on a loopback port."""
+
+    jar: Path
+    port: int
+    config: Path
+
+    @property
+    def option(self) -> str:
+        """The option of Java that loads it."""
+        return f"-javaagent:{self.jar}={LOOPBACK}:{self.port}:{self.config}"
+
+
+@dataclass(frozen=True)
 class Kafka:
     """Kafka in ``K2_HOME/kafka``; topics and records outlive a restart and a kill."""
 
@@ -62,6 +76,7 @@ class Kafka:
     jars: Path
     port: int
     controller_port: int
+    agent: Agent | None = None
     name: str = "kafka"
     title: str = "Kafka"
 
@@ -95,6 +110,7 @@ class Kafka:
             f"-Xmx{self.settings.kafka_memory}",
             *_QUICK_JVM,
             self.marker,
+            *([self.agent.option] if self.agent else []),
             # slf4j-simple writes to stderr, which is the log.
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX",

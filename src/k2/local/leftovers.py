@@ -11,7 +11,7 @@ from k2.local.process import ProcessRecord, stop_recorded
 from k2.local.service import Endpoints
 from k2.settings import Settings
 
-_SERVICES = ("registry", "kafka")
+_SERVICES = ("prometheus", "alertmanager", "registry", "kafka")
 _STOP_SECONDS = 15.0
 
 
@@ -80,7 +80,7 @@ def clear_records(settings: Settings) -> list[str]:
                     f"End it yourself, then try again."
                 ) from error
         path.unlink(missing_ok=True)
-    for name in ("endpoints.json", "owner.json"):
+    for name in ("endpoints.json", "monitoring.json", "owner.json"):
         with contextlib.suppress(FileNotFoundError):
             (settings.run / name).unlink()
     return ended

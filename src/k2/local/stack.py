@@ -1,4 +1,4 @@
-"""Kafka and the registry of one home: start, health, revival and end."""
+"""Kafka, the registry and what runs beside them on one home: start, health, revival and end."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from k2.errors import FailedError
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
 from k2.local.home import HomeLock, full_disk, named_disk_errors, prepare_home
-from k2.local.kafka import Kafka
+from k2.local.kafka import Agent, Kafka
 from k2.local.leftovers import clean_leftovers, clear_records, read_endpoints
 from k2.local.ports import LOOPBACK, claimed, free_port
 from k2.local.process import ChildProcess, ProcessRecord, write_whole
@@ -38,8 +38,10 @@ class LocalStack:
     :meth:`start`, or :func:`k2.local.leftovers.clean_leftovers`, does.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, agent: Agent | None = None) -> None:
+        """Describe the services of a home; ``agent`` serves the broker's own metrics."""
         self._settings = settings
+        self._agent = agent
         self._home = HomeLock(settings)
         self._services: list[Service] = []
         self._children: dict[str, ChildProcess] = {}
@@ -79,6 +81,17 @@ class LocalStack:
             self.stop()
             raise
 
+    def add(self, services: Iterable[Service], on_event: OnEvent | None = None) -> None:
+        """Start further services, which are looked after and end as the first two.
+
+        Raises:
+            FailedError: one ended or did not answer; has the last lines of its log.
+        """
+        services = list(services)
+        with self._guard, named_disk_errors(self._settings):
+            self._launch(services, on_event or _say_nothing)
+            self._services += services
+
     def health(self) -> dict[str, Health]:
         """Return for each service whether its process lives and whether it answers."""
         states = {}
@@ -102,7 +115,7 @@ class LocalStack:
             return [service.name for service in dead]
 
     def stop(self) -> None:
-        """End both services and give the home back; a second call does nothing."""
+        """End all services and give the home back; a second call does nothing."""
         self._ending = True  # seen by a start or revival in another thread, which then gives up
         with self._guard:
             try:
@@ -141,7 +154,7 @@ class LocalStack:
         jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
         (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
         return (
-            Kafka(settings, java, jars[0].parent, kafka_port, free_port()),
+            Kafka(settings, java, jars[0].parent, kafka_port, free_port(), self._agent),
             Registry(settings, java, runner, registry_port),
         )
 

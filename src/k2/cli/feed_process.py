@@ -1,0 +1,43 @@
+"""The feed of a run: a process of its own that never outlives us."""
+
+import subprocess
+import sys
+
+from k2.settings import Settings
+
+# Runs k2 until its standard input ends, which it does when we die, however that happens.
+_TIED_TO_US = """\
+import os, signal, threading
+def end_with_parent():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from k2.cli.app import main
+main()
+"""
+
+
+def start_feed(settings: Settings, rate: str) -> "subprocess.Popen[bytes]":
+    """Start the simulator at a rate such as ``500/s``; its output goes to ``feed.log``."""
+    command = [sys.executable, "-c", _TIED_TO_US, "simulate", "--rate", rate]
+    with (settings.logs / "feed.log").open("ab") as output:
+        return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
+            command,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            # Ctrl-C is ours to hand on, after which the feed flushes.
+            process_group=0,
+            env=settings.environment(),
+        )
+
+
+def stop_feed(feed: "subprocess.Popen[bytes]") -> None:
+    """Ask the feed to send what it holds and end; a second call does nothing."""
+    if feed.poll() is None:
+        feed.terminate()
+        try:
+            feed.wait(15)
+        except subprocess.TimeoutExpired:
+            feed.kill()
+            feed.wait()
