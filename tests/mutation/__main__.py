@@ -8,6 +8,7 @@ import argparse
 import importlib
 import io
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -28,7 +29,8 @@ from tests.mutation.mutants import Mutant, mutants_of, sample
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("transforms", "quality", "exchanges")
 WANTED = 0.85
-_SECONDS = 120  # of a single test under a mutant, which may loop for ever
+# What a test may take under a mutant, which may loop for ever or fill the memory.
+_SECONDS, _BYTES = 120, 6 << 30
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def main() -> int:
     """Run the chosen mutants; write ``reports/mutants.json``; return the exit code."""
     arguments = _parse()
     sys.dont_write_bytecode = True  # a cached mutant would outlive its file
+    resource.setrlimit(resource.RLIMIT_AS, (_BYTES, _BYTES))
     SparkSession.stop = lambda _self: None  # type: ignore[method-assign]  # one for all runs
     with tempfile.TemporaryDirectory(prefix="k2-mutants-") as folder:
         _copy(Path(folder))
@@ -104,9 +107,7 @@ def _require_green() -> None:
 
 
 def _copy(folder: Path) -> None:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
-    )
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
