@@ -106,6 +106,7 @@ class Prometheus:
             self.marker,
             "--storage.tsdb.retention.size=1GB",
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            f"--web.external-url={self.url}",  # in links of alerts
             "--log.level=warn",
         ]
 
@@ -171,6 +172,7 @@ class Alertmanager:
             "--config.file=alertmanager.yml",
             self.marker,
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            f"--web.external-url={self.url}",  # in links of alerts
             "--cluster.listen-address=",
             "--log.level=warn",
         ]
