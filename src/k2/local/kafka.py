@@ -144,7 +144,9 @@ class Kafka:
 
     def _format(self) -> None:
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", cluster]
+        # One argument: one id in 64 begins with a dash, which by itself reads as another option.
+        cluster_id = f"--cluster-id={cluster}"
+        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", cluster_id]
         done = subprocess.run(  # noqa: S603
             [self.java, *_QUICK_JVM, "-cp", f"{self.jars}/*", *tool, "-c", "server.properties"],
             cwd=self.folder,

@@ -1,9 +1,11 @@
 """What Kafka and the registry are started with."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 
+from k2.local import kafka as kafka_module
 from k2.local.home import prepare_home
 from k2.local.kafka import Kafka
 from k2.local.registry import Registry
@@ -83,3 +85,20 @@ def test_a_registry_database_that_was_once_ready_is_kept(registry: Registry) -> 
 def test_nobody_on_the_port_is_not_ready(kafka: Kafka, registry: Registry) -> None:
     assert not kafka.ready()
     assert not registry.ready()
+
+
+def test_a_cluster_id_that_begins_with_a_dash_is_no_option(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare_home(settings)
+    java = tmp_path / "java"
+    java.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\n')
+    java.chmod(0o755)
+    monkeypatch.setattr(kafka_module.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xf8" + b"k" * 15))
+
+    Kafka(settings, java, Path("/jars"), 9001, 9002).prepare()
+
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert [text for text in arguments if "-Gtra2tra2tra2tra2tra2" in text] == [
+        "--cluster-id=-Gtra2tra2tra2tra2tra2"
+    ]
