@@ -2,11 +2,12 @@
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from k2.transforms.id_ranges import IdRanges
+from k2.transforms.id_ranges import IdRanges, Numbers
 
 SCHEMA = """
 create table if not exists ranges
@@ -29,6 +30,18 @@ class SeenNumbers:
         """Return the number of ranges."""
         total = self._database.execute("select sum(length(lows)) from ranges").fetchone()[0]
         return (total or 0) // 8
+
+    def contain(
+        self, places: Sequence[Place], which: Numbers, numbers: Numbers
+    ) -> npt.NDArray[np.bool_]:
+        """Tell for each number whether it is in its block, ``places[which]``; all in one search."""
+        blocks = [self.at(place) for place in places]
+        owners = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+        lows, highs = (
+            _side_by_side(owners, np.concatenate(ends))
+            for ends in zip(*((block.lows, block.highs) for block in blocks), strict=True)
+        )
+        return IdRanges(lows, highs).contains(_side_by_side(which, numbers))
 
     def at(self, place: Place) -> IdRanges:
         """Return the numbers of a block."""
@@ -74,3 +87,9 @@ class SeenNumbers:
         self._recent.move_to_end(place)
         if len(self._recent) > _IN_MEMORY:
             self._recent.popitem(last=False)
+
+
+def _side_by_side(blocks: Numbers, numbers: Numbers) -> Numbers:
+    """Numbers of several blocks as if these lay one after the other."""
+    placed: Numbers = (blocks << BLOCK_BITS) | (numbers & (2**BLOCK_BITS - 1))
+    return placed

@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from k2.io.seen_numbers import BLOCK_BITS, SCHEMA, Place, SeenNumbers
-from k2.transforms.id_ranges import IdRanges, Numbers
+from k2.transforms.id_ranges import IdRanges
 
 _LAYOUT = 2  # raised when the tables below change; another layout is made anew from Silver
 _TABLES = ("applied", "ranges", "keys")
@@ -136,20 +137,20 @@ class SeenTrades:
         by_number = np.lexsort((numbers, codes))  # stable: of equal ones the first by offset leads
         rows, codes, numbers = rows[by_number], codes[by_number], numbers[by_number]
         blocks = numbers >> BLOCK_BITS
-        is_first = _changes(codes) | _changes(numbers)
-        starts = np.flatnonzero(_changes(codes) | _changes(blocks)).tolist()
-        for start, end in zip(starts, [*starts[1:], rows.size], strict=True):
-            place = spaces.dictionary[int(codes[start])].as_py(), int(blocks[start])
-            first = np.flatnonzero(is_first[start:end]) + start
-            self._judge_block(judgement, place, rows[first], numbers[first])
-
-    def _judge_block(
-        self, judgement: Judgement, place: Place, rows: npt.NDArray[np.int64], numbers: Numbers
-    ) -> None:
-        is_new = ~self._numbers.at(place).contains(numbers)
+        starts = _changes(codes) | _changes(blocks)
+        first = np.flatnonzero(_changes(codes) | _changes(numbers))
+        groups = (np.cumsum(starts) - 1)[first]
+        rows, numbers = rows[first], numbers[first]
+        places = [
+            (spaces.dictionary[code].as_py(), block)
+            for code, block in zip(codes[starts].tolist(), blocks[starts].tolist(), strict=True)
+        ]
+        is_new = ~self._numbers.contain(places, groups, numbers)
         judgement.duplicates[rows[is_new]] = False
-        if is_new.any():
-            judgement.ranges[place] = IdRanges.of(numbers[is_new])
+        groups, numbers = groups[is_new], numbers[is_new]
+        ends = [*np.flatnonzero(_changes(groups)).tolist(), groups.size]
+        for start, end in pairwise(ends):
+            judgement.ranges[places[groups[start]]] = IdRanges.of(numbers[start:end])
 
     def _judge_keys(
         self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
@@ -209,7 +210,7 @@ def _key(time_us: int, message_id: str) -> bytes:
 
 def _changes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     """Where a sorted array has another value than before; true at its start."""
-    return np.concatenate(([True], values[1:] != values[:-1]))
+    return np.concatenate((np.ones(min(values.size, 1), np.bool_), values[1:] != values[:-1]))
 
 
 def _in_offset_order(trades: pa.Table) -> npt.NDArray[np.int64]:
