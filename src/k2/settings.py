@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     max_files_per_batch: int = Field(
         8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."
     )
+    max_bytes_per_batch: int = Field(
+        4_000_000,
+        ge=1,
+        description="From how many bytes of upstream files on a Silver or Gold batch takes no further"
+        " file (back-pressure); a row has about 35, and in memory 500.",
+    )
     lateness_minutes: int = Field(
         5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."
     )

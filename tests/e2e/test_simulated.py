@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from k2.feeds.bad_records import BAD_KINDS
+from k2.settings import Settings
 from tests.checker.manifest import check_manifest
 from tests.checker.sent import Sent, facts_of
 from tests.e2e.k2_home import K2Home
@@ -31,6 +32,8 @@ SIMULATION = (
 @pytest.fixture
 def patient_home(home: K2Home) -> K2Home:
     home.patience = PATIENCE
+    # What K2 comes with, not what other tests make do with.
+    home.environment["K2_DRIVER_MEMORY"] = Settings.load().driver_memory
     return home
 
 

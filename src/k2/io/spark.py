@@ -115,6 +115,8 @@ def _java_options(settings: Settings) -> str:
     options = [
         _AVRO_LIMITS,
         "-XX:+UseSerialGC",
+        # Else one thread dies, its query waits for it for ever, and all looks well.
+        "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
         f"-Dk2.logs={settings.logs}",
         f"-Dk2.home={settings.home}",

@@ -47,6 +47,7 @@ def silver_stream(
             # From the first commit on: a first snapshot would come in no order.
             .option("startingVersion", 0)
             .option("maxFilesPerTrigger", settings.max_files_per_batch)
+            .option("maxBytesPerTrigger", f"{settings.max_bytes_per_batch}b")
             .load(str(table_path(settings.lake, source_table)))
             .select("topic", *_RECORD, "schema_id", "kafka_timestamp", "value")
         )

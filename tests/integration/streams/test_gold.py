@@ -50,6 +50,18 @@ def test_trades_of_all_exchanges_come_together(spark, settings, kind):
     assert (row["exchange_hour"], row["is_late"]) == (9, False)
 
 
+def test_a_batch_takes_no_further_file_of_an_exchange_once_it_has_its_bytes(spark, settings):
+    lake = Lake(spark, settings.model_copy(update={"max_bytes_per_batch": 1}))
+    for offset in range(3):
+        silver(lake, BINANCE, offset)
+    silver(lake, KRAKEN, 0)
+
+    reports = lake.run(lake.gold())
+
+    assert [report.rows for report in reports] == [2, 1, 1]
+    assert gold(lake) == [("binance", 0), ("binance", 1), ("binance", 2), ("kraken", 0)]
+
+
 @pytest.mark.parametrize("silent", ["never seen", "seen once"])
 def test_gold_moves_while_an_exchange_is_silent_for_hours(lake, silent):
     if silent == "seen once":

@@ -106,6 +106,17 @@ def test_a_second_run_adds_nothing(arrow_lake):
     assert where(arrow_lake) == WHERE
 
 
+def test_a_batch_takes_no_further_file_once_it_has_its_bytes(spark, settings):
+    lake = Lake(spark, settings.model_copy(update={"max_bytes_per_batch": 1}))
+    for offset in range(3):
+        lake.bronze(KRAKEN, framed(kraken_raw(trade_id=offset)), first_offset=offset)
+
+    reports = lake.run(lake.silver(KRAKEN))
+
+    assert [report.rows for report in reports] == [1, 1, 1]
+    assert lake.offsets(SILVER) == [0, 1, 2]
+
+
 @pytest.mark.parametrize("table", [1, 2, 3])
 def test_a_crash_after_any_table_leaves_each_record_once(lake, table):
     lake.bronze(KRAKEN, *MIXED)
