@@ -1,0 +1,173 @@
+"""Upkeep as a person does it: dead letters replayed, Silver rebuilt, tables compacted and cleaned."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from k2.exchanges.binance import BINANCE
+from k2.io.schema_files import schema_text
+from tests.checker.manifest import check_manifest
+from tests.checker.sent import Sent, facts_of
+from tests.e2e.k2_home import K2Home, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+UNKNOWN_ID = 2_000_000_000
+READ_ALL = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")
+
+
+@pytest.fixture
+def running(home: K2Home) -> Iterator[K2Home]:
+    """Streams at work on half a day of trades, which came in several pieces."""
+    home.run("up", "--feed", "none", "--detach")
+    for _ in range(3):
+        before = home.rows("gold_trades")
+        simulate(home, "--rate", "max", "--count", 3_000, "--span", "12h", "--bad", "0.05")
+        wait_until(lambda before=before: home.rows("gold_trades") > before)
+    yield home
+    home.run("down")
+
+
+def simulate(home: K2Home, *arguments: object) -> None:
+    home.run("simulate", *arguments, "--manifest", manifest_of(home))
+
+
+def manifest_of(home: K2Home) -> Path:
+    return home.folder.with_name("manifest.jsonl")
+
+
+def facts(home: K2Home) -> list[Sent]:
+    return list(facts_of(manifest_of(home)))
+
+
+def test_tables_are_maintained_beside_running_streams_and_nothing_is_lost(running: K2Home) -> None:
+    home = running
+    feed = home.start(
+        *("simulate", "--rate", "300/s", "--for", "20s", "--manifest", f"{manifest_of(home)}.2")
+    )
+
+    done = home.json("maintain")["tables"]
+
+    for name in ("silver_binance_trades", "silver_kraken_trades", "gold_trades"):
+        assert done[name]["partitions_compacted"] > 0, done
+        assert done[name]["files_deleted"] == 0  # a week has to pass first
+    assert done["gold_trades"]["after"]["files"] < done["gold_trades"]["before"]["files"]
+
+    feed.wait(120)
+    home.run("drain")
+    manifests = [manifest_of(home), Path(f"{manifest_of(home)}.2")]
+    assert check_manifest(home.folder, manifests) == []
+    assert home.json("balance")["balanced"] is True
+
+
+def test_files_that_nothing_needs_go_after_a_week_and_the_streams_go_on(running: K2Home) -> None:
+    home = running
+    home.run("drain")
+    home.json("maintain")
+    before = {name: data_files(home, name) for name in READ_ALL}
+
+    a_week_passes(home)
+    done = home.json("maintain")["tables"]
+
+    for name in READ_ALL[1:]:
+        assert done[name]["files_deleted"] > 0, done
+        assert len(data_files(home, name)) < len(before[name])
+        assert data_files(home, name) >= live_files(home, name)
+    simulate(home, "--rate", "max", "--count", 2_000, "--span", "1h")
+    home.run("drain")
+    assert check_manifest(home.folder, [manifest_of(home)]) == []
+
+    home.run("down")
+    home.run("up", "--feed", "none", "--detach")
+    simulate(home, "--rate", "max", "--count", 1_000, "--span", "1h")
+    home.run("drain")
+    assert check_manifest(home.folder, [manifest_of(home)]) == []
+
+
+def test_dead_letters_are_listed_and_those_of_a_schema_that_is_known_now_replayed(
+    running: K2Home,
+) -> None:
+    home = running
+    home.run("drain")
+    bad = Counter(fact.exchange for fact in facts(home) if fact.kind == "bad")
+    unknown = sum(
+        fact.exchange == "binance" and fact.defect == "unknown_schema_id" for fact in facts(home)
+    )
+
+    letters = home.json("dlq", "list")
+
+    assert count(letters, resolved=False) == bad
+    (cluster,) = (c for c in letters if c["schema_id"] == UNKNOWN_ID and c["exchange"] == "binance")
+    assert cluster["count"] == unknown > 0
+    (shown,) = home.json("dlq", "show", cluster["sample"])
+    assert bytes.fromhex(shown["hex"])[:5] == b"\0" + UNKNOWN_ID.to_bytes(4, "big")
+    assert shown["decoded"] is None
+    before = home.rows("gold_trades")
+
+    learn_schema(home)
+    (reason,) = cluster["error_reasons"]
+    (first,) = home.json("dlq", "replay", "--exchange", "binance", "--reason", reason)
+    (second,) = home.json("dlq", "replay", "--exchange", "binance", "--reason", reason)
+
+    assert (first["considered"], first["unresolved"]) == (unknown, 0)
+    assert first["trades"] + first["duplicates"] == unknown
+    assert (second["considered"], second["trades"]) == (0, 0)
+    home.run("drain")
+    assert home.rows("gold_trades") == before + first["trades"]
+    assert home.json("balance")["balanced"] is True
+    letters = home.json("dlq", "list")
+    assert count(letters, resolved=True) == {"binance": unknown}
+    assert count(letters, resolved=False) == bad - Counter(binance=unknown)
+
+    for exchange in ("binance", "kraken"):
+        compared = home.json("rebuild", "silver", "--exchange", exchange, "--dry-run")
+        assert compared["equal"] is True, compared
+
+
+def count(letters: list[dict[str, Any]], resolved: bool) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for cluster in letters:
+        if cluster["resolved"] is resolved:
+            counts[cluster["exchange"]] += cluster["count"]
+    return counts
+
+
+def learn_schema(home: K2Home) -> None:
+    """As if the registry had told the schema of the id that was unknown."""
+    cached = home.folder / "registry-cache" / f"{UNKNOWN_ID}.avsc"
+    cached.write_text(schema_text(BINANCE.reader_schema))
+
+
+def data_files(home: K2Home, table: str) -> set[str]:
+    folder = home.folder / "lake" / table
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")} - {
+        str(path.relative_to(folder)) for path in (folder / "_delta_log").glob("*.parquet")
+    }
+
+
+def live_files(home: K2Home, table: str) -> set[str]:
+    adds = DeltaTable(str(home.folder / "lake" / table)).get_add_actions(flatten=True)
+    return set(adds["path"].to_pylist())
+
+
+def a_week_passes(home: K2Home) -> None:
+    """Date every removal, and every file, eight days back."""
+    back = timedelta(days=8).total_seconds()
+    for path in (home.folder / "lake").rglob("*"):
+        if path.suffix == ".json" and path.parent.name == "_delta_log":
+            lines = [json.loads(line) for line in path.read_text().splitlines()]
+            removals = [line["remove"] for line in lines if "remove" in line]
+            for removal in removals:
+                removal["deletionTimestamp"] -= int(back * 1000)
+            if removals:
+                path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        if path.is_file():
+            os.utime(path, (time.time() - back,) * 2)
