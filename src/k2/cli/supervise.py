@@ -40,7 +40,7 @@ log = structlog.get_logger("k2.up")
 
 READY = "ready"  # in K2_HOME/run: the process that is up
 _TICK = 0.5
-_CATCH_UP_SECONDS = 120.0
+_STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
 
 
 @dataclass(frozen=True)
@@ -138,14 +138,20 @@ class _Watch:
                 self._tick(live)
 
     def until_drained(self) -> None:
-        """Look after everything until Gold has all; give up after two minutes."""
-        end = time.monotonic() + _CATCH_UP_SECONDS
+        """Look after everything until Gold has all; give up when nothing has moved for long."""
+        before: dict[str, int] = {}
+        end = 0.0
         with self._shown() as live:
-            while any(backlog(self.settings.lake, EXCHANGES, self.endpoints.kafka).values()):
+            while any((left := self._backlog()).values()):
+                if left != before:
+                    before, end = left, time.monotonic() + _STUCK_SECONDS
                 if time.monotonic() > end:
                     _say(self.console, "Not all caught up; the next run goes on from here.")
                     return
                 self._tick(live)
+
+    def _backlog(self) -> dict[str, int]:
+        return backlog(self.settings.lake, EXCHANGES, self.endpoints.kafka)
 
     @contextmanager
     def _shown(self) -> Iterator[Live | None]:

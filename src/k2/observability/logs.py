@@ -19,6 +19,10 @@ class _K2Handler(logging.StreamHandler[TextIO]):
     """The libraries' way to our log; its own type, so that it is found and replaced."""
 
 
+# Py4J logs Ctrl-C with a traceback when it meets it in a call, and raises it as well.
+_INTERRUPTED = "KeyboardInterrupt while sending command"
+
+
 def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     """Send K2's and the libraries' logs to ``stream`` (standard error when not given)."""
     target = stream or sys.stderr
@@ -83,6 +87,7 @@ def _take_in_libraries(target: TextIO, level: int, rendered: Sequence[Processor]
     root = logging.getLogger()
     for old in [held for held in root.handlers if isinstance(held, _K2Handler)]:
         root.removeHandler(old)
+    handler.addFilter(lambda record: _INTERRUPTED not in record.getMessage())
     root.addHandler(handler)
     # PySpark prints every Java exception as a page of JSON, though it raises it as well.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)

@@ -99,6 +99,6 @@ def test_a_cluster_id_that_begins_with_a_dash_is_no_option(
     Kafka(settings, java, Path("/jars"), 9001, 9002).prepare()
 
     arguments = (tmp_path / "arguments").read_text().splitlines()
-    assert [text for text in arguments if "-Gtra2tra2tra2tra2tra2" in text] == [
-        "--cluster-id=-Gtra2tra2tra2tra2tra2"
+    assert [text for text in arguments if "-Gtra2tra2tra2tra2traw" in text] == [
+        "--cluster-id=-Gtra2tra2tra2tra2traw"
     ]

@@ -56,6 +56,18 @@ def test_an_event_is_one_line_that_names_its_stream_and_batch() -> None:
     }
 
 
+def test_ctrl_c_in_a_call_to_spark_is_no_error_of_the_log() -> None:
+    target = written()
+
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        logging.exception("KeyboardInterrupt while sending command.")
+    logging.getLogger("some.library").error("boom")
+
+    assert [event["event"] for event in events(target)] == ["boom"]
+
+
 def test_gold_is_of_all_exchanges() -> None:
     target = written()
 
