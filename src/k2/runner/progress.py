@@ -1,7 +1,10 @@
 """A query's progress, each one once: what Spark keeps repeats itself, and what we look at skips."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 
 class Query(Protocol):
@@ -41,4 +44,12 @@ class ProgressReader:
         for progress in fresh:
             self._seen = progress["timestamp"]
             self._next = progress["batchId"] + is_batch(progress)
-        return fresh
+        return [_as_spark_wrote(progress) for progress in fresh]
+
+
+def _as_spark_wrote(progress: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Undo what PySpark makes of offsets: the text of a Python dictionary, which is no JSON."""
+    if isinstance(progress, StreamingQueryProgress):
+        written: Mapping[str, Any] = json.loads(progress.json)
+        return written
+    return progress

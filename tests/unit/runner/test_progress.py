@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyspark.sql.streaming.listener import StreamingQueryProgress
+
+from k2.observability.batch_trace import batch_trace
+from k2.observability.recording import kafka_lag
 from k2.runner.progress import ProgressReader, is_batch
 
 
@@ -65,6 +69,36 @@ def test_a_batch_after_an_idle_trigger_of_the_same_number_is_not_missed() -> Non
 
     found = reader.new()
     assert [(each["batchId"], is_batch(each)) for each in found] == [(1, True), (2, True)]
+
+
+def test_offsets_are_as_spark_wrote_them_and_not_as_pyspark_prints_them() -> None:
+    source = {
+        "description": "KafkaV2[Subscribe[t]]",
+        "startOffset": {"t": {"0": 3}},
+        "endOffset": {"t": {"0": 5}},
+        "latestOffset": {"t": {"0": 9}},
+        "numInputRows": 2,
+        "inputRowsPerSecond": 1.0,
+        "processedRowsPerSecond": 1.0,
+        "metrics": {},
+    }
+    written = {
+        **progress(1, 0),
+        "id": "8c3e0a2e-0f8a-4f6e-9a53-0d6d6c1f9b11",
+        "runId": "8c3e0a2e-0f8a-4f6e-9a53-0d6d6c1f9b12",
+        "name": "bronze-binance",
+        "batchDuration": 2,
+        "stateOperators": [],
+        "sources": [source],
+        "sink": {"description": "ForeachBatchSink", "numOutputRows": -1, "metrics": {}},
+        "observedMetrics": {"k2": {"late": 4}},
+    }
+
+    (found,) = ProgressReader(FakeQuery([StreamingQueryProgress.fromJson(written)])).new()
+
+    assert kafka_lag(found["sources"][0]) == 4
+    assert batch_trace(found) == ["t-0@3..5"]
+    assert found["observedMetrics"] == {"k2": {"late": 4}}
 
 
 def test_a_query_that_keeps_pace_is_asked_for_its_last_alone() -> None:
