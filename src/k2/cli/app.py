@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from k2.errors import K2Error
+from k2.observability.redaction import redacted
 
 # command → module and function, imported when called: Spark and DuckDB take their time to load.
 _COMMANDS = {
@@ -116,7 +117,7 @@ def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
         app(list(arguments), prog_name=program)
     except K2Error as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(
-            "[red]k2:[/red]", escape(str(error))
+            "[red]k2:[/red]", escape(redacted(str(error)))  # an address may hold a password
         )
         return error.exit_code
     except SystemExit as end:

@@ -234,6 +234,24 @@ def test_a_k2_error_is_its_sentence_and_its_exit_code(capsys, error, code):
     assert capsys.readouterr().err == f"k2: {error}\n"
 
 
+@pytest.mark.parametrize("command", ["drain", "balance", "replay", "simulate"])
+def test_no_secret_of_a_setting_is_in_an_error(k2, monkeypatch, tmp_path, command):
+    recording = tmp_path / "recording"
+    recording.write_text("{}\n")
+    arguments = {
+        "replay": [recording, "--exchange", "kraken"],
+        "simulate": ["--count", "1"],
+    }
+    monkeypatch.setenv("K2_KAFKA", "sasl://k2:c4n4ry@127.0.0.1:1")
+    monkeypatch.setenv("K2_REGISTRY", "http://k2:c4n4ry@127.0.0.1:1")
+
+    said = k2(command, *arguments.get(command, []))
+
+    assert said.code == 3
+    assert "127.0.0.1:1" in said.err
+    assert "c4n4ry" not in said.out + said.err
+
+
 def test_an_interrupt_ends_with_130(capsys):
     def interrupted() -> None:
         raise KeyboardInterrupt
