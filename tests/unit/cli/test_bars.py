@@ -1,6 +1,7 @@
 """Bars for people: which market, padding, and candles."""
 
 import json
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,6 +18,7 @@ from k2.cli.bars import newest_bars, padded
 from k2.cli.candles import candles
 from k2.errors import ConfigError
 from k2.io.delta import ensure_table
+from k2.io.locks import exclusive
 from k2.settings import Settings
 from k2.tables import GOLD_OHLCV
 
@@ -160,3 +162,13 @@ def test_the_command_shows_a_table_and_a_chart(k2: Callable[..., Any], home: Pat
     assert "binance BTC-USDT 5m" in said
     assert "07-07 09:00" in said
     assert len(said.splitlines()) > 8
+
+
+def test_bars_are_not_rebuilt_beside_the_stream_that_writes_them(k2, home: Path) -> None:
+    settings = Settings.load()
+    with exclusive(settings.run / "locks", [GOLD_OHLCV.name], "stream ohlcv"):
+        said = k2("bars", "--rebuild")
+
+    assert said.code == 2
+    assert f"gold_ohlcv is in use by stream ohlcv (process {os.getpid()}" in said.err
+    assert not (home / "lake").exists()
