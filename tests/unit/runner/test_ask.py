@@ -1,0 +1,77 @@
+"""Whoever holds a stream's tables does what is asked of them, and nobody else writes beside it."""
+
+import threading
+from dataclasses import replace
+
+import pytest
+from tests.builders import append_silver, silver_row
+from tests.e2e.k2_home import wait_until
+
+from k2.exchanges.binance import BINANCE
+from k2.io.delta import open_table
+from k2.io.locks import is_held
+from k2.runner import holder
+from k2.runner.holder import MAINTAIN, ask
+from k2.runner.plan import all_streams, stream_named
+from k2.runner.requests import Request, answer, pending
+from k2.streams.stream import reserved
+from k2.tables import silver_trades
+
+pytestmark = pytest.mark.unit
+
+NAME = "silver-binance"
+REQUEST = Request(MAINTAIN, NAME, {"readers": {}})
+TABLES = {"silver_binance_trades", "dup_binance_trades", "dlq_binance_trades"}
+
+
+@pytest.fixture
+def stream(settings):
+    for offset in range(2):
+        append_silver(settings.lake, BINANCE, [silver_row(BINANCE, offset)])
+    streams = all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]")
+    return stream_named(streams, NAME)
+
+
+def no_spark():
+    raise AssertionError("maintenance needs no Spark")
+
+
+def files(settings):
+    return open_table(settings.lake, silver_trades(BINANCE)).file_uris()
+
+
+def test_without_a_holder_the_asker_writes_and_holds_all_tables_meanwhile(
+    settings, stream, monkeypatch
+):
+    held = []
+
+    maintain, locks = holder.maintain, settings.run / "locks"
+
+    def watched(*arguments, **options):
+        held.append({path.stem for path in locks.glob("*.lock") if is_held(locks, path.stem)})
+        return maintain(*arguments, **options)
+
+    monkeypatch.setattr(holder, "maintain", watched)
+
+    done = ask(REQUEST, stream, settings, no_spark)
+
+    assert done["silver_binance_trades"]["partitions_compacted"] == 1
+    assert len(files(settings)) == 1
+    assert len(held) == 1
+    assert held[0] >= TABLES | {"silver-binance-v1"}
+
+
+def test_beside_a_holder_the_asker_writes_nothing_and_waits_for_its_answer(settings, stream):
+    before, results = files(settings), []
+    asker = threading.Thread(
+        target=lambda: results.append(ask(replace(REQUEST, id="x"), stream, settings, no_spark))
+    )
+
+    with reserved(stream, settings):
+        asker.start()
+        (asked,) = wait_until(lambda: pending(settings, {NAME}), 30)
+        answer(settings, asked, {"done by": "the holder"})
+        asker.join(30)
+
+    assert results == [{"done by": "the holder"}]
+    assert files(settings) == before
