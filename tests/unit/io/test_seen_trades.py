@@ -1,7 +1,9 @@
 """The search for duplicates: the first by offset stays, whatever happens between."""
 
+import random
 import sqlite3
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 
 from k2.io import seen_numbers
 from k2.io.seen_numbers import BLOCK_BITS
-from k2.io.seen_trades import SeenTrades, with_identity
+from k2.io.seen_trades import Judgement, SeenTrades, with_identity
+from k2.transforms.id_ranges import IdRanges
 
 pytestmark = pytest.mark.unit
 
@@ -303,3 +306,62 @@ def test_an_index_of_another_layout_has_nothing_and_is_made_anew(path):
     assert (index.applied_batch, index.range_count) == (-1, 0)
     assert take(index, 8, trade(1, 0), trade(key("a"), 1)) == []
     index.close()
+
+
+def written_by(index, path, batch_id, *trades):
+    """Bytes that a batch writes to the database's log."""
+    log = path.with_name(f"{path.name}-wal")
+    index._database.execute("pragma wal_checkpoint(truncate)")
+    assert log.stat().st_size == 0
+
+    assert take(index, batch_id, *trades) == []
+
+    return log.stat().st_size
+
+
+def test_a_batch_writes_as_much_to_a_large_index_as_to_a_small_one(seen, path):
+    sizes = []
+    for batch_id, blocks in enumerate((4, 60)):
+        # Every eighth number of a market: as many ranges as numbers.
+        for block in range(blocks):
+            first = block << BLOCK_BITS
+            numbers = np.arange(first, first + (1 << BLOCK_BITS), 8)
+            place = f"{DAY}{'a' * 16}", block
+            seen.add(Judgement(np.zeros(0, np.bool_), {place: IdRanges.of(numbers)}))
+        new = ((blocks - 1) << BLOCK_BITS) + 3
+
+        sizes.append(written_by(seen, path, batch_id, trade(new, batch_id)))
+
+    assert 0 < sizes[1] < 1.2 * sizes[0]
+
+
+def test_trades_of_a_moment_without_numbers_lie_together_on_disk(seen, path):
+    def at(seconds, how_many):
+        moment = NOON + timedelta(seconds=seconds)
+        for _ in range(how_many):
+            identity = f"{chance.getrandbits(128):032x}"
+            yield None, f"{DAY}{identity}", moment, 0, next(offsets)
+
+    chance, offsets = random.Random(7), count(0)
+    for batch_id in range(20):
+        take(seen, batch_id, *at(batch_id, 1_000))
+
+    size = written_by(seen, path, 20, *at(21, 100))
+
+    pages = size / seen._database.execute("pragma page_size").fetchone()[0]
+    assert pages < 12
+
+
+def test_memory_holds_a_fixed_number_of_blocks(seen, monkeypatch):
+    monkeypatch.setattr(seen_numbers, "_IN_MEMORY", 2)
+    asked = []
+    take(seen, 0, *(trade(block << BLOCK_BITS, block) for block in range(9)))
+    seen._database.set_trace_callback(
+        lambda statement: asked.append(statement) if "select lows" in statement else None
+    )
+
+    for _ in range(2):
+        seen.judge(batch(trade(0, 90)))
+        seen.judge(batch(trade(8 << BLOCK_BITS, 91)))
+
+    assert len(asked) == 1  # the first block had left, the last one had not
