@@ -1,8 +1,9 @@
 """The dashboards' content in a terminal: ``k2 status --watch``."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import httpx
@@ -30,14 +31,24 @@ def watch(
 ) -> None:
     """Show what the dashboards show until Ctrl-C, or for a number of looks."""
     readings: list[Reading] = []
-    with Live(console=console, auto_refresh=False, screen=False) as live:
+    with suppress(KeyboardInterrupt), _shown(console) as show:
         while looks is None or looks > 0:
             facts = collect()
             readings = [*readings[-_WINDOW:], read(facts["streams"], host)]
-            live.update(screen(facts, Change(readings[0], readings[-1])), refresh=True)
+            show(screen(facts, Change(readings[0], readings[-1])))
             looks = None if looks is None else looks - 1
             if looks != 0:
                 time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _shown(console: Console) -> Iterator[Callable[[Group], None]]:
+    """On a terminal each screen replaces the one before; elsewhere it follows it."""
+    if not console.is_terminal:
+        yield console.print
+        return
+    with Live(console=console, auto_refresh=False) as live:
+        yield partial(live.update, refresh=True)
 
 
 def read(streams: Iterable[Mapping[str, Any]], host: str = "127.0.0.1") -> Reading:
