@@ -1,44 +1,37 @@
 """K2 and a real Prometheus with the shipped configuration, sped up, for tests on a running system."""
 
+import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import httpx
-import yaml
+import psutil
+
+from k2.local.monitoring import Prometheus as Service
+from k2.local.monitoring import Targets
+from k2.local.ports import free_port
+from k2.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-SHIPPED = ROOT / "monitoring" / "prometheus"
+SHIPPED = ROOT / "monitoring"
 
 # What the rules' times become, so that a fault takes seconds to be told and not minutes.
-FASTER = {"30s": "2s", "1m": "3s", "2m": "4s", "5m": "5s", "10m": "30s", "1h": "5m"}
+FASTER = {"30s": "2s", "1m": "3s", "2m": "4s", "5m": "5s", "10m": "60s", "1h": "5m"}
+
+WATCHDOG = ("Watchdog", "")
+_JOINING_SECONDS = 5.0
 
 CANARY = "c4n4ry-5ecret"
-
-
-def free_ports(count: int) -> int:
-    """Return the first of some ports in a row that nobody listens on."""
-    for first in range(21_000, 31_000, 10):
-        probes = [socket.socket() for _ in range(count)]
-        try:
-            for offset, probe in enumerate(probes):
-                probe.bind(("127.0.0.1", first + offset))
-            return first
-        except OSError:
-            continue
-        finally:
-            for probe in probes:
-                probe.close()
-    raise RuntimeError("no ports in a row are free")
 
 
 @dataclass
@@ -46,8 +39,6 @@ class K2:
     """A detached ``k2 up`` in a home of its own."""
 
     home: Path
-    metrics_port: int
-    ui_port: int
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a ``k2`` command on this home."""
@@ -56,7 +47,7 @@ class K2:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=300,
         )
         if check and done.returncode:
             log = self.home / "logs" / "k2.log"
@@ -66,12 +57,12 @@ class K2:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its commands."""
+        """The environment of its commands: free ports, and a Spark that is told secrets."""
+        ports = ("METRICS", "UI", "PROMETHEUS", "ALERTMANAGER")
         return {
             **os.environ,
             "K2_HOME": str(self.home),
-            "K2_METRICS_PORT": str(self.metrics_port),
-            "K2_UI_PORT": str(self.ui_port),
+            **{f"K2_{name}_PORT": "0" for name in ports},
             "K2_LOG_FORMAT": "json",
             "SPARK_CONF_DIR": str(self.spark_conf),
         }
@@ -86,17 +77,44 @@ class K2:
         )
         return folder
 
+    @cached_property
+    def status(self) -> dict[str, Any]:
+        """What ``k2 status`` said first."""
+        return dict(json.loads(self.run("status", "--json").stdout))
+
+    @cached_property
+    def metrics_ports(self) -> dict[str, int]:
+        """Each stream's port."""
+        return {stream["name"]: stream["metrics_port"] for stream in self.status["streams"]}
+
     @property
+    def ui(self) -> str:
+        """The address of Spark's UI."""
+        return str(self.status["spark_ui"])
+
+    @cached_property
     def pid(self) -> int:
         """The process that runs the streams."""
         return int((self.home / "run" / "ready").read_text())
+
+    def child(self, marker: str) -> psutil.Process:
+        """The one process below it that has a text among its arguments."""
+        children = psutil.Process(self.pid).children(recursive=True)
+        (found,) = (child for child in children if any(marker in a for a in _arguments(child)))
+        return found
+
+    def pages(self) -> dict[str, str]:
+        """What each stream serves now."""
+        return {
+            name: page(f"http://127.0.0.1:{port}/metrics")
+            for name, port in self.metrics_ports.items()
+        }
 
 
 @contextmanager
 def k2_up(home: Path, *options: str) -> Iterator[K2]:
     """Run K2 until the block ends."""
-    ports = free_ports(6)
-    k2 = K2(home, ports, ports + 5)
+    k2 = K2(home)
     try:
         k2.run("up", "--detach", *options)
         yield k2
@@ -112,46 +130,72 @@ class Prometheus:
 
     def query(self, promql: str) -> list[dict[str, Any]]:
         """Return a query's samples, now."""
-        answer = httpx.post(f"{self.url}/api/v1/query", data={"query": promql}).json()
+        query = {"query": promql}
+        answer = httpx.post(f"{self.url}/api/v1/query", data=query, timeout=60.0).json()
         assert answer["status"] == "success", f"{promql}: {answer}"
         return list(answer["data"]["result"])
 
-    def firing(self) -> set[str]:
-        """Return the names of the alerts that fire."""
-        alerts = httpx.get(f"{self.url}/api/v1/alerts").json()["data"]["alerts"]
-        return {a["labels"]["alertname"] for a in alerts if a["state"] == "firing"}
+    def alerts(self) -> set[tuple[str, str]]:
+        """Return the alerts that fire, each with its stream or exchange."""
+        alerts = json.loads(page(f"{self.url}/api/v1/alerts"))["data"]["alerts"]
+        return {
+            (of["alertname"], of.get("stream") or of.get("exchange") or "")
+            for alert in alerts
+            if alert["state"] == "firing"
+            for of in [alert["labels"]]
+        }
+
+    def settled(self, seconds: float) -> set[tuple[str, str]]:
+        """Wait for a fault's alerts, and for others to join them; return all but the watchdog."""
+        eventually(self._faults, seconds, "an alert")
+        end = time.monotonic() + _JOINING_SECONDS
+        found = self._faults()
+        while time.monotonic() < end:
+            found |= self._faults()
+        return found
+
+    def is_quiet(self) -> bool:
+        """Tell whether the watchdog fires, and nothing else."""
+        return self.alerts() == {WATCHDOG}
+
+    def _faults(self) -> set[tuple[str, str]]:
+        return self.alerts() - {WATCHDOG}
 
 
 @contextmanager
 def prometheus(folder: Path, k2: K2) -> Iterator[Prometheus]:
-    """Run Prometheus upon K2 until the block ends."""
-    port = free_ports(1)
-    folder.mkdir()
-    config = folder / "prometheus.yml"
-    config.write_text(yaml.safe_dump(_config(k2, port)))
-    (folder / "rules").mkdir()
-    for path in (SHIPPED / "rules").glob("*.yml"):
-        (folder / "rules" / path.name).write_text(faster(path.read_text()))
-    command = shutil.which("prometheus")
-    assert command is not None
+    """Run Prometheus upon K2 until the block ends: the shipped configuration, but faster."""
+    shipped = folder / "shipped"
+    shutil.copytree(SHIPPED / "prometheus", shipped / "prometheus")
+    config = shipped / "prometheus" / "prometheus.yml"
+    config.write_text(config.read_text().replace(": 15s", ": 1s"))
+    for path in (shipped / "prometheus" / "rules").glob("*.yml"):
+        path.write_text(faster(path.read_text()))
+    program = shutil.which("prometheus")
+    assert program is not None
+    ui = int(k2.ui.rpartition(":")[2])
+    service = Service(
+        Settings.load(home=folder),
+        Path(program),
+        free_port(),
+        free_port(),
+        Targets(k2.metrics_ports, ui),
+        shipped,
+    )
+    service.prepare()
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                command,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
+        process = subprocess.Popen(service.command(), cwd=service.folder, stdout=log, stderr=log)
         try:
-            found = Prometheus(f"http://127.0.0.1:{port}")
-            eventually(lambda: _ready(found), 30, "Prometheus to be ready")
-            yield found
+            eventually(service.ready, 60, "Prometheus to be ready")
+            yield Prometheus(service.url)
         finally:
             process.terminate()
             process.wait(20)
+
+
+def page(url: str) -> str:
+    """Return what an address shows; patiently, for the machine may be busy with other tests."""
+    return httpx.get(url, follow_redirects=True, timeout=60.0).text
 
 
 def faster(rules: str) -> str:
@@ -170,20 +214,8 @@ def eventually(holds: Callable[[], Any], seconds: float, what: str) -> Any:
     return found
 
 
-def _config(k2: K2, port: int) -> dict[str, Any]:
-    text = (SHIPPED / "prometheus.yml").read_text()
-    for offset in range(5):
-        text = text.replace(f"127.0.0.1:{8000 + offset}", f"127.0.0.1:{k2.metrics_port + offset}")
-    text = text.replace("127.0.0.1:4040", f"127.0.0.1:{k2.ui_port}")
-    text = text.replace("127.0.0.1:9090", f"127.0.0.1:{port}").replace(": 15s", ": 1s")
-    config = yaml.safe_load(text)
-    del config["alerting"]
-    return dict(config)
-
-
-def _ready(found: Prometheus) -> bool:
+def _arguments(process: psutil.Process) -> list[str]:
     try:
-        with closing(httpx.Client()) as client:
-            return client.get(f"{found.url}/-/ready").status_code == 200
-    except httpx.TransportError:
-        return False
+        return process.cmdline()
+    except psutil.Error:  # it has just ended
+        return []
