@@ -39,6 +39,7 @@ class K2:
     """A detached ``k2 up`` in a home of its own."""
 
     home: Path
+    ui_port: int = 0
 
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a ``k2`` command on this home."""
@@ -58,11 +59,12 @@ class K2:
     @property
     def environment(self) -> dict[str, str]:
         """The environment of its commands: free ports, and a Spark that is told secrets."""
-        ports = ("METRICS", "UI", "PROMETHEUS", "ALERTMANAGER")
+        ports = ("METRICS", "PROMETHEUS", "ALERTMANAGER")
         return {
             **os.environ,
             "K2_HOME": str(self.home),
             **{f"K2_{name}_PORT": "0" for name in ports},
+            "K2_UI_PORT": str(self.ui_port),
             "K2_LOG_FORMAT": "json",
             "SPARK_CONF_DIR": str(self.spark_conf),
         }
@@ -112,9 +114,9 @@ class K2:
 
 
 @contextmanager
-def k2_up(home: Path, *options: str) -> Iterator[K2]:
+def k2_up(home: Path, *options: str, ui_port: int = 0) -> Iterator[K2]:
     """Run K2 until the block ends."""
-    k2 = K2(home)
+    k2 = K2(home, ui_port)
     try:
         k2.run("up", "--detach", *options)
         yield k2

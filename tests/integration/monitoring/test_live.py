@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -233,13 +234,21 @@ def test_a_killed_driver_fires_SparkJobOOM_alone(k2: K2, live: Prometheus) -> No
 def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[K2, Prometheus]]:
     folder = tmp_path_factory.mktemp("faulty")
     with (
-        k2_up(folder / "home", "--rate", "100/s") as running,
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        k2_up(folder / "home", "--rate", "100/s", ui_port=taken.getsockname()[1]) as running,
         prometheus(folder / "prometheus", running) as found,
     ):
         # Two of each layer, Gold and the bars: the schemas of both exchanges are known.
         busy = "sum by (stream) (k2_records_processed_total) > 0"
         eventually(lambda: len(found.query(busy)) == 6, 180, "every stream's first batch")
         yield running, found
+
+
+def test_a_ui_port_that_is_taken_stops_nobody(faulty: tuple[K2, Prometheus]) -> None:
+    k2, live = faulty
+
+    assert int(k2.ui.rpartition(":")[2]) > k2.ui_port
+    assert live.query('up{job="spark-driver"} == 1')
 
 
 def test_a_stream_that_waits_while_records_do_fires_JobStalled_alone(
