@@ -1,7 +1,7 @@
 """Both writers keep one contract: the same tables to every reader, each batch once."""
 
 import json
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from tests.builders import BROKER_TIME, arrow, bronze_row, frame, silver_row
+from tests.builders import BROKER_TIME, TRADE_TIME, arrow, bronze_row, frame, silver_row
 
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
@@ -316,6 +316,18 @@ def test_other_apps_count_for_themselves(writer, judged):
     assert len(offsets(writer)) == 9
 
 
+def test_a_batch_of_many_trades_is_one_file_a_partition(tmp_path):
+    table = silver_trades(BINANCE)
+    stored = ensure_table(tmp_path, table)
+    days = [TRADE_TIME, TRADE_TIME + timedelta(days=1)]
+    rows = [silver_row(BINANCE, n, timestamp=days[n % 2]) for n in range(2_000)]
+
+    ArrowWriter(tmp_path).append(table, FIRST, arrow(table, rows))
+
+    stored.update_incremental()
+    assert len(stored.file_uris()) == len(days)
+
+
 def test_an_append_says_how_much_and_from_when(writer, judged):
     with writer.batch(judged) as batch:
         appended = batch.append(DUPLICATES, FIRST)
@@ -382,6 +394,25 @@ def test_columns_without_a_single_character_are_written(spark, tmp_path, kind, c
     found = DeltaTable(table_path(tmp_path, table)).to_pyarrow_table().to_pylist()
     ((name, value),) = change.items()
     assert [row[name] for row in found] == [value, value]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_large_batch_becomes_several_files_that_fit_into_memory(spark, tmp_path, kind):
+    table, count = silver_trades(BINANCE), 120_000
+    ensure_table(tmp_path, table)
+    one = arrow(table, [silver_row(BINANCE, 0)])
+    many = one.take(pa.array([0] * count)).combine_chunks()
+    place = many.schema.get_field_index("offset")
+    many = many.set_column(place, many.schema.field(place), pa.array(range(count), pa.int64()))
+
+    with WRITERS[kind](tmp_path).batch(spark.createDataFrame(many)) as batch:
+        batch.append(table, FIRST)
+
+    stored_ = DeltaTable(table_path(tmp_path, table))
+    rows = [json.loads(add["stats"])["numRecords"] for add in add_actions(stored_)]
+    assert max(rows) <= 50_000
+    assert sorted(stored_.to_pyarrow_table()["offset"].to_pylist()) == list(range(count))
+    assert stored_.version() == 1
 
 
 @pytest.mark.parametrize("kind", WRITERS)

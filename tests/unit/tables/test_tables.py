@@ -139,3 +139,12 @@ def test_every_exchange_has_its_tables_and_gold_is_one():
 )
 def test_a_table_belongs_to_a_layer(name, layer):
     assert TABLES[name].layer is layer
+
+
+@pytest.mark.parametrize("table", all_tables(), ids=lambda table: table.name)
+def test_a_table_is_divided_by_time_and_by_nothing_that_grows_with_the_market(table):
+    by_time = {name for name in table.partitioned_by if name.endswith(("_date", "_hour"))}
+
+    assert by_time
+    # Bars have five lengths; a symbol would make a folder of tiny files for each.
+    assert set(table.partitioned_by) - by_time <= {"timeframe"}
