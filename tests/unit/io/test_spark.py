@@ -1,8 +1,51 @@
-"""The driver's JVM: what it is started with."""
+"""Every session can be watched, shows no secret, and ends when it has no memory left."""
+
+import re
 
 import pytest
 
+from k2.io.spark import session_options
+from k2.settings import Settings
+
 pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def options(settings: Settings) -> dict[str, str]:
+    return session_options(settings, "local[2]")
+
+
+def test_a_session_exports_metrics_under_names_that_outlive_it(options: dict[str, str]) -> None:
+    assert options["spark.metrics.namespace"] == "k2"
+    assert options["spark.sql.streaming.metricsEnabled"] == "true"
+    assert options["spark.ui.prometheus.enabled"] == "true"
+    sink = "spark.metrics.conf.*.sink.prometheusServlet"
+    assert options[f"{sink}.path"] == "/metrics/prometheus"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "spark.kafka.ssl.keystore.password",
+        "kafka.sasl.jaas.config",
+        "fs.s3a.access.key",
+        "fs.azure.account.api-key",
+        "MY_SECRET",
+        "http://user:hunter2@registry:8081",
+        "https://user@registry",
+    ],
+)
+def test_spark_hides_what_has_the_name_or_the_form_of_a_secret(
+    options: dict[str, str], text: str
+) -> None:
+    assert re.search(options["spark.redaction.regex"], text)
+
+
+@pytest.mark.parametrize(
+    "text", ["spark.sql.shuffle.partitions", "http://registry:8081/apis/ccompat/v7", "local[2]"]
+)
+def test_what_is_no_secret_is_shown(options: dict[str, str], text: str) -> None:
+    assert not re.search(options["spark.redaction.regex"], text)
 
 
 def test_a_jvm_without_memory_ends_and_does_not_hang(spark):
