@@ -12,6 +12,7 @@ pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+NAMED_TEST = re.compile(r"\[`(test_\w+)`\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 
 
@@ -101,6 +102,33 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     )
 
     assert broken_links(document) == ["other.md", "#b"]
+
+
+def tests_that_are_gone(document: Path) -> list[str]:
+    return [
+        name
+        for name, file in NAMED_TEST.findall(document.read_text(encoding="utf-8"))
+        if not (document.parent / file).is_file()
+        or f"\ndef {name}(" not in (document.parent / file).read_text(encoding="utf-8")
+    ]
+
+
+def test_every_failure_mode_names_tests_that_exist() -> None:
+    page = ROOT / "docs" / "explanation" / "failure-modes.md"
+    modes = re.findall(r"^\| (\d+) \|.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| \d+ \|.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [int(mode) for mode in modes] == list(range(1, 29))
+    assert [row for row in rows if not NAMED_TEST.search(row)] == []
+    assert tests_that_are_gone(page) == []
+
+
+def test_a_test_that_is_gone_is_found(tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text('"""A."""\n\n\ndef test_one(x): ...\n')
+    document = tmp_path / "page.md"
+    document.write_text("[`test_one`](test_a.py) [`test_on`](test_a.py) [`test_two`](test_b.py)")
+
+    assert tests_that_are_gone(document) == ["test_on", "test_two"]
 
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:
