@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, Transaction, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.errors import FailedError
+from k2.io.after_commit import NOTHING_ELSE, keep_log, merge_small_files
 from k2.io.delta import table_path
+from k2.io.open_tables import OpenTable
+from k2.io.parquet_layout import QUICK, layout
 from k2.io.table_writer import ALL, Appended, Rows, WriteId
 from k2.tables import Table
-
-_COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
 
 
 @dataclass
@@ -30,7 +31,7 @@ class ArrowWriter:
     """
 
     lake: Path
-    _open: dict[str, DeltaTable] = field(default_factory=dict)
+    _open: dict[str, OpenTable] = field(default_factory=dict)
 
     @contextmanager
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
@@ -40,10 +41,8 @@ class ArrowWriter:
 
     def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
         """Append rows that have the table's columns, unless the table has the batch already."""
-        stored = self._open.get(table.name)
-        if stored is None:
-            stored = self._open[table.name] = DeltaTable(table_path(self.lake, table))
-        stored.update_incremental()
+        opened = self._open.setdefault(table.name, OpenTable(table_path(self.lake, table)))
+        stored = opened.current()
         written = stored.transaction_version(write_id.app)
         if written is not None and written >= write_id.batch:
             return Appended()
@@ -52,13 +51,16 @@ class ArrowWriter:
                 stored,
                 rebuilt(rows, table),
                 mode="append",
-                writer_properties=_COMPRESSION,
+                writer_properties=layout(table, QUICK),
                 commit_properties=CommitProperties(
                     app_transactions=[Transaction(write_id.app, write_id.batch)],
                     # Nobody else may commit here, so a conflict is a failure, not a retry.
                     max_commit_retries=0,
                 ),
+                post_commithook_properties=NOTHING_ELSE,
             )
+            keep_log(stored)
+            merge_small_files(stored, table)
         except OSError as error:
             raise FailedError(f"Table {table.name} could not be written: {error}") from error
         spread = pc.min_max(rows["kafka_timestamp"])
@@ -86,13 +88,15 @@ class ArrowBatch:
         if rows.outcome is not None:
             chosen = chosen.filter(pc.equal(chosen["outcome"], rows.outcome))
         if rows.records is not None and (rows.only_records or rows.records.num_rows):
-            how = "left semi" if rows.only_records else "left anti"
-            numbered = chosen.select(["partition", "offset"]).append_column(
-                "_row", pa.array(range(chosen.num_rows), pa.int64())
-            )
-            kept = numbered.join(rows.records, ["partition", "offset"], join_type=how)
-            chosen = chosen.take(kept["_row"].combine_chunks().sort())
+            is_named = pc.is_in(_record(chosen), _record(rows.records).combine_chunks())
+            chosen = chosen.filter(is_named if rows.only_records else pc.invert(is_named))
         return chosen
+
+
+def _record(rows: pa.Table) -> pa.ChunkedArray:
+    """One number for partition and offset: no partition has 2^48 records."""
+    partition = pc.shift_left(rows["partition"].cast(pa.int64()), 48)
+    return pc.bit_wise_or(partition, rows["offset"])
 
 
 def rebuilt(rows: pa.Table, table: Table) -> pa.Table:

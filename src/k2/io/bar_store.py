@@ -12,10 +12,12 @@ from deltalake import CommitProperties, DeltaTable, Transaction, WriterPropertie
 from deltalake.exceptions import DeltaError
 
 from k2.errors import FailedError
+from k2.io.after_commit import NOTHING_ELSE, keep_log
 from k2.io.arrow_writer import rebuilt
 from k2.io.bar_changes import changed_bars, with_changes
-from k2.io.delta import ensure_table
+from k2.io.delta import ensure_table, table_path
 from k2.io.exchange_clock import ExchangeTime, exchange_times
+from k2.io.open_tables import OpenTable
 from k2.io.table_writer import WriteId
 from k2.tables import GOLD_OHLCV
 
@@ -36,7 +38,7 @@ class BarStore:
 
     lake: Path
     lateness: timedelta
-    _table: DeltaTable | None = None
+    _table: OpenTable | None = None
     _times: dict[str, ExchangeTime] | None = None
     _replaced: int = field(default=0)
 
@@ -71,9 +73,9 @@ class BarStore:
 
     def _opened(self) -> DeltaTable:
         if self._table is None:
-            self._table = ensure_table(self.lake, GOLD_OHLCV)
-        self._table.update_incremental()
-        return self._table
+            ensure_table(self.lake, GOLD_OHLCV)
+            self._table = OpenTable(table_path(self.lake, GOLD_OHLCV))
+        return self._table.current()
 
     def _known_times(self) -> dict[str, ExchangeTime]:
         if self._times is None:
@@ -140,7 +142,9 @@ class BarStore:
                 commit_properties=CommitProperties(
                     app_transactions=transactions, max_commit_retries=0
                 ),
+                post_commithook_properties=NOTHING_ELSE,
             )
+            keep_log(table)
             self._replaced += 1
             if self._replaced % _VACUUM_EVERY == 0:
                 table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)

@@ -13,7 +13,11 @@ from k2.tables import Table
 
 # Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
 # performance.md measured fewer as dearer for reading and more as dearer for writing.
-_PROPERTIES = {"delta.checkpointInterval": "50", "delta.logRetentionDuration": "interval 7 days"}
+CHECKPOINT_INTERVAL = 50
+_PROPERTIES = {
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+    "delta.logRetentionDuration": "interval 7 days",
+}
 
 
 def table_path(lake: Path, table: Table) -> Path:

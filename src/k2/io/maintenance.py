@@ -7,15 +7,13 @@ from math import ceil
 from pathlib import Path
 
 import orjson
-from deltalake import CommitProperties, DeltaTable, WriterProperties
+from deltalake import CommitProperties, DeltaTable
 from pyspark.sql.types import DateType
 
+from k2.io.parquet_layout import PACKED, layout
 from k2.tables import Table
 
 LEAST_RETENTION = timedelta(days=7)
-
-# Written once and read for ever, unlike a stream's small files: worth the better ratio.
-_PACKED = WriterProperties(compression="ZSTD", compression_level=9)
 
 Partition = tuple[tuple[str, str], ...]  # column and value
 
@@ -50,7 +48,7 @@ def closed_partitions(
     ]
 
 
-def compact(stored: DeltaTable, partition: Partition) -> None:
+def compact(stored: DeltaTable, table: Table, partition: Partition) -> None:
     """Rewrite a partition's small files as large ones, in one commit that changes no data.
 
     The commit says ``dataChange=false``: a stream that reads the table does not see it. Whoever
@@ -59,7 +57,8 @@ def compact(stored: DeltaTable, partition: Partition) -> None:
     stored.optimize.compact(
         partition_filters=[(name, "=", value) for name, value in partition],
         max_concurrent_tasks=1,
-        writer_properties=_PACKED,
+        # Written once and read for ever, unlike a stream's small files: worth the better ratio.
+        writer_properties=layout(table, PACKED),
         commit_properties=CommitProperties(max_commit_retries=0),
     )
 

@@ -56,7 +56,7 @@ def _maintain(
             return None
         with turn():
             stored.update_incremental()
-            compact(stored, partition)
+            compact(stored, table, partition)
     with turn():
         stored.update_incremental()
         kept = retention(stored, readers, datetime.now(UTC))

@@ -26,6 +26,7 @@ def silver_trades(exchange: Exchange) -> Table:
         ),
         key=("message_id",),
         partitioned_by=("exchange_date",),
+        unlike=("message_id", "trade_id", "vendor_data"),
         indexed=("timestamp", "symbol", "partition", "offset", "kafka_timestamp"),
     )
 
@@ -46,6 +47,7 @@ def duplicates(exchange: Exchange) -> Table:
         ),
         key=_KEY,
         partitioned_by=("dup_date",),
+        unlike=("message_id",),
         indexed=("partition", "offset", "kafka_timestamp"),
     )
 

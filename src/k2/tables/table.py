@@ -21,7 +21,8 @@ class Table:
     """A Delta table as K2 wants it.
 
     ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
-    values Delta keeps a file for skipping; ``properties`` are Delta's own, beside those of every table.
+    values Delta keeps a file for skipping; ``unlike`` the texts and bytes of which hardly two are the
+    same; ``properties`` are Delta's own, beside those of every table.
     """
 
     name: str
@@ -31,11 +32,12 @@ class Table:
     key: tuple[str, ...]
     partitioned_by: tuple[str, ...]
     indexed: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = set(self.schema.fieldNames())
-        for name in (*self.key, *self.partitioned_by, *self.indexed):
+        for name in (*self.key, *self.partitioned_by, *self.indexed, *self.unlike):
             if name not in columns:
                 raise ValueError(f"table {self.name}: {name!r} is not one of its columns")
 

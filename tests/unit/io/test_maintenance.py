@@ -89,7 +89,7 @@ def test_compacting_changes_files_and_no_rows(tmp_path):
     rows = stored.to_pyarrow_table().sort_by("offset")
     (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
 
-    compact(stored, partition)
+    compact(stored, silver_trades(BINANCE), partition)
 
     assert files_of(stored).files == 1
     assert stored.to_pyarrow_table().sort_by("offset") == rows
@@ -99,7 +99,7 @@ def test_the_commit_of_a_compaction_says_that_no_data_changed(tmp_path):
     stored = silver(tmp_path)
     (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
 
-    compact(stored, partition)
+    compact(stored, silver_trades(BINANCE), partition)
 
     log = table_path(tmp_path, silver_trades(BINANCE)) / "_delta_log"
     lines = (log / f"{stored.version():020}.json").read_text().splitlines()
@@ -131,7 +131,7 @@ def test_the_slowest_of_several_readers_counts(tmp_path):
 def test_a_reader_with_only_a_compaction_ahead_is_not_behind(tmp_path):
     stored = silver(tmp_path)
     (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
-    compact(stored, partition)
+    compact(stored, silver_trades(BINANCE), partition)
     written(stored, stored.version(), MIDNIGHT - timedelta(days=30))
     reader = checkpoint(tmp_path / "reader", stored, stored.version())
 
@@ -161,7 +161,7 @@ def test_nothing_may_go_when_the_log_no_longer_reaches_back_to_the_reader(tmp_pa
 def test_fresh_files_survive_however_short_the_retention_asked_for(tmp_path):
     stored = silver(tmp_path)
     (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
-    compact(stored, partition)
+    compact(stored, silver_trades(BINANCE), partition)
 
     deleted = vacuum(stored, timedelta(0), dry_run=False)
 

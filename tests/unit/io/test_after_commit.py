@@ -1,0 +1,75 @@
+import json
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from k2.exchanges.binance import BINANCE
+from k2.io.arrow_writer import ArrowWriter
+from k2.io.delta import CHECKPOINT_INTERVAL, ensure_table, table_path
+from k2.io.maintenance import files_of
+from k2.io.table_writer import WriteId
+from k2.tables import duplicates
+
+pytestmark = pytest.mark.unit
+
+TABLE = duplicates(BINANCE)
+COMMITS = 110
+
+
+def one_row(number: int) -> pa.Table:
+    moment = pa.array([datetime(2026, 7, 7, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    return pa.table(
+        {
+            "message_id": [f"binance-20260707-{number:032x}"],
+            "topic": ["market"],
+            "partition": pa.array([0], pa.int32()),
+            "offset": [number],
+            "kafka_timestamp": moment,
+            "dup_date": moment.cast(pa.date32()),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    lake = tmp_path_factory.mktemp("lake")
+    ensure_table(lake, TABLE)
+    writer = ArrowWriter(lake)
+    for batch in range(COMMITS):
+        assert writer.append(TABLE, WriteId("s/v1", batch), one_row(batch)).rows == 1
+    return lake
+
+
+@pytest.fixture(scope="module")
+def stored(lake):
+    return DeltaTable(table_path(lake, TABLE))
+
+
+def test_many_commits_leave_few_files_and_every_row(stored):
+    assert files_of(stored).files < COMMITS / 3
+    assert sorted(stored.to_pyarrow_table()["offset"].to_pylist()) == list(range(COMMITS))
+
+
+def test_merging_changes_no_data_for_a_stream_that_reads_the_table(lake):
+    log = table_path(lake, TABLE) / "_delta_log"
+    commits = [
+        [json.loads(line) for line in path.read_text().splitlines()]
+        for path in sorted(log.glob("[0-9]*.json"))
+    ]
+    added = [action["add"] for commit in commits for action in commit if "add" in action]
+
+    assert sum(add["dataChange"] for add in added) == COMMITS
+    assert any(not add["dataChange"] for add in added)
+
+
+def test_a_batch_is_still_known_after_its_files_were_merged(lake):
+    assert ArrowWriter(lake).append(TABLE, WriteId("s/v1", 3), one_row(3)).rows == 0
+
+
+def test_the_log_has_its_checkpoints(lake):
+    log = table_path(lake, TABLE) / "_delta_log"
+    versions = sorted(int(path.name[:20]) for path in log.glob("*.checkpoint*.parquet"))
+
+    assert versions == list(range(CHECKPOINT_INTERVAL, COMMITS, CHECKPOINT_INTERVAL))
