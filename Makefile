@@ -100,11 +100,11 @@ hooks: .venv/.synced ## Run the pre-commit hooks on every commit from now on
 ##@ Measure
 
 .PHONY: bench
-bench: setup ## Throughput, freshness, memory and start-up time, with correctness gates
+bench: setup ## K2 beside stock Spark and a loader without Spark, and K2 as a service; NAMES in ARGS
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: setup ## The same in a few minutes: only fit to see that it runs
+bench-quick: setup ## Regression guard: the ratios in minutes, failing beyond twice the recorded ones
 	@$(BIN)/python -m benchmarks --quick $(ARGS)
 
 ##@ Clean up

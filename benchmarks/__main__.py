@@ -30,6 +30,7 @@ def main() -> int:
         "comparison": lambda: _comparison(arguments.records, arguments.rounds),
         "ablation": lambda: _ablation(arguments),
         "backlog": lambda: growth.backlog([200_000, 1_000_000, 5_000_000]),
+        "commits": lambda: growth.commits(arguments.versions),
         "age": lambda: growth.age(arguments.versions),
         "idle": lambda: live.idle(60),
         "sustained": lambda: [scenarios.sustained(rate, 120) for rate in (1_000, 10_000)],

@@ -164,18 +164,19 @@ def _judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Fi
         size = sum(files_of(table).bytes for table in tables)
         found.bytes_per_trade[layer] = round(size / found.trades, 1)
         if found.contender.startswith("k2"):
-            packed = sum(_packed(table) for table in tables)
+            packed = sum(map(_packed, names, tables))
             found.bytes_per_trade[f"{layer}, compacted"] = round(packed / found.trades, 1)
     return found
 
 
-def _packed(table: DeltaTable) -> int:
+def _packed(name: str, table: DeltaTable) -> int:
+    definition = next(definition for definition in all_tables() if definition.name == name)
     adds = table.get_add_actions(flatten=True)
     names = [name for name in adds.schema.names if name.startswith("partition.")]
     rows = set(zip(*(map(str, adds[name].to_pylist()) for name in names), strict=True))
     columns = [name.removeprefix("partition.") for name in names]
     for values in sorted(rows):
-        compact(table, tuple(zip(columns, values, strict=True)))
+        compact(table, definition, tuple(zip(columns, values, strict=True)))
     return files_of(table).bytes
 
 

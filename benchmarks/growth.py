@@ -1,17 +1,27 @@
 """How cost grows: with the backlog (it should be in proportion) and with a table's age (not at all)."""
 
+import tempfile
+import time
+from datetime import UTC, datetime
 from itertools import pairwise
 from math import log
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import pyarrow as pa
+
 from benchmarks.contenders import k2
 from benchmarks.home import new_home
 from benchmarks.source import preloaded
 from benchmarks.truth import require_truth
+from k2.exchanges.binance import BINANCE
+from k2.io.arrow_writer import ArrowWriter
+from k2.io.delta import ensure_table
+from k2.io.table_writer import WriteId
+from k2.tables import duplicates
 
-_YOUNG, _WINDOW = 10, 50  # versions: the first ones are of a cold process
+_YOUNG, _WINDOW = 10, 25  # versions: the first ones are of a cold process
 _BINANCE_SHARE = 0.8
 
 
@@ -60,3 +70,44 @@ def _by_age(folder: Path) -> dict[str, float]:
         "old_batch_ms": round(old * 1e3),
         "exponent": round(log(old / young) / log(ages[1] / ages[0]), 3),
     }
+
+
+def commits(versions: int, rows: int = 500) -> dict[str, Any]:
+    """CPU of one small commit against the number of commits before it, without Spark.
+
+    Each leaves a file; nothing compacts them meanwhile, which is the worst that can happen.
+    """
+    table = duplicates(BINANCE)
+    costs = []
+    with tempfile.TemporaryDirectory(prefix="k2-bench-") as folder:
+        ensure_table(Path(folder), table)
+        writer = ArrowWriter(Path(folder))
+        for number in range(versions):
+            batch = _some_rows(number * rows, rows)
+            began = time.process_time()
+            writer.append(table, WriteId("benchmark/v1", number), batch)
+            costs.append((time.process_time() - began) * 1e3)
+    young, old = costs[_YOUNG : _YOUNG + _WINDOW], costs[-_WINDOW:]
+    ages = (_YOUNG + _WINDOW / 2, versions - _WINDOW / 2)
+    means = sum(young) / _WINDOW, sum(old) / _WINDOW
+    return {
+        "versions": versions,
+        "young_commit_cpu_ms": round(means[0], 1),
+        "old_commit_cpu_ms": round(means[1], 1),
+        "exponent": round(log(means[1] / means[0]) / log(ages[1] / ages[0]), 3),
+    }
+
+
+def _some_rows(first: int, number: int) -> pa.Table:
+    now = pa.repeat(pa.scalar(datetime(2026, 1, 1, tzinfo=UTC), pa.timestamp("us", "UTC")), number)
+    offsets = pa.array(range(first, first + number), pa.int64())
+    return pa.table(
+        {
+            "message_id": [f"binance-20260101-{n:032x}" for n in range(first, first + number)],
+            "topic": pa.repeat("market", number),
+            "partition": pa.array([0] * number, pa.int32()),
+            "offset": offsets,
+            "kafka_timestamp": now,
+            "dup_date": now.cast(pa.date32()),
+        }
+    )
