@@ -21,7 +21,8 @@ from k2.observability.status import read_status
 from k2.quality_jobs.backlog import backlog
 from k2.settings import Settings
 
-_STALE_SECONDS = 15.0
+# Nothing is written while a stream starts, which takes long on a busy machine.
+_STALE_SECONDS = 60.0
 
 
 def status(

@@ -106,6 +106,7 @@ def _up(
         started.callback(stop_session, spark)
         streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
         engine = started.enter_context(Engine(spark, settings, streams))
+        engine.publish()  # who is told that we are up finds the streams
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []
         monitoring.start(stack, statuses, spark, partial(_say, console))
