@@ -30,6 +30,7 @@ FASTER = {"30s": "2s", "1m": "3s", "2m": "4s", "5m": "5s", "10m": "60s", "1h": "
 
 WATCHDOG = ("Watchdog", "")
 _JOINING_SECONDS = 5.0
+PATIENCE = 300.0  # seconds; the machine may be busy with other tests
 
 CANARY = "c4n4ry-5ecret"
 
@@ -48,7 +49,7 @@ class K2:
             env=self.environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         if check and done.returncode:
             log = self.home / "logs" / "k2.log"
@@ -81,8 +82,13 @@ class K2:
 
     @cached_property
     def status(self) -> dict[str, Any]:
-        """What ``k2 status`` said first."""
-        return dict(json.loads(self.run("status", "--json").stdout))
+        """What ``k2 status`` said first of streams that run."""
+
+        def said() -> dict[str, Any] | None:
+            found: dict[str, Any] = json.loads(self.run("status", "--json").stdout)
+            return found if found["spark_ui"] else None
+
+        return dict(eventually(said, PATIENCE, "streams to run"))
 
     @cached_property
     def metrics_ports(self) -> dict[str, int]:
@@ -188,7 +194,7 @@ def prometheus(folder: Path, k2: K2) -> Iterator[Prometheus]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(service.command(), cwd=service.folder, stdout=log, stderr=log)
         try:
-            eventually(service.ready, 60, "Prometheus to be ready")
+            eventually(service.ready, PATIENCE, "Prometheus to be ready")
             yield Prometheus(service.url)
         finally:
             process.terminate()

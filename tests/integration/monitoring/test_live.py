@@ -23,6 +23,7 @@ from monitoring.promql import plain, selectors
 from tests.integration.monitoring.live import (
     CANARY,
     K2,
+    PATIENCE,
     ROOT,
     SHIPPED,
     WATCHDOG,
@@ -40,7 +41,7 @@ from k2.observability.metrics_server import stream_names
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.slow,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(
         not all(map(shutil.which, ("prometheus", "promtool", "amtool"))),
         reason="prometheus and prometheus-alertmanager are not installed",
@@ -81,7 +82,7 @@ def live(k2: K2, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheu
     with prometheus(tmp_path_factory.mktemp("prometheus"), k2) as found:
         eventually(
             lambda: found.query('sum(rate(k2_records_processed_total{stream="gold"}[10s])) > 0'),
-            120,
+            PATIENCE,
             "trades in Gold",
         )
         yield found
@@ -240,7 +241,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[K2, Prome
     ):
         # Two of each layer, Gold and the bars: the schemas of both exchanges are known.
         busy = "sum by (stream) (k2_records_processed_total) > 0"
-        eventually(lambda: len(found.query(busy)) == 6, 180, "every stream's first batch")
+        eventually(lambda: len(found.query(busy)) == 6, PATIENCE, "every stream's first batch")
         yield running, found
 
 
