@@ -54,6 +54,15 @@ def _checked_out(revision: str) -> Path:
     return folder / "src"
 
 
+def changed_words(text: str, changes: Mapping[str, str]) -> str:
+    """Replace words; an empty one goes, and what replaces no word is added."""
+    words = text.split()
+    kept = [changes.get(word, word) for word in words]
+    return " ".join(
+        [*filter(None, kept), *(new for old, new in changes.items() if old not in words)]
+    )
+
+
 def _run() -> None:
     from k2.cli.app import main
     from k2.io import spark
@@ -65,11 +74,7 @@ def _run() -> None:
         return {**standard_options(*arguments), **options}
 
     def java_options(*arguments: Any) -> str:
-        words = standard_java(*arguments).split()
-        kept = [java.get(word, word) for word in words]
-        return " ".join(
-            [*filter(None, kept), *(new for old, new in java.items() if old not in words)]
-        )
+        return changed_words(standard_java(*arguments), java)
 
     spark.session_options, spark._java_options = session_options, java_options
     main()
