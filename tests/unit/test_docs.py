@@ -104,7 +104,7 @@ def test_a_broken_link_is_found(tmp_path: Path) -> None:
     assert broken_links(document) == ["other.md", "#b"]
 
 
-def tests_that_are_gone(document: Path) -> list[str]:
+def gone_tests(document: Path) -> list[str]:
     return [
         name
         for name, file in NAMED_TEST.findall(document.read_text(encoding="utf-8"))
@@ -120,7 +120,7 @@ def test_every_failure_mode_names_tests_that_exist() -> None:
 
     assert [int(mode) for mode in modes] == list(range(1, 29))
     assert [row for row in rows if not NAMED_TEST.search(row)] == []
-    assert tests_that_are_gone(page) == []
+    assert gone_tests(page) == []
 
 
 def test_a_test_that_is_gone_is_found(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_test_that_is_gone_is_found(tmp_path: Path) -> None:
     document = tmp_path / "page.md"
     document.write_text("[`test_one`](test_a.py) [`test_on`](test_a.py) [`test_two`](test_b.py)")
 
-    assert tests_that_are_gone(document) == ["test_on", "test_two"]
+    assert gone_tests(document) == ["test_on", "test_two"]
 
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:
