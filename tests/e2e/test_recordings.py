@@ -10,7 +10,7 @@ from tests.checker.expected import expected_trades
 from tests.checker.sent import sent_of
 from tests.e2e.k2_home import K2Home
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10, "coinbase": 437}
 
@@ -24,7 +24,9 @@ def recordings(shared_data: Path) -> dict[str, list[Path]]:
     }
 
 
-@pytest.mark.parametrize("streams", ["--streams", "--no-streams"])
+@pytest.mark.parametrize(
+    "streams", [pytest.param("--streams", marks=pytest.mark.slow), "--no-streams"]
+)
 def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replayed(
     home: K2Home, recordings: dict[str, list[Path]], streams: str
 ) -> None:
