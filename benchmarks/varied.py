@@ -44,6 +44,13 @@ STANDARD = Variant()
 
 def _checked_out(revision: str) -> Path:
     """Return the ``src`` of a commit, unpacked once for each."""
+    named = subprocess.run(
+        ["git", "rev-parse", "--short", f"{revision}^{{commit}}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    revision = named.stdout.strip()
     folder = Path(tempfile.gettempdir()) / f"k2-bench-source-{revision}"
     if not folder.exists():
         folder.mkdir()
