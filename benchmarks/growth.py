@@ -22,6 +22,7 @@ from k2.io.table_writer import WriteId
 from k2.tables import duplicates
 
 _YOUNG, _WINDOW = 10, 25  # versions: the first ones are of a cold process
+_UPKEEP = 96  # commits among which each kind of upkeep comes as often as among others
 _BINANCE_SHARE = 0.8
 
 
@@ -75,7 +76,7 @@ def _by_age(folder: Path) -> dict[str, float]:
 def commits(versions: int, rows: int = 500) -> dict[str, Any]:
     """CPU of one small commit against the number of commits before it, without Spark.
 
-    Each leaves a file; nothing compacts them meanwhile, which is the worst that can happen.
+    What the writer does now and then, such as merging files, is among it.
     """
     table = duplicates(BINANCE)
     costs = []
@@ -87,9 +88,9 @@ def commits(versions: int, rows: int = 500) -> dict[str, Any]:
             began = time.process_time()
             writer.append(table, WriteId("benchmark/v1", number), batch)
             costs.append((time.process_time() - began) * 1e3)
-    young, old = costs[_YOUNG : _YOUNG + _WINDOW], costs[-_WINDOW:]
-    ages = (_YOUNG + _WINDOW / 2, versions - _WINDOW / 2)
-    means = sum(young) / _WINDOW, sum(old) / _WINDOW
+    young, old = costs[_YOUNG : _YOUNG + _UPKEEP], costs[-_UPKEEP:]
+    ages = (_YOUNG + _UPKEEP / 2, versions - _UPKEEP / 2)
+    means = sum(young) / _UPKEEP, sum(old) / _UPKEEP
     return {
         "versions": versions,
         "young_commit_cpu_ms": round(means[0], 1),

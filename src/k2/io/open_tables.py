@@ -1,7 +1,8 @@
 """Tables kept open between commits, and opened anew now and then.
 
 Opening takes milliseconds, so a writer keeps its tables open. But a handle of delta-rs (1.6.6) gets
-dearer with each commit that it follows, half a millisecond a commit and without end.
+dearer with each commit that it follows, half a millisecond a commit and without end. And to ask it
+for news lists the whole log; whether the next entry is there says the same.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ class OpenTable:
         if self._stored is None or self._stored.version() - self._since >= _MOST_COMMITS:
             self._stored = DeltaTable(self.path)
             self._since = self._stored.version()
-        else:
+        elif self._has_news(self._stored):
             self._stored.update_incremental()
         return self._stored
+
+    def _has_news(self, stored: DeltaTable) -> bool:
+        return (self.path / "_delta_log" / f"{stored.version() + 1:020}.json").exists()
