@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."
     )
     max_bytes_per_batch: int = Field(
-        4_000_000,
+        8_000_000,
         ge=1,
         description="From how many bytes of upstream files on a Silver or Gold batch takes no further"
         " file (back-pressure); a row has about 35, and in memory 500.",

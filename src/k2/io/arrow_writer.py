@@ -22,6 +22,9 @@ from k2.io.parquet_layout import QUICK, layout
 from k2.io.table_writer import ALL, Appended, Rows, WriteId
 from k2.tables import Table
 
+# As delta-rs reckons: some 30,000 trades. Whoever reads the table on has a file in memory whole.
+_FILE_BYTES = 4_000_000
+
 
 @dataclass
 class ArrowWriter:
@@ -51,6 +54,7 @@ class ArrowWriter:
                 stored,
                 rebuilt(rows, table),
                 mode="append",
+                target_file_size=_FILE_BYTES,
                 writer_properties=layout(table, QUICK),
                 commit_properties=CommitProperties(
                     app_transactions=[Transaction(write_id.app, write_id.batch)],

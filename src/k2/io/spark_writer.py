@@ -15,6 +15,7 @@ from k2.io.table_writer import ALL, Appended, Rows, WriteId
 from k2.tables import Table
 
 _RECORD = ["partition", "offset"]
+_FILE_ROWS = 50_000
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class SparkBatch:
             .mode("append")
             .option("txnAppId", write_id.app)
             .option("txnVersion", write_id.batch)
+            # Whoever reads the table on has a file in memory whole.
+            .option("maxRecordsPerFile", _FILE_ROWS)
             .save(str(path))
         )
         return appended_after(path, before)
