@@ -28,8 +28,7 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         trades = (
             spark.readStream.format("delta")
             # From the first commit on: a first snapshot would come in no order.
-            .option("startingVersion", 0)
-            .option("maxFilesPerTrigger", settings.max_files_per_batch)
+            .option("startingVersion", 0).option("maxFilesPerTrigger", settings.max_files_per_batch)
             # Of each input: together they are one batch.
             .option("maxBytesPerTrigger", f"{settings.max_bytes_per_batch // len(inputs) + 1}b")
             .load(str(table_path(settings.lake, table)))

@@ -19,11 +19,11 @@ def to_gold(trades: DataFrame, lateness_minutes: int) -> DataFrame:
     it happened. ``exchange_date`` and ``exchange_hour`` are of ``timestamp``, UTC.
     """
     value = (F.col("price") * F.col("quantity")).cast(_VALUE_TYPE)
-    limit = F.expr(f"timestamp + interval {int(lateness_minutes)} minutes")
+    lateness = F.unix_micros("kafka_timestamp") - F.unix_micros("timestamp")
     derived = trades.select(
         "*",
         F.when(F.col("currency").isin(*DOLLARS), value).alias("trade_value_usd"),
-        (F.col("kafka_timestamp") > limit).alias("is_late"),
+        (lateness > lateness_minutes * 60_000_000).alias("is_late"),
         F.expr(_UTC_HOUR).alias("exchange_hour"),
     )
     return derived.select(*GOLD_TRADES.columns)
