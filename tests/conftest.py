@@ -1,11 +1,13 @@
 """Fixtures that all tests share: settings, Spark, Kafka and registry, and trades."""
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from k2.settings import Settings
 from tests.fixtures.crypto_fixtures import CryptoDataFactory, Record
@@ -33,6 +35,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if not any(item.get_closest_marker(tier) for tier in TIERS):
             item.add_marker(item.path.relative_to(ROOT / "tests").parts[0])
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Forget where a test sent the logs: its file is closed when the next one writes."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    structlog.reset_defaults()
 
 
 @pytest.fixture

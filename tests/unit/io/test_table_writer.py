@@ -333,7 +333,7 @@ def test_an_append_says_how_much_and_from_when(writer, judged):
     with writer.batch(judged) as batch:
         appended = batch.append(DUPLICATES, FIRST)
 
-    assert appended == (3, BROKER_TIME, BROKER_TIME)
+    assert appended == (3, BROKER_TIME, BROKER_TIME, 1)  # and which version it made
 
 
 @pytest.mark.parametrize(
@@ -430,7 +430,8 @@ def test_a_batch_without_rows_is_noted_and_nothing_more(spark, tmp_path, kind):
         appended = batch.append(table, FIRST)
 
     stored = DeltaTable(table_path(tmp_path, table))
-    assert appended == NOTHING
+    assert appended.rows == NOTHING.rows
+    assert (appended.oldest, appended.newest) == (None, None)
     assert stored.to_pyarrow_table().num_rows == 0
     assert stored.transaction_version(FIRST.app) == FIRST.batch
 

@@ -3,7 +3,6 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,15 +16,6 @@ from k2.settings import Settings
 pytestmark = pytest.mark.unit
 
 CANARY = "c4n4ry-5ecret"
-
-
-@pytest.fixture(autouse=True)
-def logs_as_they_were() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    yield
-    root.handlers[:] = handlers
-    structlog.reset_defaults()
 
 
 def written(level: str = "info") -> io.StringIO:
