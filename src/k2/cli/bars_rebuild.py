@@ -3,7 +3,7 @@
 import typer
 from rich.console import Console
 
-from k2.cli.driver import local_session
+from k2.cli.holding import Session
 from k2.cli.printing import print_json
 from k2.io.locks import exclusive
 from k2.settings import Settings
@@ -17,18 +17,17 @@ def rebuild_bars(settings: Settings, as_json: bool) -> None:
     Raises:
         InUseError: the stream of bars runs.
     """
-    console = Console(stderr=True)
     purpose = "`k2 bars --rebuild`"
-    with exclusive(settings.run / "locks", [GOLD_OHLCV.name], purpose):
-        spark = local_session(settings, "k2-bars", console)
-        try:
-            with console.status("Recomputing bars …") as spinner:
-                wrong = {}
-                for day, count in rebuild(spark, settings):
-                    spinner.update(f"Recomputed bars of {day}")
-                    wrong[day.isoformat()] = count
-        finally:
-            spark.stop()
+    wrong = {}
+    with (
+        exclusive(settings.run / "locks", [GOLD_OHLCV.name], purpose),
+        Session(settings, "k2-bars") as session,
+    ):
+        spark = session.spark()
+        with Console(stderr=True).status("Recomputing bars …") as spinner:
+            for day, count in rebuild(spark, settings):
+                spinner.update(f"Recomputed bars of {day}")
+                wrong[day.isoformat()] = count
     if as_json:
         print_json({"days": len(wrong), "replaced": {d: n for d, n in wrong.items() if n}})
         return

@@ -129,16 +129,12 @@ def replay_command(
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     chosen = _chosen(exchange)
-    streams = local_streams(settings)
+    every = local_streams(settings)
+    streams = [stream_named(every, f"{Layer.SILVER}-{one.name}") for one in chosen]
     with Session(settings, "k2-dlq-replay") as session:
         results = [
-            ask(
-                Request(REPLAY, f"{Layer.SILVER}-{one.name}", {"reason": reason}),
-                stream_named(streams, f"{Layer.SILVER}-{one.name}"),
-                settings,
-                session.spark,
-            )
-            for one in chosen
+            ask(Request(REPLAY, stream.name, {"reason": reason}), stream, settings, session.spark)
+            for stream in streams
         ]
     if as_json:
         print_json(results)

@@ -18,12 +18,12 @@ from k2.exchanges import EXCHANGES
 from k2.io.locks import is_held
 from k2.observability.logs import configure_logs
 from k2.observability.status import read_status
-from k2.quality_jobs.backlog import BARS, backlog
+from k2.quality_jobs.backlog import backlog
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams
 from k2.settings import Settings
 from k2.streams.stream import Stream
-from k2.tables import Layer
+from k2.tables import BARS, Layer
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from k2.cli.app import group_of
-from k2.cli.driver import local_session
+from k2.cli.driver import local_session, stop_session
 from k2.cli.printing import print_json, print_table
 from k2.exchanges import Exchange, exchange_named
 from k2.feeds.parsed import RawRecord
@@ -88,7 +88,7 @@ def validate(
         try:
             judge(spark, definition, records, verdict, limit)
         finally:
-            spark.stop()
+            stop_session(spark)
     _print(definition, verdict, as_json)
     if not verdict.holds:
         raise typer.Exit(1)

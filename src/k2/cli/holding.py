@@ -3,7 +3,7 @@
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from k2.cli.driver import local_session
+from k2.cli.driver import local_session, stop_session
 from k2.cli.endpoints import Endpoints, find_endpoints
 from k2.errors import UnavailableError
 from k2.io.schema_registry import SchemaRegistry
@@ -48,7 +48,7 @@ class Session:
     def __exit__(self, *_: object) -> None:
         """Stop the session if there is one."""
         if self._spark is not None:
-            self._spark.stop()
+            stop_session(self._spark)
 
     def spark(self) -> SparkSession:
         """Return the session."""

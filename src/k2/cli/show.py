@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-import duckdb
 import typer
 
 from k2.cli.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.io.delta import open_table
+from k2.io.queries import utc_database
 from k2.settings import Settings
 from k2.tables import Table, all_tables
 
@@ -69,8 +69,7 @@ def newest(settings: Settings, table: Table, limit: int) -> list[dict[str, Any]]
     if stored is None:
         raise ConfigError(f"There is no table {table.name} in {settings.lake} yet.")
     order = ", ".join(f'"{name}" desc' for name in _NEWEST if name in table.columns)
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("stored", stored.to_pyarrow_dataset())
     query = f"select * from stored order by {order} limit {limit}"  # noqa: S608
     chosen = database.sql(query)

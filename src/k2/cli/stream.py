@@ -15,7 +15,7 @@ import typer
 from k2.cli.app import app_of, run
 from k2.cli.endpoints import find_endpoints
 from k2.errors import ConfigError
-from k2.exchanges import EXCHANGES, Exchange, exchange_named
+from k2.exchanges import EXCHANGES, exchange_named
 from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
@@ -24,8 +24,7 @@ from k2.observability.metrics_server import check_ports
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, stream_named
 from k2.settings import Settings
-from k2.streams.ohlcv import NAME as OHLCV
-from k2.tables import Layer
+from k2.tables import BARS, Layer
 
 _NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
 
@@ -53,10 +52,10 @@ def _gold(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
 
 def _ohlcv(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
     """Keep up the bars of Gold's trades."""
-    _run(OHLCV, trigger)
+    _run(BARS, trigger)
 
 
-_JOBS = {str(Layer.GOLD): _gold, OHLCV: _ohlcv}
+_JOBS = {str(Layer.GOLD): _gold, BARS: _ohlcv}
 
 
 def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
@@ -65,9 +64,7 @@ def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
         trigger: _TRIGGER = Trigger.CONTINUOUS,
     ) -> None:
         of = exchange_named(exchange)
-        if layer is Layer.BRONZE:
-            _require_topic(of)
-        _run(f"{layer}-{of.name}", trigger)
+        _run(f"{layer}-{of.name}", trigger, of.topic if layer is Layer.BRONZE else None)
 
     job.__doc__ = {
         Layer.BRONZE: "Copy an exchange's records from Kafka, untouched.",
@@ -76,12 +73,14 @@ def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
     return job
 
 
-def _run(name: str, trigger: Trigger) -> None:
+def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
     settings = Settings.load()
     configure_logs(settings)
     with named_disk_errors(settings):
         settings.run.mkdir(parents=True, exist_ok=True)
     endpoints = find_endpoints(settings)
+    if topic is not None and not watermarks(endpoints.kafka, topic):
+        raise ConfigError(f"Kafka at {endpoints.kafka} has no topic {topic}; a feed makes it.")
     available_now = trigger is Trigger.AVAILABLE_NOW
     if not available_now:
         check_ports(settings, [name])
@@ -103,12 +102,6 @@ def _run(name: str, trigger: Trigger) -> None:
                 raise failure
     finally:
         spark.stop()
-
-
-def _require_topic(exchange: Exchange) -> None:
-    kafka = find_endpoints(Settings.load()).kafka
-    if not watermarks(kafka, exchange.topic):
-        raise ConfigError(f"Kafka at {kafka} has no topic {exchange.topic}; a feed makes it.")
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

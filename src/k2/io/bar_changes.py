@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-import duckdb
 import pyarrow as pa
 
+from k2.io.queries import utc_database
 from k2.tables import GOLD_OHLCV, TIMEFRAMES
 
 _KEY = ", ".join(GOLD_OHLCV.key)
@@ -51,8 +51,7 @@ def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, dat
     stays so. A new bar has revision 0; a stored one whose numbers change gets the next. Becoming
     final is no revision.
     """
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("fresh", fresh)
     database.register("stored", stored)
     database.register(
@@ -74,8 +73,7 @@ def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, dat
 
 def with_changes(stored: pa.Table, changed: pa.Table) -> pa.Table:
     """Return all bars of the partitions of ``changed``: its own, and the stored ones beside them."""
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("stored", stored)
     database.register("changed", changed)
     return database.sql(_MERGED).to_arrow_table()

@@ -9,6 +9,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
+from k2.io.queries import utc_database
 from k2.tables import Table, dead_letters, resolutions
 
 RECORD = 'topic, "partition", "offset"'
@@ -25,8 +26,7 @@ def dead_letter_database(lake: Path, exchange: Exchange) -> duckdb.DuckDBPyConne
     The columns are those of the dead-letter table, and ``outcome``, ``message_id``, ``replay_id``
     and ``resolved_at``. A table that does not exist is empty. Large results spill to disk.
     """
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("stored_letters", _stored(lake, dead_letters(exchange)))
     database.register("ledger", _stored(lake, resolutions(exchange)))
     database.execute(_LETTERS)

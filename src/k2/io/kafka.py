@@ -110,6 +110,15 @@ def watermarks(
         consumer.close()
 
 
+def published(bootstrap: str, topic: str) -> int:
+    """Return how many records a topic was ever sent; none where it does not exist.
+
+    Raises:
+        UnavailableError: the broker does not answer.
+    """
+    return sum(after for _, after in watermarks(bootstrap, topic).values())
+
+
 def _topics(client: AdminClient | Consumer, bootstrap: str, timeout: float) -> dict[str, Any]:
     try:
         return dict(client.list_topics(timeout=timeout).topics)

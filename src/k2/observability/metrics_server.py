@@ -13,11 +13,11 @@ from prometheus_client import CollectorRegistry, start_http_server
 from k2.errors import ConfigError, InUseError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.settings import Settings
-from k2.tables import Layer
+from k2.tables import BARS, Layer
 
 _OLDEST = 2  # exchanges whose ports were given before there were others
 _JOBS = "jobs"
-_BARS, _BARS_PLACE = "ohlcv", 20
+_BARS_PLACE = 20
 
 
 class MetricsServer:
@@ -71,7 +71,7 @@ def check_ports(settings: Settings, streams: Iterable[str]) -> None:
 def stream_names(exchanges: Iterable[Exchange] = EXCHANGES) -> list[str]:
     """Return all streams, from Bronze to Gold and its bars."""
     pairs = [(layer, exchange) for layer in (Layer.BRONZE, Layer.SILVER) for exchange in exchanges]
-    return [*(f"{layer}-{exchange.name}" for layer, exchange in pairs), str(Layer.GOLD), _BARS]
+    return [*(f"{layer}-{exchange.name}" for layer, exchange in pairs), str(Layer.GOLD), BARS]
 
 
 def port_of(stream: str, first: int, exchanges: Iterable[Exchange] = EXCHANGES) -> int:
@@ -82,7 +82,7 @@ def port_of(stream: str, first: int, exchanges: Iterable[Exchange] = EXCHANGES) 
     """
     if not first:
         return 0
-    if stream == _BARS:
+    if stream == BARS:
         return first + _BARS_PLACE
     names = [exchange.name for exchange in exchanges]
     pair = (Layer.BRONZE, Layer.SILVER)

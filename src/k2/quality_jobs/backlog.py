@@ -7,8 +7,9 @@ from deltalake import DeltaTable
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table, row_count
-from k2.io.kafka import watermarks
+from k2.io.kafka import published
 from k2.tables import (
+    BARS,
     GOLD_OHLCV,
     GOLD_TRADES,
     TIMEFRAMES,
@@ -20,8 +21,6 @@ from k2.tables import (
     resolutions,
     silver_trades,
 )
-
-BARS = "ohlcv"  # the step after Gold
 
 
 def rows(lake: Path, *tables: Table) -> int:
@@ -48,11 +47,9 @@ def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[str, 
     # A resolved dead letter is in Silver or a duplicate, and stays in its table as history.
     aside -= rows(lake, *map(resolutions, exchanges))
     bronze = rows(lake, *map(bronze_trades, exchanges))
-    published = sum(
-        after for exchange in exchanges for _, after in watermarks(kafka, exchange.topic).values()
-    )
+    sent = sum(published(kafka, exchange.topic) for exchange in exchanges)
     return {
-        Layer.BRONZE: published - bronze,
+        Layer.BRONZE: sent - bronze,
         Layer.SILVER: bronze - trades - aside,
         Layer.GOLD: trades - gold,
         BARS: gold - barred,

@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 from deltalake import DeltaTable
 
+from k2.io.queries import utc_database
 from k2.tables import Table
 
 _SAMPLES = 5
@@ -44,8 +45,7 @@ def compare(
 
     ``without`` names records that the live table keeps as history only.
     """
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("rebuilt_rows", rebuilt.to_pyarrow_dataset())
     database.register("live_rows", (live or rebuilt).to_pyarrow_dataset())
     if without is not None:

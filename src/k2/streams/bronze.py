@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from k2.exchanges import Exchange
-from k2.io.kafka import watermarks
+from k2.io.kafka import published
 from k2.io.table_writer import TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, Stream
@@ -33,9 +33,6 @@ def bronze_stream(
         # Spark keeps a batch's time with its offsets: the same on every run of the batch.
         return to_bronze(records.withColumn("ingested_at", F.current_timestamp()))
 
-    def published() -> int:
-        return sum(after for _, after in watermarks(bootstrap, exchange.topic).values())
-
     table = bronze_trades(exchange)
     return Stream(
         layer=Layer.BRONZE,
@@ -44,8 +41,8 @@ def bronze_stream(
         tables=(table,),
         source=source,
         sink=lambda _: CopySink(table, writer),
-        has_input=lambda: published() > 0,
-        published=published,
+        has_input=lambda: published(bootstrap, exchange.topic) > 0,
+        published=lambda: published(bootstrap, exchange.topic),
     )
 
 

@@ -6,12 +6,12 @@ from functools import reduce
 from pyspark.sql import DataFrame, SparkSession
 
 from k2.exchanges import Exchange
-from k2.io.delta import table_path
 from k2.io.table_writer import TableWriter
 from k2.settings import Settings
 from k2.streams.bronze import CopySink
 from k2.streams.observed import with_late_trades
 from k2.streams.stream import Stream
+from k2.streams.upstream import new_rows
 from k2.tables import GOLD_TRADES, Layer, silver_trades
 from k2.transforms.gold import to_gold
 
@@ -25,16 +25,9 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
     inputs = tuple(silver_trades(exchange) for exchange in exchanges)
 
     def source(spark: SparkSession) -> DataFrame:
-        trades = (
-            spark.readStream.format("delta")
-            # From the first commit on: a first snapshot would come in no order.
-            .option("startingVersion", 0).option("maxFilesPerTrigger", settings.max_files_per_batch)
-            # Of each input: together they are one batch.
-            .option("maxBytesPerTrigger", f"{settings.max_bytes_per_batch // len(inputs) + 1}b")
-            .load(str(table_path(settings.lake, table)))
-            .drop("schema_id")
-            for table in inputs
-        )
+        # Of each input: together they are one batch.
+        limits = (settings.max_files_per_batch, settings.max_bytes_per_batch // len(inputs) + 1)
+        trades = (new_rows(spark, settings, table, *limits).drop("schema_id") for table in inputs)
         union = reduce(DataFrame.unionByName, trades)
         delay = f"{settings.lateness_minutes} minutes"
         gold = to_gold(union.withWatermark("timestamp", delay), settings.lateness_minutes)

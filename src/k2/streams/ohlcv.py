@@ -14,7 +14,8 @@ from k2.io.delta import open_table, table_path
 from k2.io.table_writer import Appended, WriteId
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, Stream
-from k2.tables import GOLD_OHLCV, GOLD_TRADES, Layer
+from k2.streams.upstream import new_rows
+from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, Layer
 from k2.transforms.ohlcv import (
     BAR,
     LONGER,
@@ -24,8 +25,6 @@ from k2.transforms.ohlcv import (
     to_minute_bars,
     touched_minutes,
 )
-
-NAME = "ohlcv"
 
 # A batch recomputes whole minutes: a few seconds' trades at a time cost little more than one's.
 _TRIGGERS = 5
@@ -41,20 +40,14 @@ def ohlcv_stream(settings: Settings) -> Stream:
     """Keep up the bars of all exchanges and lengths."""
 
     def source(spark: SparkSession) -> DataFrame:
-        return (
-            spark.readStream.format("delta")
-            # From the first commit on: a first snapshot would come in no order.
-            .option("startingVersion", 0)
-            .option("maxFilesPerTrigger", settings.max_files_per_batch * _FILES_PER_GOLD_FILE)
-            .load(str(table_path(settings.lake, GOLD_TRADES)))
-            .select("timestamp", "kafka_timestamp")
-        )
+        files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
+        return new_rows(spark, settings, GOLD_TRADES, files).select("timestamp", "kafka_timestamp")
 
     return Stream(
         layer=Layer.GOLD,
         exchange=None,
         version=1,
-        called=NAME,
+        called=BARS,
         tables=(GOLD_OHLCV,),
         reads=(GOLD_TRADES,),
         source=source,

@@ -12,10 +12,11 @@ from pyspark.sql import SparkSession
 from k2.exchanges import Exchange
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import ensure_table
+from k2.io.queries import utc_database
 from k2.io.table_writer import WriteId
 from k2.settings import Settings
 from k2.streams.redecide import DUPLICATE
-from k2.streams.schemas import Schemas
+from k2.streams.schemas import Schemas, known_with
 from k2.streams.silver import SilverSink
 from k2.tables import dead_letters, duplicates, silver_trades
 from k2.transforms.screen import TRADE
@@ -78,14 +79,10 @@ class Rebuild:
             sink.close()
 
     def _schemas_of(self, bronze: DeltaTable) -> dict[int, str]:
-        known = self.schemas.known()
         with _database(bronze, None) as database:
             query = "select distinct schema_id from bronze where schema_id is not null"
-            ids = {row[0] for row in database.execute(query).fetchall()}
-        for id_ in sorted(ids - known.keys()):
-            if (schema := self.schemas.schema_by_id(id_)) is not None:
-                known[id_] = schema
-        return known
+            ids = [row[0] for row in database.execute(query).fetchall()]
+        return known_with(self.schemas, ids)
 
 
 def slices(ends: Ends) -> Iterator[Slice]:
@@ -123,8 +120,7 @@ def _parts(
 
 
 def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> duckdb.DuckDBPyConnection:
-    database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database = utc_database()
     database.register("bronze", bronze.to_pyarrow_dataset())
     none = pa.table(
         {

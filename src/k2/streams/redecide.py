@@ -23,7 +23,7 @@ from k2.io.delta import ensure_table, open_table
 from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Rows, TableWriter, WriteId
 from k2.settings import Settings
-from k2.streams.schemas import Schemas
+from k2.streams.schemas import Schemas, known_with
 from k2.tables import duplicates, resolutions, silver_trades
 from k2.transforms.screen import TRADE
 from k2.transforms.silver import to_silver
@@ -111,12 +111,8 @@ class Redecider:
         return Decisions(self._state / "replays")
 
     def _schemas_of(self, wanted: pa.Table) -> dict[int, str]:
-        known = self.schemas.known()
-        missing = {id_ for id_ in pc.unique(wanted["schema_id"]).to_pylist() if id_ is not None}
-        for id_ in sorted(missing - known.keys()):
-            if (schema := self.schemas.schema_by_id(id_)) is not None:
-                known[id_] = schema
-        return known
+        ids = pc.unique(wanted["schema_id"]).to_pylist()
+        return known_with(self.schemas, (id_ for id_ in ids if id_ is not None))
 
     def _step(
         self,

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from k2.errors import NewSchemaError
 from k2.exchanges import Exchange
-from k2.io.delta import has_rows, open_table, table_path
+from k2.io.delta import has_rows, open_table
 from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
@@ -19,6 +19,7 @@ from k2.streams.observed import with_hops
 from k2.streams.redecide import Redecider
 from k2.streams.schemas import Schemas
 from k2.streams.stream import BatchReport, Stream
+from k2.streams.upstream import new_rows
 from k2.tables import Layer, bronze_trades, dead_letters, duplicates, resolutions, silver_trades
 from k2.transforms.decode import SCHEMA
 from k2.transforms.screen import DEAD_LETTER, TRADE
@@ -42,14 +43,9 @@ def silver_stream(
     known = schemas.known()
 
     def source(spark: SparkSession) -> DataFrame:
-        bronze = (
-            spark.readStream.format("delta")
-            # From the first commit on: a first snapshot would come in no order.
-            .option("startingVersion", 0)
-            .option("maxFilesPerTrigger", settings.max_files_per_batch)
-            .option("maxBytesPerTrigger", f"{settings.max_bytes_per_batch}b")
-            .load(str(table_path(settings.lake, source_table)))
-            .select("topic", *_RECORD, "schema_id", "kafka_timestamp", "value")
+        limits = (settings.max_files_per_batch, settings.max_bytes_per_batch)
+        bronze = new_rows(spark, settings, source_table, *limits).select(
+            "topic", *_RECORD, "schema_id", "kafka_timestamp", "value"
         )
         return with_hops(to_silver(bronze, exchange, known, reader))
 

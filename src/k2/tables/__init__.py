@@ -5,12 +5,13 @@ from collections.abc import Iterable
 from k2.exchanges import EXCHANGES, Exchange
 from k2.tables.bronze import bronze_trades
 from k2.tables.gold import GOLD_TRADES
-from k2.tables.ohlcv import GOLD_OHLCV, TIMEFRAMES
+from k2.tables.ohlcv import BARS, GOLD_OHLCV, TIMEFRAMES
 from k2.tables.resolutions import resolutions
 from k2.tables.silver import dead_letters, duplicates, silver_trades
 from k2.tables.table import Layer, Table
 
 __all__ = [
+    "BARS",
     "GOLD_OHLCV",
     "GOLD_TRADES",
     "TIMEFRAMES",

@@ -13,6 +13,8 @@ from pyspark.sql.types import (
 from k2.tables.columns import PRICE, column, date
 from k2.tables.table import Layer, Table
 
+BARS = "ohlcv"  # the stream that keeps them up, and the step after Gold
+
 # Seconds of a window. All windows start at a multiple of their length since 1970, UTC.
 TIMEFRAMES = {"1m": 60, "5m": 300, "30m": 1_800, "1h": 3_600, "1d": 86_400}
 
