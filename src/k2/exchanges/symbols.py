@@ -65,12 +65,15 @@ def split_by_suffix(symbol: str, quotes: Iterable[str]) -> tuple[str, str]:
     """SQL for base and quote of a market name without separator, such as ``BTCUSDT``.
 
     The longest of ``quotes`` that ends the name is the quote, and what is before it, capitals and
-    digits, the base; otherwise both are null. (Comparing ends costs a tenth of a regular expression
-    with forty alternatives.)
+    digits, the base; otherwise both are null. (A look into one set a length costs a tenth of a
+    regular expression, and a tenth of the code of a comparison with each.)
     """
-    longest_first = sorted(quotes, key=lambda quote: (-len(quote), quote))
+    by_length: dict[int, list[str]] = {}
+    for quote in sorted(quotes):
+        by_length.setdefault(len(quote), []).append(f"'{quote}'")
+    ends = {length: f"right({symbol}, {length})" for length in sorted(by_length, reverse=True)}
     whens = " ".join(
-        f"when endswith({symbol}, '{quote}') then '{quote}'" for quote in longest_first
+        f"when {end} in ({', '.join(by_length[length])}) then {end}" for length, end in ends.items()
     )
     ending = f"case {whens} end"
     start = f"left({symbol}, length({symbol}) - length({ending}))"

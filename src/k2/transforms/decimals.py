@@ -6,9 +6,10 @@ from pyspark.sql import functions as F
 # Digits that decimal(38,18) can hold before and after the point.
 _WIDE = "decimal(38,18)"
 _PLACES = 18
-_NUMBER = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
-_SMALL_EXPONENT = r"^[^eE]*([eE][+-]?[0-9]{1,3})?\s*$"
+_MANTISSA = r"^\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
+_NUMBER = _MANTISSA + r"([eE][+-]?[0-9]+)?\s*$"
 # What is worth a cast: Spark works out ten to the power of an exponent, however large.
+_SMALL_NUMBER = _MANTISSA + r"([eE][+-]?[0-9]{1,3})?\s*$"
 _LONGEST = 128
 
 
@@ -18,8 +19,9 @@ def exact(text: Column) -> Column:
     Exponents (``1E-8``) are numbers. Null, words and numbers that do not fit give null.
     """
     # 19 characters without an exponent cannot hold more than 18 places, so nothing is rounded.
-    is_short = (F.length(text) <= _PLACES + 1) & ~F.contains(F.lower(text), F.lit("e"))
-    is_plain = (F.length(text) <= _LONGEST) & text.rlike(_NUMBER) & text.rlike(_SMALL_EXPONENT)
+    has_exponent = F.contains(text, F.lit("e")) | F.contains(text, F.lit("E"))
+    is_short = (F.length(text) <= _PLACES + 1) & ~has_exponent
+    is_plain = (F.length(text) <= _LONGEST) & text.rlike(_SMALL_NUMBER)
     return F.when(is_short | (is_plain & (_places(text) <= _PLACES)), text.try_cast(_WIDE))
 
 

@@ -14,7 +14,10 @@ LARGEST_VALUE = 64 * 1024
 
 DECODE, SCHEMA = "decode", "schema"
 
-_PAYLOAD, _RAW, _EXACT = "_payload", "raw", "_exact"
+# Reasons that are the schema's; the others are the payload's.
+_OF_SCHEMA = ("unknown_schema_id", "incompatible_schema")
+
+_FRAME, _PAYLOAD, _RAW, _EXACT = "_frame", "_payload", "raw", "_exact"
 
 
 def decode(bronze: DataFrame, writer_schemas: Mapping[int, str | None], reader: str) -> DataFrame:
@@ -39,19 +42,22 @@ def decode(bronze: DataFrame, writer_schemas: Mapping[int, str | None], reader: 
         for id_, schema in writer_schemas.items()
         if schema is not None and can_be_read(schema, reader)
     }
-    decodable = _frame_error().isNull()
-    framed = bronze.select(
+    framed = bronze.select("*", _frame_error().alias(_FRAME)).select(
         "*",
-        F.when(decodable, F.substring("value", HEADER_LENGTH + 1, LARGEST_VALUE)).alias(_PAYLOAD),
+        F.when(
+            F.col(_FRAME).isNull(), F.substring("value", HEADER_LENGTH + 1, LARGEST_VALUE)
+        ).alias(_PAYLOAD),
     )
     read = framed.select("*", _by_schema(usable, reader, lambda s: _read(s, reader)).alias(_RAW))
     checked = read.select(
-        "*", _by_schema(usable, reader, lambda s: _is_exact(s, reader)).alias("_exact")
+        "*", _by_schema(usable, reader, lambda s: _is_exact(s, reader)).alias(_EXACT)
     )
-    error_type, reason = _errors(writer_schemas, usable, reader)
-    return checked.select(
-        *bronze.columns, "raw", error_type.alias("error_type"), reason.alias("error_reason")
+    reason = _reason(writer_schemas, usable, reader)
+    judged = checked.select(*bronze.columns, "raw", reason.alias("error_reason"))
+    error_type = F.when(F.col("error_reason").isin(*_OF_SCHEMA), SCHEMA).when(
+        F.col("error_reason").isNotNull(), DECODE
     )
+    return judged.select(*bronze.columns, "raw", error_type.alias("error_type"), "error_reason")
 
 
 def can_be_read(writer: str, reader: str) -> bool:
@@ -101,28 +107,22 @@ def _frame_error() -> Column:
     )
 
 
-def _errors(
-    writers: Mapping[int, str | None], usable: Mapping[int, str], reader: str
-) -> tuple[Column, Column]:
-    frame = _frame_error()
+def _reason(writers: Mapping[int, str | None], usable: Mapping[int, str], reader: str) -> Column:
     known = [id_ for id_, schema in writers.items() if schema is not None]
     schema_id = F.col("schema_id")
     # An empty isin() would be null for a null id; an id of null is unknown, not null.
     is_known = F.coalesce(schema_id.isin(known), F.lit(False)) if known else F.lit(False)
     is_usable = F.coalesce(schema_id.isin(list(usable)), F.lit(False)) if usable else F.lit(False)
-    schema = F.when(~is_known, "unknown_schema_id").when(~is_usable, "incompatible_schema")
+    unknown, incompatible = _OF_SCHEMA
     unread = F.col(_RAW).getField(_required_field(reader)).isNull()
-    content = (
-        F.when(unread, "undecodable_payload")
+    return F.coalesce(
+        F.col(_FRAME),
+        F.when(~is_known, unknown)
+        .when(~is_usable, incompatible)
+        .when(unread, "undecodable_payload")
         .when(~F.coalesce(F.col(_EXACT), F.lit(False)), "trailing_bytes")
-        .when(~_is_text(reader), "invalid_utf8")
+        .when(~_is_text(reader), "invalid_utf8"),
     )
-    error_type = (
-        F.when(frame.isNotNull(), DECODE)
-        .when(schema.isNotNull(), SCHEMA)
-        .when(content.isNotNull(), DECODE)
-    )
-    return error_type, F.coalesce(frame, schema, content)
 
 
 def _by_schema(

@@ -1,5 +1,6 @@
 """Rules on decoded records: each one broken alone, several at once, and the values at the limits."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -19,8 +20,10 @@ from tests.builders import (
     kraken_raw,
 )
 
+from k2.exchanges import EXCHANGES
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
+from k2.io.schema_files import schema_text
 from k2.quality.rules import TRADE_RULES
 from k2.tables import bronze_trades
 from k2.transforms.silver import to_silver
@@ -244,3 +247,17 @@ def test_a_side_is_never_missing_on_binance(spark):
     ).collect()
 
     assert {row.offset: row.side for row in rows} == {0: "SELL", 1: "BUY"}
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
+def test_no_generated_method_is_too_large_for_the_first_compiler(spark, exchange):
+    """At 15,700 bytes it gave up, and rows were interpreted until the second one was through."""
+    schemas = [schema_text(name) for name in exchange.raw_schemas]
+    bronze = spark.createDataFrame(spark.sparkContext.emptyRDD(), bronze_trades(exchange).schema)
+    rows = to_silver(bronze, exchange, dict(enumerate(schemas, 1)), schemas[-1])
+
+    mode = spark._jvm.org.apache.spark.sql.execution.ExplainMode.fromString("codegen")
+    code = rows._jdf.queryExecution().explainString(mode)
+    sizes = [int(size) for size in re.findall(r"maxMethodCodeSize:(\d+)", code)]
+
+    assert 0 < max(sizes, default=0) < 10_000
