@@ -3,7 +3,8 @@
 import importlib
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from importlib import metadata
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -101,9 +102,22 @@ _app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"k2 {metadata.version('k2')}")
+        raise typer.Exit
+
+
 @_app.callback()
-def _root() -> None:
-    """Take no options of its own."""
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Take no other option of its own."""
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from k2.errors import ConfigError, K2Error
 from k2.exchanges import EXCHANGES
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
+from k2.observability.redaction import redacted
 from k2.observability.status import read_status
 from k2.quality_jobs.backlog import backlog
 from k2.settings import Settings
@@ -63,7 +64,8 @@ def status(
 def collect(settings: Settings) -> dict[str, Any]:
     """Return the state of services and streams, and each layer's backlog."""
     services, left = _services(settings)
-    return {**running(settings), "services": services, "backlog": left}
+    # An address may hold a password.
+    return {**running(settings), "services": redacted(services), "backlog": left}
 
 
 def running(settings: Settings) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from k2.errors import ConfigError, FailedError, K2Error, UnavailableError
+from k2.observability.redaction import redacted
 from k2.settings import Settings
 
 _KEPT_SECONDS = 86_400.0  # of an answer whose asker did not wait for it
@@ -62,7 +63,7 @@ def answer(settings: Settings, request: Request, said: Mapping[str, Any] | K2Err
     folder = _folder(settings)
     outcome: dict[str, Any] = {"result": said}
     if isinstance(said, K2Error):
-        outcome = {"error": str(said), "exit_code": said.exit_code}
+        outcome = {"error": redacted(str(said)), "exit_code": said.exit_code}
     _write(folder / f"{request.id}.answer", outcome)
     (folder / f"{request.id}.json").unlink(missing_ok=True)
 

@@ -9,6 +9,7 @@ import structlog
 from k2.errors import K2Error, NewSchemaError
 from k2.observability.batch_trace import batch_trace
 from k2.observability.engine_metrics import EngineMetrics
+from k2.observability.redaction import redacted
 from k2.observability.status import StreamStatus, freshness
 from k2.quality_jobs.backlog import rows
 from k2.runner.progress import ProgressReader, is_batch
@@ -92,7 +93,7 @@ class Slot:
         """Note what the query, or its start, died of."""
         self._tell_before(None)
         self.running = self._progress = None
-        self.status.error = str(error)
+        self.status.error = redacted(str(error))  # it is written to a file
         if self.metrics is None:
             return
         if isinstance(error, NewSchemaError):

@@ -1,6 +1,8 @@
 """What the command line teaches, and how it says no: one sentence and an exit code."""
 
 import json
+import tomllib
+from pathlib import Path
 
 import pytest
 import typer
@@ -28,6 +30,14 @@ def test_the_help_tells_the_exit_codes_and_the_home(k2):
 
     for word in ("K2_HOME", "0 done", "1 failed", "2 wrong use", "3 something outside"):
         assert word in text
+
+
+def test_the_version_is_that_of_the_package(k2):
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+
+    said = k2("--version")
+
+    assert (said.code, said.out) == (0, f"k2 {project['version']}\n")
 
 
 def test_no_arguments_show_the_help(k2):
@@ -204,6 +214,15 @@ def test_status_of_nothing_says_that_nothing_runs(k2, home):
     assert facts["home"] == str(home)
     assert facts["streams"] == []
     assert facts["services"]["kafka"]["state"] == "not running"
+
+
+def test_status_shows_no_password_of_an_address(k2, monkeypatch):
+    monkeypatch.setenv("K2_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("K2_REGISTRY", "http://reader:hunter2@127.0.0.1:1")
+
+    said = k2("status", "--json")
+
+    assert json.loads(said.out)["services"]["registry"]["address"] == "http://***@127.0.0.1:1"
 
 
 def test_an_empty_home_balances_from_its_tables_alone(k2):

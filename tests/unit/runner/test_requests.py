@@ -46,6 +46,15 @@ def test_an_error_arrives_as_the_error_it_was(settings, kind):
         answered(settings, REQUEST)
 
 
+def test_a_password_in_an_answer_is_not_written_down(settings):
+    submit(settings, REQUEST)
+
+    answer(settings, REQUEST, UnavailableError("http://reader:hunter2@registry:8081 is silent"))
+
+    with pytest.raises(UnavailableError, match="http://\\*\\*\\*@registry:8081 is silent"):
+        answered(settings, REQUEST)
+
+
 def test_requests_come_oldest_first(settings):
     for age, name in ((10, "b"), (20, "a"), (5, "c")):
         submit(settings, Request("maintain", "gold", {}, name))

@@ -133,3 +133,9 @@ def test_a_run_without_metrics_counts_and_logs_all_the_same(
 
     assert (slot.taken, slot.given, slot.status.rows) == (2, 2, 2)
     assert slot.status.metrics_port is None
+
+
+def test_a_password_in_an_error_is_not_written_to_the_status(slot):
+    slot.failed(FailedError("http://reader:hunter2@registry:8081 does not answer"))
+
+    assert slot.status.error == "http://***@registry:8081 does not answer"
