@@ -118,6 +118,9 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.io.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+        # Rows handed in stay Arrow's: as part of the plan the optimizer would decide them one by one,
+        # and ten batches of such plans, until Python lets go of them, filled the heap.
+        "spark.sql.execution.arrow.localRelationThreshold": "0",
         "spark.executor.extraJavaOptions": _AVRO_LIMITS,
     }
 
