@@ -6,8 +6,8 @@ MAKEFLAGS += --no-print-directory
 
 # More for pytest, such as: make test ARGS="-n 0 -k wire_format -x"
 ARGS ?=
-# CI raises it as it is reached.
-COVERAGE_FLOOR ?= 60
+# Measured 86; raised as more is reached, never lowered.
+COVERAGE_FLOOR ?= 85
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest

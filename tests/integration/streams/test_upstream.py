@@ -1,5 +1,7 @@
 """What may not happen to a table that a stream reads: its rows change under the reader."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from tests.builders import append_silver, silver_row
 from tests.integration.streams.lake import Lake
@@ -7,6 +9,7 @@ from tests.integration.streams.lake import Lake
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import open_table
+from k2.io.maintenance import closed_partitions, compact, files_of
 from k2.tables import GOLD_TRADES, silver_trades
 
 pytestmark = pytest.mark.integration
@@ -37,4 +40,24 @@ def test_a_stream_refuses_a_table_whose_rows_were_changed(lake, change):
 
     with pytest.raises(FailedError, match=r"Stream gold failed.*DELTA_SOURCE"):
         lake.run(lake.gold())
+    assert lake.offsets(GOLD_TRADES) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("gold_is", ["up to date", "behind", "new"])
+def test_a_stream_does_not_see_that_a_table_was_compacted(spark, settings, gold_is):
+    lake = Lake(spark, settings)
+    append_silver(settings.lake, BINANCE, [silver_row(BINANCE, 0)])
+    if gold_is != "new":
+        lake.run(lake.gold())
+    append_silver(settings.lake, BINANCE, [silver_row(BINANCE, 1)])
+    if gold_is == "up to date":
+        lake.run(lake.gold())
+    stored = open_table(settings.lake, SILVER)
+    (partition,) = closed_partitions(stored, SILVER, datetime.max.replace(tzinfo=UTC), timedelta())
+
+    compact(stored, SILVER, partition)
+    append_silver(settings.lake, BINANCE, [silver_row(BINANCE, 2)])
+    lake.run(lake.gold())
+
+    assert files_of(open_table(settings.lake, SILVER)).files == 2
     assert lake.offsets(GOLD_TRADES) == [0, 1, 2]
