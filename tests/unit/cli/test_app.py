@@ -12,6 +12,7 @@ from k2.errors import ConfigError, FailedError, InUseError, K2Error, Unavailable
 
 pytestmark = pytest.mark.unit
 
+ROOT = Path(__file__).parents[3]
 COMMANDS = sorted(_COMMANDS)
 REPORTING = ["status", "doctor", "replay", "simulate", "drain", "tables", "show", "balance", "jars"]
 
@@ -33,7 +34,7 @@ def test_the_help_tells_the_exit_codes_and_the_home(k2):
 
 
 def test_the_version_is_that_of_the_package(k2):
-    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     said = k2("--version")
 
