@@ -193,8 +193,29 @@ def test_the_cluster_form_scrapes_the_services_of_compose() -> None:
     first = Settings.load().metrics_port
 
     assert streams == [f"{s.split(':')[0]}:{port_of(s.split(':')[0], first)}" for s in streams]
-    for job in ("k2-streams", "spark-driver", "spark-executors", "spark-master", "spark-jmx"):
+    for job in (
+        "k2-streams",
+        "spark-driver",
+        "spark-executors",
+        "spark-master",
+        "spark-jmx",
+        "kafka",
+    ):
         assert {t.split(":")[0] for t in scraped("prometheus.cluster.yml", job)} <= services
+    (told,) = load(PROMETHEUS_FOLDER / "prometheus.cluster.yml")["alerting"]["alertmanagers"]
+    assert {t.split(":")[0] for c in told["static_configs"] for t in c["targets"]} <= services
+
+
+def test_compose_gives_its_java_services_the_agents_that_prometheus_scrapes() -> None:
+    services = load(ROOT / "docker-compose.yml")["services"]
+    options = {
+        name: " ".join(str(value) for value in service.get("environment", {}).values())
+        for name, service in services.items()
+    }
+    for job in ("spark-jmx", "kafka"):
+        for target in scraped("prometheus.cluster.yml", job):
+            host, port = target.split(":")
+            assert re.search(rf"-javaagent:\S+\.jar={port}:\S+/\w+\.yml", options[host])
 
 
 def test_no_configuration_holds_a_secret() -> None:
