@@ -3,7 +3,6 @@
 import time
 from typing import Annotated, Any
 
-import httpx
 import psutil
 import typer
 from rich.console import Console
@@ -17,6 +16,7 @@ from k2.errors import ConfigError, K2Error
 from k2.exchanges import EXCHANGES
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
+from k2.local.service import answers
 from k2.observability.redaction import redacted
 from k2.observability.status import read_status
 from k2.quality_jobs.backlog import backlog
@@ -90,26 +90,19 @@ def _services(settings: Settings) -> tuple[dict[str, dict[str, str | None]], Any
     except K2Error:
         nothing = {"state": "not running", "address": None}
         return {"kafka": nothing, "registry": nothing}, None
-    answers: dict[str, dict[str, str | None]] = {}
+    found: dict[str, dict[str, str | None]] = {}
     left = None
     try:
         watermarks(endpoints.kafka, EXCHANGES[0].topic, timeout=2.0)
         left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
-        answers["kafka"] = {"state": "up", "address": endpoints.kafka}
+        found["kafka"] = {"state": "up", "address": endpoints.kafka}
     except K2Error:
-        answers["kafka"] = {"state": "no answer", "address": endpoints.kafka}
+        found["kafka"] = {"state": "no answer", "address": endpoints.kafka}
     try:
         SchemaRegistry(endpoints.registry, timeout=2.0, attempts=1).schema_by_id(1)
-        answers["registry"] = {"state": "up", "address": endpoints.registry}
+        found["registry"] = {"state": "up", "address": endpoints.registry}
     except K2Error:
-        answers["registry"] = {"state": "no answer", "address": endpoints.registry}
+        found["registry"] = {"state": "no answer", "address": endpoints.registry}
     for name, url in monitoring_urls(settings).items():
-        answers[name] = {"state": "up" if _answers(url) else "no answer", "address": url}
-    return answers, left
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/-/ready", timeout=2.0, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False
+        found[name] = {"state": "up" if answers(f"{url}/-/ready") else "no answer", "address": url}
+    return found, left

@@ -64,12 +64,6 @@ def open_table(lake: Path, table: Table) -> DeltaTable | None:
         return None
 
 
-def has_rows(lake: Path, table: Table) -> bool:
-    """Tell whether anything was ever written to a table: its first version is its creation."""
-    stored = open_table(lake, table)
-    return stored is not None and stored.version() > 0
-
-
 def row_count(stored: DeltaTable) -> int:
     """Return the number of rows, from the log alone."""
     return int(sum(stored.get_add_actions(flatten=True)["num_records"].to_pylist()))

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import k2
 from k2.errors import ConfigError
 from k2.local.ports import LOOPBACK
 from k2.local.process import write_whole
+from k2.local.service import answers
 from k2.settings import Settings
 
 _PACKAGE = Path(k2.__file__).parent
@@ -112,7 +112,7 @@ class Prometheus:
 
     def ready(self) -> bool:
         """Tell whether it answers."""
-        return _answers(f"{self.url}/-/ready")
+        return answers(f"{self.url}/-/ready")
 
     def _adapted(self, text: str) -> str:
         """The shipped text with other ports; each stream's stands before its name in a comment."""
@@ -179,17 +179,9 @@ class Alertmanager:
 
     def ready(self) -> bool:
         """Tell whether it answers."""
-        return _answers(f"{self.url}/-/ready")
+        return answers(f"{self.url}/-/ready")
 
 
 def _program(*names: str) -> Path | None:
     found = next((path for name in names if (path := shutil.which(name))), None)
     return Path(found) if found else None
-
-
-def _answers(url: str) -> bool:
-    import httpx
-
-    with suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=1.0) as client:
-        return client.get(url).status_code == httpx.codes.OK
-    return False

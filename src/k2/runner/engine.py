@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -19,13 +20,14 @@ from k2.runner.holder import Holder, RequestServer
 from k2.runner.measuring import Measuring
 from k2.runner.requests import Request
 from k2.runner.slot import Slot
+from k2.runner.starter import Starter
 from k2.settings import Settings
-from k2.streams.stream import BatchReport, Stream, reserved, start
+from k2.streams.stream import BatchReport, RunningStream, Stream, reserved
 
 log = structlog.get_logger("k2.engine")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-_NEXT_LOOK = 1.0  # seconds until a stream without input is looked at again
+_NEXT_LOOK = 0.5  # seconds until a stream without input is looked at again
 _PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
 
 
@@ -33,8 +35,9 @@ _PATIENCE = 120.0  # seconds that an available-now run waits for something to co
 class Engine:
     """Runs streams in one Spark session. Use it as a context manager: leaving stops them.
 
-    A stream that fails for want of something outside is started again, with growing pauses; one
-    that fails for good stays down, and the others go on.
+    A stream is started when there is something for it to take, or was and others wait for it: one
+    that was never sent anything costs nothing. One that fails for want of something outside is
+    started again, with growing pauses; one that fails for good stays down, and the others go on.
     """
 
     spark: SparkSession
@@ -47,6 +50,7 @@ class Engine:
     _server: RequestServer | None = None
     _measuring: Measuring | None = None
     _ui: str | None = None
+    _starter: Starter | None = None
 
     def __enter__(self) -> "Engine":
         """Listen for who reads metrics, reserve the tables of all streams, then start the streams.
@@ -65,6 +69,9 @@ class Engine:
             for stream in streams:
                 self._held.enter_context(reserved(stream, self.settings))
                 self._slots.append(Slot.of(stream, self.settings, metrics))
+            self._starter = Starter(
+                self.spark, self.settings, self._slots, self.available_now, self._took
+            )
             for slot in self._slots:
                 self._start(slot)
             holders = {slot.stream.name: self._holder(slot) for slot in self._slots}
@@ -140,6 +147,8 @@ class Engine:
         for thread in (self._measuring, self._server):
             if thread is not None:
                 thread.stop()
+        if self._starter is not None:
+            self._starter.stop()
         for slot in self._slots:
             if slot.running is not None:
                 try:
@@ -169,30 +178,39 @@ class Engine:
             if slot.stream.name == request.stream:
                 slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
 
-    def _start(self, slot: Slot, again: bool = False) -> None:
-        def batch_done(report: BatchReport) -> None:
-            slot.took(report, time.monotonic())
-            self.on_batch(slot.stream, report)
-
+    def _start(self, slot: Slot) -> None:
         try:
-            if not slot.stream.has_input():
-                slot.status.state, slot.retry_at = "waiting", time.monotonic() + _NEXT_LOOK
-                slot.done = self.available_now
-                return
-            running = start(slot.stream, self.spark, self.settings, self.available_now, batch_done)
+            begun = self._starter is not None and self._starter.begin(slot)
         except K2Error as error:
             self._failed(slot, error, time.monotonic())
             return
-        slot.started(running, again)
+        if not begun:
+            slot.status.state, slot.retry_at = "waiting", time.monotonic() + _NEXT_LOOK
+            slot.done = self.available_now
+
+    def _took(self, slot: Slot, report: BatchReport) -> None:
+        slot.took(report, time.monotonic())
+        self.on_batch(slot.stream, report)
+
+    def _started(self, slot: Slot, starting: "Future[RunningStream]", now: float) -> None:
+        slot.starting = None
+        try:
+            running = starting.result()
+        except K2Error as error:
+            self._failed(slot, error, now)
+            return
+        slot.started(running, again=slot.status.error is not None)
         log.info("stream_started", job_name=slot.stream.name, available_now=self.available_now)
 
     def _watch(self, slot: Slot, now: float) -> None:
         if slot.done:
             return
+        if slot.starting is not None and slot.starting.done():
+            self._started(slot, slot.starting, now)
         if slot.running is None:
-            if now >= slot.retry_at:
-                slot.status.restarts += slot.status.state != "waiting"
-                self._start(slot, again=slot.status.error is not None)
+            if slot.starting is None and now >= slot.retry_at and not slot.done:
+                slot.status.restarts += slot.status.state not in ("starting", "waiting")
+                self._start(slot)
             return
         # Asked before its progress: a query that has ended makes no more.
         is_active = slot.running.query.isActive

@@ -9,10 +9,9 @@ from deltalake.exceptions import DeltaError
 
 from k2.errors import K2Error
 from k2.exchanges import EXCHANGES
-from k2.io.delta import row_count
 from k2.observability.engine_metrics import EngineMetrics
-from k2.observability.surroundings import OpenTables
 from k2.quality_jobs.recent_balance import RecentBalance
+from k2.runner.arrivals import Arrivals
 from k2.runner.slot import Slot
 from k2.settings import Settings
 from k2.tables import Layer
@@ -31,7 +30,7 @@ class Measuring:
         """Measure the streams of ``slots``."""
         self._metrics = metrics
         self._slots = slots
-        self._tables = OpenTables(settings.lake)
+        self._arrivals = Arrivals(settings.lake, slots)
         self._balances = [RecentBalance(settings.lake, exchange) for exchange in EXCHANGES]
         self._has_gold = any(slot.stream.name == Layer.GOLD for slot in slots)
         self._balance_at = time.monotonic() + BALANCE_SECONDS
@@ -50,10 +49,9 @@ class Measuring:
 
     def backlogs(self) -> None:
         """Set every stream's backlog; one whose upstream does not answer keeps its own."""
-        given = {slot.stream.tables[0].name: slot.given for slot in self._slots}
         for slot in self._slots:
             try:
-                there = self._upstream(slot, given)
+                there = self._arrivals.of(slot)
             except K2Error:  # an alert of its own says that Kafka is down
                 continue
             self._metrics.backlog(slot.stream.name, there - slot.taken)
@@ -63,17 +61,6 @@ class Measuring:
         for balance in self._balances:
             if not self._ending.is_set():
                 self._metrics.balance(balance.exchange.name, balance.differences())
-
-    def _upstream(self, slot: Slot, given: dict[str, int]) -> int:
-        if slot.stream.published is not None:
-            return slot.stream.published()
-        total = 0
-        for table in slot.stream.reads:
-            if table.name in given:
-                total += given[table.name]
-            elif (stored := self._tables.stored(table.name)) is not None:
-                total += row_count(stored)
-        return total
 
     def _run(self) -> None:
         while not self._ending.wait(BACKLOG_SECONDS):

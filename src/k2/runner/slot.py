@@ -1,6 +1,7 @@
 """One stream of an engine: its state and counts, and what it tells of its batches."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ class Slot:
     stream: Stream
     status: StreamStatus
     metrics: EngineMetrics | None = None
+    starting: "Future[RunningStream] | None" = None
     running: RunningStream | None = None
     pause: float = 0.0
     retry_at: float = 0.0

@@ -41,7 +41,6 @@ def bronze_stream(
         tables=(table,),
         source=source,
         sink=lambda _: CopySink(table, writer),
-        has_input=lambda: published(bootstrap, exchange.topic) > 0,
         published=lambda: published(bootstrap, exchange.topic),
     )
 

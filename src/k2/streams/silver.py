@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from k2.errors import NewSchemaError
 from k2.exchanges import Exchange
-from k2.io.delta import has_rows, open_table
+from k2.io.delta import open_table
 from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
@@ -60,7 +60,6 @@ def silver_stream(
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
-        has_input=lambda: has_rows(settings.lake, source_table),
         sink=lambda _: SilverSink(exchange, settings, writer, schemas, known, redecider),
         ledgers=(resolutions(exchange),),
         redecider=redecider,

@@ -20,6 +20,9 @@ from k2.settings import Settings
 from k2.streams.redecide import Redecider
 from k2.tables import Layer, Table
 
+# PySpark starts the server that a batch calls us by at the first use, and looks for no second one.
+_CALLBACKS = threading.Lock()
+
 
 @dataclass(frozen=True)
 class BatchReport:
@@ -52,9 +55,8 @@ class Stream:
     """Name and version give the query's name, the checkpoint folder and the Delta app id.
 
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
-    is held while a batch is written; whoever else writes the tables takes it. ``has_input`` tells
-    whether there is anything yet to start for: an exchange that never sent costs nothing.
-    ``published`` counts what there ever was to take, for a stream whose source is no table.
+    is held while a batch is written; whoever else writes the tables takes it. ``published`` counts
+    what there ever was to take, for a stream whose source is no table.
     """
 
     layer: Layer
@@ -68,7 +70,6 @@ class Stream:
     triggers: int = 1  # of the settings' triggers between two batches
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
-    has_input: Callable[[], bool] = field(default=lambda: True, compare=False, repr=False)
     published: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
@@ -116,8 +117,11 @@ def start(
     settings: Settings,
     available_now: bool,
     on_batch: Callable[[BatchReport], None],
+    before_batch: Callable[[], None] = lambda: None,
 ) -> RunningStream:
     """Start a stream whose locks the caller holds (:func:`reserved`).
+
+    ``before_batch`` may hold a batch back; ``on_batch`` is told of what it wrote.
 
     Raises:
         TableDriftError: a table is not as its definition says.
@@ -134,6 +138,7 @@ def start(
 
     def write(rows: DataFrame, batch_id: int) -> None:
         try:
+            before_batch()
             with stream.mutex:
                 report = sink.write(rows, WriteId(stream.app, batch_id))
         except Exception as error:
@@ -152,14 +157,15 @@ def start(
         }
     )
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.name)
-    query = (
+    writer = (
         stream.source(spark)
         .writeStream.queryName(stream.name)
         .option("checkpointLocation", str(stream.checkpoint(settings)))
         .trigger(**trigger)  # type: ignore[arg-type]
-        .foreachBatch(write)
-        .start()
     )
+    with _CALLBACKS:
+        writer = writer.foreachBatch(write)
+    query = writer.start()
     running.append(RunningStream(stream, query, sink, failures[0] if failures else None))
     return running[0]
 

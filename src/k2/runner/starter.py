@@ -1,0 +1,80 @@
+"""Starts streams beside each other, each when it is wanted."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from pyspark.sql import SparkSession
+
+from k2.runner.arrivals import Arrivals
+from k2.runner.slot import Slot
+from k2.runner.warm_up import WarmUp
+from k2.settings import Settings
+from k2.streams.stream import BatchReport, RunningStream, start
+
+_AT_A_TIME = 2  # a start is planning, which takes a core for seconds
+
+
+class Starter:
+    """Starts the streams of ``slots`` in threads of its own: whoever watches them goes on."""
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        settings: Settings,
+        slots: Sequence[Slot],
+        available_now: bool,
+        on_batch: Callable[[Slot, BatchReport], None],
+    ) -> None:
+        """Have ``on_batch`` told of every batch of every stream, in the thread that wrote it."""
+        self._spark = spark
+        self._settings = settings
+        self._slots = slots
+        self._available_now = available_now
+        self._on_batch = on_batch
+        self._arrivals = Arrivals(settings.lake, slots)
+        self._warm_up = WarmUp(slots, self._arrivals)
+        self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
+        if available_now:
+            self._warm_up.end()  # it has no second batches that come too early
+
+    def begin(self, slot: Slot) -> bool:
+        """Begin to start a stream; tell whether there is anything to start it for.
+
+        Raises:
+            UnavailableError: Kafka does not say what it has.
+        """
+        if not self._is_wanted(slot):
+            return False
+
+        def start_it() -> RunningStream:
+            return start(
+                slot.stream,
+                self._spark,
+                self._settings,
+                self._available_now,
+                lambda report: self._on_batch(slot, report),
+                lambda: self._warm_up.wait(slot),
+            )
+
+        slot.starting = self._threads.submit(start_it)
+        return True
+
+    def stop(self) -> None:
+        """Begin no more starts; take over the streams whose start has ended meanwhile."""
+        self._warm_up.end()
+        self._threads.shutdown(cancel_futures=True)
+        for slot in self._slots:
+            starting, slot.starting = slot.starting, None
+            if starting is not None and not starting.cancelled():
+                with suppress(Exception):  # it did not start: nothing to stop
+                    slot.started(starting.result(), again=False)
+
+    def _is_wanted(self, slot: Slot) -> bool:
+        there = self._arrivals.of(slot)
+        read = {table.name for other in self._slots for table in other.stream.reads}
+        if self._available_now or slot.stream.tables[0].name in read:
+            # It is planned beside the first batch of the stream before it; and a run that ends by
+            # itself ends a batch that was written and not committed.
+            return there > 0
+        return there != slot.taken

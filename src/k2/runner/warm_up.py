@@ -1,0 +1,53 @@
+"""The first batches of a run: every stream has its first before any has its second."""
+
+import threading
+import time
+from collections.abc import Sequence
+
+from k2.errors import K2Error
+from k2.runner.arrivals import Arrivals
+from k2.runner.slot import Slot
+
+_LONGEST = 60.0  # seconds from the start of the streams
+_LOOK = 0.25
+
+
+class WarmUp:
+    """Holds back second batches while another stream's first is due, and first ones out of turn.
+
+    In a new JVM a batch of any stream takes the cores for a second. Bronze, which has one due every
+    second, so kept its own rows from Silver and Gold for half a minute.
+    """
+
+    def __init__(self, slots: Sequence[Slot], arrivals: Arrivals) -> None:
+        """Begin the warm-up of the streams of ``slots``."""
+        self._slots = slots
+        self._arrivals = arrivals
+        self._until = time.monotonic() + _LONGEST
+        self._over = threading.Event()
+
+    def wait(self, slot: Slot) -> None:
+        """Wait, in the thread of a stream's batch, until it may begin."""
+        before = self._before(slot) if slot.status.batches == 0 else self._slots
+        while not self._over.is_set() and any(map(self._is_due, before)):
+            if time.monotonic() >= self._until:
+                self.end()
+            self._over.wait(_LOOK)
+
+    def end(self) -> None:
+        """Hold nobody back from now on."""
+        self._over.set()
+
+    def _before(self, slot: Slot) -> list[Slot]:
+        """The streams that a stream's rows come through."""
+        reads = {table.name for table in slot.stream.reads}
+        near = [other for other in self._slots if other.stream.tables[0].name in reads]
+        return [*near, *(further for other in near for further in self._before(other))]
+
+    def _is_due(self, slot: Slot) -> bool:
+        if slot.done or slot.status.batches:
+            return False
+        try:
+            return self._arrivals.of(slot) != slot.taken
+        except K2Error:  # Kafka does not answer: nobody waits for it
+            return False
