@@ -13,6 +13,7 @@ import psutil
 import typer
 
 from k2.cli.app import app_of, run
+from k2.cli.driver import stop_session
 from k2.cli.endpoints import find_endpoints
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
@@ -101,7 +102,7 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
             for failure in engine.failures:
                 raise failure
     finally:
-        spark.stop()
+        stop_session(spark)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

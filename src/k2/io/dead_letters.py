@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 
@@ -11,6 +11,9 @@ from k2.exchanges import Exchange
 from k2.io.delta import open_table
 from k2.io.queries import utc_database
 from k2.tables import Table, dead_letters, resolutions
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 RECORD = 'topic, "partition", "offset"'
 _LETTERS = """
@@ -20,7 +23,7 @@ from stored_letters left join ledger using (topic, "partition", "offset")
 """
 
 
-def dead_letter_database(lake: Path, exchange: Exchange) -> duckdb.DuckDBPyConnection:
+def dead_letter_database(lake: Path, exchange: Exchange) -> "DuckDBPyConnection":
     """Return a database with the view ``letters``: every dead letter, and its resolution or nulls.
 
     The columns are those of the dead-letter table, and ``outcome``, ``message_id``, ``replay_id``

@@ -8,13 +8,13 @@ tables as they are stored, with DuckDB, by code that the streams do not use.
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
+from k2.io.queries import utc_database
 from k2.tables import (
     GOLD_TRADES,
     Table,
@@ -24,6 +24,9 @@ from k2.tables import (
     resolutions,
     silver_trades,
 )
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 Watermarks = Mapping[int, tuple[int, int]]  # partition → first offset there is, next offset to come
 
@@ -83,13 +86,13 @@ def balance(
         kafka: watermarks by topic, to compare Bronze with; None compares from Bronze on, and then
             Bronze must hold every offset from the first to the last that it has.
     """
-    database = duckdb.connect()
+    database = utc_database()
     gold = _records(lake, GOLD_TRADES, "exchange").read_all()
     return [_account(database, lake, exchange, gold, kafka) for exchange in exchanges]
 
 
 def _account(
-    database: duckdb.DuckDBPyConnection,
+    database: "DuckDBPyConnection",
     lake: Path,
     exchange: Exchange,
     gold: pa.Table,
@@ -199,5 +202,5 @@ def _records(lake: Path, table: Table, *more: str) -> pa.RecordBatchReader:
     return empty.to_reader()
 
 
-def _one(database: duckdb.DuckDBPyConnection, query: str) -> int:
+def _one(database: "DuckDBPyConnection", query: str) -> int:
     return int(database.execute(query).fetchall()[0][0])

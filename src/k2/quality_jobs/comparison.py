@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 from deltalake import DeltaTable
 
 from k2.io.queries import utc_database
 from k2.tables import Table
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _SAMPLES = 5
 _PLACE = "topic || '-' || \"partition\" || '@' || \"offset\""
@@ -63,7 +65,7 @@ def newest_offsets(tables: Iterable[DeltaTable]) -> dict[int, int]:
     newest: dict[int, int] = {}
     query = 'select "partition", max("offset") from stored group by all'
     for table in tables:
-        with duckdb.connect() as database:
+        with utc_database() as database:
             database.register("stored", table.to_pyarrow_dataset())
             for partition, offset in database.execute(query).fetchall():
                 newest[partition] = max(newest.get(partition, -1), offset)
@@ -72,7 +74,7 @@ def newest_offsets(tables: Iterable[DeltaTable]) -> dict[int, int]:
 
 def beyond(table: DeltaTable, ends: Mapping[int, int]) -> int:
     """Count a table's records after the given offsets of their partitions."""
-    with duckdb.connect() as database:
+    with utc_database() as database:
         database.register("stored", table.to_pyarrow_dataset())
         query = 'select count(*) from stored where "partition" = ? and "offset" > ?'
         elsewhere = 'select count(*) from stored where not list_contains(?, "partition")'
@@ -82,7 +84,7 @@ def beyond(table: DeltaTable, ends: Mapping[int, int]) -> int:
 
 
 def _take(
-    database: duckdb.DuckDBPyConnection,
+    database: "DuckDBPyConnection",
     name: str,
     source: str,
     values: tuple[int, int, int],
@@ -96,7 +98,7 @@ def _take(
     database.execute(f"create or replace temp table {name} as {query}", list(values)).fetchall()
 
 
-def _compare(database: duckdb.DuckDBPyConnection, table: Table, found: TableDifference) -> None:
+def _compare(database: "DuckDBPyConnection", table: Table, found: TableDifference) -> None:
     found.live += _one(database, "select count(*) from live")
     found.rebuilt += _one(database, "select count(*) from rebuilt")
     for what, here, there in (("added", "rebuilt", "live"), ("removed", "live", "rebuilt")):
@@ -121,14 +123,12 @@ def _compare(database: duckdb.DuckDBPyConnection, table: Table, found: TableDiff
             )
 
 
-def _sample(
-    database: duckdb.DuckDBPyConnection, found: TableDifference, what: str, query: str
-) -> None:
+def _sample(database: "DuckDBPyConnection", found: TableDifference, what: str, query: str) -> None:
     known = found.samples.setdefault(what, [])
     rows = database.execute(f"{query} limit {_SAMPLES - len(known)}").fetchall()
     names = ("record", "live", "rebuilt")
     known += [row[0] if len(row) == 1 else dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _one(database: duckdb.DuckDBPyConnection, query: str) -> int:
+def _one(database: "DuckDBPyConnection", query: str) -> int:
     return int(database.execute(query).fetchall()[0][0])

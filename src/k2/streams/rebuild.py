@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
@@ -21,6 +21,9 @@ from k2.streams.silver import SilverSink
 from k2.tables import dead_letters, duplicates, silver_trades
 from k2.transforms.screen import TRADE
 from k2.transforms.silver import to_silver
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 STEP = 100_000  # offsets in memory at once
 
@@ -119,7 +122,7 @@ def _parts(
                 yield rows
 
 
-def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> duckdb.DuckDBPyConnection:
+def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> "DuckDBPyConnection":
     database = utc_database()
     database.register("bronze", bronze.to_pyarrow_dataset())
     none = pa.table(
