@@ -256,16 +256,17 @@ def test_a_stream_that_waits_while_records_do_fires_JobStalled_alone(
     faulty: tuple[K2, Prometheus],
 ) -> None:
     k2, live = faulty
-    stopped = [k2.child("k2.registry"), k2.child("simulate")]
-    for process in stopped:
-        process.suspend()
+    # Some records of the feed need the registry, too: all must be taken before it is gone.
+    k2.child("simulate").terminate()
+    k2.run("drain")
+    registry = k2.child("k2.registry")
+    registry.suspend()
     try:
         # A record of a schema that only the registry can tell of, which does not answer.
         _produce(k2, b"\x00" + (999_999).to_bytes(4, "big") + b"?", 3)
         alerts = live.settled(240)
     finally:
-        for process in stopped:
-            process.resume()
+        registry.resume()
 
     # Streams of other exchanges have nothing to take: idle is not stalled.
     assert alerts == {("JobStalled", "silver-kraken")}
@@ -293,6 +294,7 @@ def test_an_unwritable_checkpoint_fires_CheckpointWriteFailed_alone(
     # Rights do not stop root; a file where the folder should be stops everybody.
     shutil.move(commits, tmp_path / "commits")
     commits.touch()
+    k2.run("simulate", "--rate", "100/s", "--for", "5s")
 
     assert live.settled(120) == {("CheckpointWriteFailed", "gold")}
 
