@@ -121,6 +121,9 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         # Rows handed in stay Arrow's: as part of the plan the optimizer would decide them one by one,
         # and ten batches of such plans, until Python lets go of them, filled the heap.
         "spark.sql.execution.arrow.localRelationThreshold": "0",
+        # Else PySpark notes, for every step of every expression, the line of ours that it came from:
+        # four calls to the JVM and a search for IPython. Half the time of planning Silver.
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.executor.extraJavaOptions": _AVRO_LIMITS,
     }
 

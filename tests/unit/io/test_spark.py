@@ -52,3 +52,11 @@ def test_a_jvm_without_memory_ends_and_does_not_hang(spark):
     runtime = spark.sparkContext._jvm.java.lang.management.ManagementFactory.getRuntimeMXBean()
 
     assert "-XX:+ExitOnOutOfMemoryError" in list(runtime.getInputArguments())
+
+
+def test_no_expression_is_traced_to_its_line_which_takes_as_long_as_planning(spark, monkeypatch):
+    from pyspark.errors import utils
+
+    monkeypatch.setattr(utils, "_enable_debugging_cache", None)  # what the session says, anew
+
+    assert not utils.is_debugging_enabled()
