@@ -29,9 +29,10 @@ class WarmUp:
     def wait(self, slot: Slot) -> None:
         """Wait, in the thread of a stream's batch, until it may begin."""
         before = self._before(slot) if slot.status.batches == 0 else self._slots
-        while not self._over.is_set() and any(map(self._is_due, before)):
-            if time.monotonic() >= self._until:
-                self.end()
+        # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
+        while time.monotonic() < self._until and not self._over.is_set():
+            if not any(map(self._is_due, before)):
+                return
             self._over.wait(_LOOK)
 
     def end(self) -> None:
