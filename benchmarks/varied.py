@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,13 +61,10 @@ def _checked_out(revision: str) -> Path:
     return folder / "src"
 
 
-def changed_words(text: str, changes: Mapping[str, str]) -> str:
+def changed_words(words: Sequence[str], changes: Mapping[str, str]) -> list[str]:
     """Replace words; an empty one goes, and what replaces no word is added."""
-    words = text.split()
     kept = [changes.get(word, word) for word in words]
-    return " ".join(
-        [*filter(None, kept), *(new for old, new in changes.items() if old not in words)]
-    )
+    return [*filter(None, kept), *(new for old, new in changes.items() if old not in words)]
 
 
 def _run() -> None:
@@ -80,8 +77,11 @@ def _run() -> None:
     def session_options(*arguments: Any) -> dict[str, str]:
         return {**standard_options(*arguments), **options}
 
-    def java_options(*arguments: Any) -> str:
-        return changed_words(standard_java(*arguments), java)
+    def java_options(*arguments: Any) -> list[str] | str:
+        standard = standard_java(*arguments)
+        if isinstance(standard, str):  # in older revisions
+            return " ".join(changed_words(standard.split(), java))
+        return changed_words(standard, java)
 
     spark.session_options, spark._java_options = session_options, java_options
     main()

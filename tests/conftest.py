@@ -28,6 +28,8 @@ def pytest_configure() -> None:
     for name in set(os.environ) - {"K2_JAR_CACHE", "K2_OFFLINE"}:
         if name.startswith("K2_"):
             del os.environ[name]
+    # The first to end writes them, which takes it seconds: which test that is would be chance.
+    os.environ["K2_CLASS_ARCHIVES"] = "false"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -31,6 +31,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("K2_JAVA_HOME", "JAVA_HOME", "java_home"),
         description="Folder of the Java to use (or JAVA_HOME); empty: the one on PATH.",
     )
+    class_archives: bool = Field(
+        True,
+        description="Keep the classes that Java has loaded in the jar cache, for faster starts; the"
+        " first run to end writes them, which takes it some seconds more.",
+    )
     offline: bool = Field(False, description="Never ask a package repository for jars.")
 
     kafka: str = Field("", description="Bootstrap servers; empty: the local stack of `k2 up`.")

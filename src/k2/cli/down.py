@@ -10,7 +10,7 @@ from k2.errors import FailedError
 from k2.local.leftovers import clean_leftovers, run_owner
 from k2.settings import Settings
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0  # the first run to end writes archives of classes
 
 
 def down(

@@ -1,25 +1,36 @@
 """A Spark driver in this process, for the commands that run streams themselves."""
 
 import os
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+import pyspark
 from py4j.protocol import Py4JError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
+from k2.io.class_archive import ClassArchive
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
 from k2.settings import Settings
 
+_KEEP_SECONDS = 60.0  # for the JVM to write the archive of its classes
 
-def local_session(settings: Settings, app_name: str, console: Console) -> SparkSession:
+
+def local_session(
+    settings: Settings, app_name: str, console: Console, makes_archive: bool = False
+) -> SparkSession:
     """Start the session with the jars it needs; ``console`` shows their download.
+
+    With ``makes_archive`` its JVM writes the archive of its classes when it ends, if there is none.
 
     Raises:
         ConfigError: Java is missing or too old.
@@ -27,11 +38,13 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
     """
     java = find_java(settings.java_home)
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
+    classes = _class_archive(settings)
+    options = classes.options(makes_archive) if classes else []
     with named_disk_errors(settings):
         for folder in (settings.run, settings.logs):
             folder.mkdir(parents=True, exist_ok=True)
     with _errors_to(settings.logs / "spark-driver.log"):
-        return spark_session(settings, app_name, jars, java.executable.parents[1])
+        return spark_session(settings, app_name, jars, java.executable.parents[1], options)
 
 
 def stop_session(spark: SparkSession) -> None:
@@ -39,6 +52,57 @@ def stop_session(spark: SparkSession) -> None:
     with warnings.catch_warnings(), suppress(Py4JError, OSError):
         warnings.simplefilter("ignore", RuntimeWarning)
         spark.stop()
+
+
+@dataclass
+class LastingDriver:
+    """The driver of ``k2 up``: the first to end writes the archive of classes that later ones map."""
+
+    settings: Settings
+    console: Console
+    session: SparkSession | None = None
+
+    def start(self) -> None:
+        """Start the session; raises what :func:`local_session` does."""
+        self.console.print("Starting Spark …", highlight=False)
+        self.session = local_session(self.settings, "k2", self.console, makes_archive=True)
+
+    def stop(self, has_run: bool) -> None:
+        """Stop the session. Only one that ``has_run`` loaded what the next one will need."""
+        if self.session is None:
+            return
+        stop_session(self.session)
+        classes = _class_archive(self.settings)
+        if has_run and classes is not None and not classes.exists:
+            self.console.print(
+                "Keeping what Java has loaded, so that the next start is faster …", highlight=False
+            )
+            _end_jvm(classes)
+
+
+def _class_archive(settings: Settings) -> ClassArchive | None:
+    if not settings.class_archives:
+        return None
+    java = find_java(settings.java_home).executable
+    jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline)
+    of_spark = Path(pyspark.__file__).with_name("jars").glob("*.jar")
+    return ClassArchive.of("spark", java, [*of_spark, *jars], settings.jar_cache)
+
+
+def _end_jvm(classes: ClassArchive) -> None:
+    """End the JVM of a stopped session, wait for its archive, and keep that."""
+    gateway = SparkContext._gateway  # PySpark ends it with this process and does not wait
+    if gateway is None:
+        return
+    SparkContext._gateway = SparkContext._jvm = None
+    jvm: subprocess.Popen[bytes] = gateway.proc
+    with suppress(Py4JError, OSError, subprocess.TimeoutExpired):
+        gateway.shutdown()
+        jvm.communicate(timeout=_KEEP_SECONDS)  # it ends when its input does
+    if jvm.returncode == 0:
+        classes.keep()
+    jvm.kill()
+    classes.drop()
 
 
 @contextmanager

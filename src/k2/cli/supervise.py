@@ -15,7 +15,7 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
-from k2.cli.driver import local_session, stop_session
+from k2.cli.driver import LastingDriver
 from k2.cli.endpoints import Endpoints
 from k2.cli.feed_process import start_feed, stop_feed
 from k2.cli.live import streams_table
@@ -35,6 +35,7 @@ from k2.quality_jobs.backlog import backlog
 from k2.runner.engine import Engine
 from k2.runner.plan import all_streams, schema_cache
 from k2.settings import Settings
+from k2.tables import Layer
 
 log = structlog.get_logger("k2.up")
 
@@ -89,27 +90,26 @@ def _up(
     monitoring: Monitoring | None,
     started: ExitStack,
 ) -> bool:
-    local = stack.start(on_event=lambda text: _say(console, text))
+    engine: Engine | None = None
+    driver = LastingDriver(settings, console)
+    started.callback(lambda: driver.stop(engine is not None and _has_run(engine)))
+    local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
     endpoints = Endpoints(local.kafka, local.registry)
     for exchange in EXCHANGES:
         prepare_topics(endpoints, exchange, settings.topic_partitions)
         SchemaRegistry(endpoints.registry, schema_cache(settings)).register(exchange)
-    # Before Spark, which starts the faster for having something to start for.
+    # Before the streams, which start the faster for having something to start for.
     feed = start_feed(settings, run.rate) if run.feed else None
     if feed is not None:
         started.callback(stop_feed, feed)
-    engine: Engine | None = None
-    spark = None
-    if run.streams:
-        _say(console, "Starting Spark and the streams …")
-        spark = local_session(settings, "k2", console)
-        started.callback(stop_session, spark)
+    if driver.session is not None:
+        _say(console, "Starting the streams …")
         streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
-        engine = started.enter_context(Engine(spark, settings, streams))
+        engine = started.enter_context(Engine(driver.session, settings, streams))
         engine.publish()  # who is told that we are up finds the streams
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []
-        monitoring.start(stack, statuses, spark, partial(_say, console))
+        monitoring.start(stack, statuses, driver.session, partial(_say, console))
     (settings.run / READY).write_text(str(os.getpid()))
     watch = _Watch(settings, stack, engine, feed, endpoints, console)
     watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
@@ -122,6 +122,11 @@ def _up(
     marks = {exchange.topic: watermarks(endpoints.kafka, exchange.topic) for exchange in EXCHANGES}
     balanced = print_summary(settings, marks)
     return balanced and not engine.failures
+
+
+def _has_run(engine: Engine) -> bool:
+    """Whether the session has done what sessions do: what it loaded is what the next one will."""
+    return any(status.name == Layer.GOLD and status.batches for status in engine.statuses)
 
 
 @dataclass
@@ -201,6 +206,10 @@ def _logs(settings: Settings, console: Console) -> Iterator[TextIO]:
         return
     with (settings.logs / "k2.log").open("a") as file:
         yield file
+
+
+def _nothing() -> None:
+    pass
 
 
 def _say(console: Console, text: str) -> None:

@@ -1,7 +1,9 @@
 """The Spark session: the same settings in the local default, under spark-submit and in tests."""
 
 import os
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pyspark import SparkConf
@@ -11,7 +13,8 @@ from k2.settings import Settings
 
 # Avro believes a length that garbage claims and allocates it; no string of ours is longer.
 _AVRO_LIMITS = (
-    "-Dorg.apache.avro.limits.string.maxLength=65536 -Dorg.apache.avro.limits.bytes.maxLength=65536"
+    "-Dorg.apache.avro.limits.string.maxLength=65536",
+    "-Dorg.apache.avro.limits.bytes.maxLength=65536",
 )
 
 # A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
@@ -52,6 +55,7 @@ def spark_session(
     app_name: str,
     jars: list[Path] | None = None,
     java_home: Path | None = None,
+    java_options: Sequence[str] = (),
 ) -> SparkSession:
     """Return the session, making it when there is none.
 
@@ -61,6 +65,7 @@ def spark_session(
         app_name: shown in the UI and in the cluster's list.
         jars: the connectors, for a driver that this process starts itself.
         java_home: the Java for that driver; None for the one that Spark finds.
+        java_options: further options for it.
     """
     builder = SparkSession.builder.appName(app_name)
     master = settings.spark_master if jars is not None else SparkConf().get("spark.master", "")
@@ -68,21 +73,7 @@ def spark_session(
         builder = builder.config(name, value)
     if jars is not None:
         # Set before the JVM starts: later is too late for its class path and its heap.
-        os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join(
-            [
-                "--driver-memory",
-                settings.driver_memory,
-                "--driver-java-options",
-                f"'{_java_options(settings)}'",
-                # Executors of a cluster fetch the jars; one local process just reads them.
-                *(
-                    ("--driver-class-path", ":".join(map(str, jars)))
-                    if settings.spark_master.startswith("local")
-                    else ("--jars", ",".join(map(str, jars)))
-                ),
-                "pyspark-shell",
-            ]
-        )
+        os.environ["PYSPARK_SUBMIT_ARGS"] = _submission(settings, jars, java_options)
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         if java_home is not None:
             os.environ["JAVA_HOME"] = str(java_home)
@@ -124,20 +115,34 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         # Else PySpark notes, for every step of every expression, the line of ours that it came from:
         # four calls to the JVM and a search for IPython. Half the time of planning Silver.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
-        "spark.executor.extraJavaOptions": _AVRO_LIMITS,
+        "spark.executor.extraJavaOptions": " ".join(_AVRO_LIMITS),
     }
 
 
-def _java_options(settings: Settings) -> str:
-    options = [
-        _AVRO_LIMITS,
+def _submission(settings: Settings, jars: Sequence[Path], java_options: Sequence[str]) -> str:
+    """Return the arguments of ``spark-submit``, quoted: folders may have spaces."""
+    # PySpark takes the words apart, and then Spark's launcher the options among them.
+    options = [*_java_options(settings), *java_options]
+    quoted = ('"' + option.replace("\\", "\\\\").replace('"', '\\"') + '"' for option in options)
+    arguments = ["--driver-memory", settings.driver_memory]
+    arguments += ["--driver-java-options", " ".join(quoted)]
+    # Executors of a cluster fetch the jars; one local process just reads them.
+    if settings.spark_master.startswith("local"):
+        arguments += ["--driver-class-path", ":".join(map(str, jars))]
+    else:
+        arguments += ["--jars", ",".join(map(str, jars))]
+    return shlex.join([*arguments, "pyspark-shell"])
+
+
+def _java_options(settings: Settings) -> list[str]:
+    return [
+        *_AVRO_LIMITS,
         "-XX:+UseSerialGC",
         *_LATE_COMPILER,
         # Else one thread dies, its query waits for it for ever, and all looks well.
         "-XX:+ExitOnOutOfMemoryError",
-        f"-Dlog4j2.configurationFile=file:{Path(__file__).with_name('log4j2.properties')}",
+        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
         f"-Dk2.logs={settings.logs}",
         f"-Dk2.home={settings.home}",
         f"-Dderby.system.home={settings.run}",
     ]
-    return " ".join(options)

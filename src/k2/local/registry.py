@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2.io.class_archive import ClassArchive
 from k2.local.ports import LOOPBACK
 from k2.local.service import answers
 from k2.settings import Settings
@@ -22,6 +23,7 @@ class Registry:
     java: Path
     jar: Path
     port: int
+    classes: ClassArchive | None = None
     name: str = "registry"
     title: str = "the schema registry"
 
@@ -54,6 +56,7 @@ class Registry:
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",  # it starts often and serves little
             "-Xshare:auto",
+            *(self.classes.options() if self.classes else []),
             self.marker,
             f"-Dquarkus.http.host={LOOPBACK}",
             f"-Dquarkus.http.port={self.port}",

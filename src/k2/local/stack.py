@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from k2.errors import FailedError
+from k2.io.class_archive import ClassArchive
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
 from k2.local.home import HomeLock, full_disk, named_disk_errors, prepare_home
@@ -22,6 +23,8 @@ from k2.settings import Settings
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 15.0
+_KEEP_SECONDS = 60.0  # for one that writes the archive of its classes when it ends
+_TERMINATED = 143  # Java's exit code when it was asked to end, and did
 _POLL_SECONDS = 0.05
 _LOG_LINES = 12
 _LEAST_ROOM = 1_000_000  # bytes
@@ -45,14 +48,19 @@ class LocalStack:
         self._home = HomeLock(settings)
         self._services: list[Service] = []
         self._children: dict[str, ChildProcess] = {}
+        self._archives: dict[str, ClassArchive] = {}
+        self._answered: set[str] = set()
         self._guard = threading.RLock()
         self._ending = False
 
-    def start(self, on_event: OnEvent | None = None) -> Endpoints:
+    def start(
+        self, on_event: OnEvent | None = None, meanwhile: Callable[[], None] = lambda: None
+    ) -> Endpoints:
         """Start both services and wait until both answer.
 
         Args:
             on_event: told one line at each step.
+            meanwhile: done while they start.
 
         Raises:
             ConfigError: no Java, or a home that cannot be written.
@@ -73,7 +81,7 @@ class LocalStack:
                     registry,
                     kafka,
                 ]  # the registry needs no formatting: it goes first
-                self._launch(self._services, tell)
+                self._launch(self._services, tell, meanwhile)
                 endpoints = Endpoints(f"{LOOPBACK}:{kafka.port}", registry.url)
                 write_whole(self._settings.run / "endpoints.json", json.dumps(endpoints._asdict()))
                 return endpoints
@@ -121,17 +129,24 @@ class LocalStack:
             try:
                 for child in self._children.values():
                     child.terminate()
-                for child in self._children.values():
-                    child.stop(_STOP_SECONDS)
+                for name, child in self._children.items():
+                    self._end(name, child)
             finally:
                 for child in self._children.values():
                     child.kill()
+                for archive in self._archives.values():
+                    archive.drop()
                 if self._home.held:
                     clear_records(self._settings)
                 self._children.clear()
                 self._services = []
                 self._home.release()
                 self._ending = False
+
+    @property
+    def makes_archives(self) -> bool:
+        """Whether the end takes some seconds more, once, for the sake of the next start."""
+        return any(not archive.exists for archive in self._archives.values())
 
     def __enter__(self) -> "LocalStack":
         self.start()
@@ -153,12 +168,33 @@ class LocalStack:
         java = find_java(settings.java_home).executable
         jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
         (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
+        if settings.class_archives:
+            agent = [self._agent.jar] if self._agent else []
+            self._archives = {
+                "kafka": ClassArchive.of("kafka", java, [*jars, *agent], settings.jar_cache),
+                "registry": ClassArchive.of("registry", java, [runner], settings.jar_cache),
+            }
+        kafka_classes, registry_classes = map(self._archives.get, ("kafka", "registry"))
+        folder, controller_port = jars[0].parent, free_port()
         return (
-            Kafka(settings, java, jars[0].parent, kafka_port, free_port(), self._agent),
-            Registry(settings, java, runner, registry_port),
+            Kafka(settings, java, folder, kafka_port, controller_port, self._agent, kafka_classes),
+            Registry(settings, java, runner, registry_port, registry_classes),
         )
 
-    def _launch(self, services: Iterable[Service], tell: OnEvent) -> None:
+    def _end(self, name: str, child: ChildProcess) -> None:
+        archive = self._archives.get(name)
+        makes_one = archive is not None and not archive.exists
+        child.stop(_KEEP_SECONDS if makes_one else _STOP_SECONDS)
+        # What one has loaded that was stopped before it did anything is not worth keeping.
+        if archive is not None and child.exit_code == _TERMINATED and name in self._answered:
+            archive.keep()
+
+    def _launch(
+        self,
+        services: Iterable[Service],
+        tell: OnEvent,
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         began = time.monotonic()
         waiting = list(services)
         for service in waiting:
@@ -172,11 +208,14 @@ class LocalStack:
             )
             self._children[service.name] = child
             child.record.save(self._settings.run / f"{service.name}.json")
+        meanwhile()
+        waited_from = time.monotonic()
         while waiting:
             for service in list(waiting):
-                self._check_starting(service, time.monotonic() - began)
+                self._check_starting(service, time.monotonic() - waited_from)
                 if service.ready():
                     waiting.remove(service)
+                    self._answered.add(service.name)
                     seconds = time.monotonic() - began
                     title = service.title[0].upper() + service.title[1:]
                     tell(f"{title} answers on port {service.port} after {seconds:.1f} s.")

@@ -18,10 +18,10 @@ def test_a_setting_is_k2s_own_variable():
 
 
 def test_a_flag_of_the_jvm_is_replaced_removed_or_added():
-    assert changed_words("-a -b", {"-a": "-c"}) == "-c -b"
-    assert changed_words("-a -b", {"-a": ""}) == "-b"
-    assert changed_words("-a -b", {"new": "-d"}) == "-a -b -d"
+    assert changed_words(["-a", "-b"], {"-a": "-c"}) == ["-c", "-b"]
+    assert changed_words(["-a", "-b"], {"-a": ""}) == ["-b"]
+    assert changed_words(["-a", "-b"], {"new": "-d"}) == ["-a", "-b", "-d"]
 
 
 def test_the_collector_that_levers_replace_is_the_one_that_k2_sets():
-    assert "-XX:+UseSerialGC" in spark._java_options(Settings.load()).split()
+    assert "-XX:+UseSerialGC" in spark._java_options(Settings.load())

@@ -1,9 +1,12 @@
 """Every session can be watched, shows no secret, and ends when it has no memory left."""
 
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 
+from k2.io import spark
 from k2.io.spark import session_options
 from k2.settings import Settings
 
@@ -60,3 +63,16 @@ def test_no_expression_is_traced_to_its_line_which_takes_as_long_as_planning(spa
     monkeypatch.setattr(utils, "_enable_debugging_cache", None)  # what the session says, anew
 
     assert not utils.is_debugging_enabled()
+
+
+def test_folders_with_spaces_and_quotes_reach_the_driver_whole(tmp_path: Path) -> None:
+    home = tmp_path / 'my "lake" of trades'
+    jars = [tmp_path / "a b" / "c.jar", tmp_path / "d.jar"]
+
+    words = shlex.split(spark._submission(Settings.load(home=home), jars, ["-Dmore=a b"]))
+
+    options = shlex.split(words[words.index("--driver-java-options") + 1])
+    assert f"-Dk2.home={home}" in options
+    assert "-Dmore=a b" in options
+    assert words[words.index("--driver-class-path") + 1] == f"{jars[0]}:{jars[1]}"
+    assert words[-1] == "pyspark-shell"

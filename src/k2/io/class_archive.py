@@ -1,0 +1,80 @@
+"""Java's loaded classes kept from one start to the next: to find and check them is half of a start.
+
+This is the JVM's own class data sharing (JEP 350). A program that ends writes what it had loaded to an
+archive, which the next one maps. The JVM checks that Java and jars are the same, and ignores an archive
+of others.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_KEPT = 2  # archives of a program: two environments may take turns
+_ABANDONED = 86_400.0  # seconds after which nobody writes a draft any more
+# The JVM would tell the terminal which classes an archive cannot have.
+_QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
+
+
+@dataclass(frozen=True)
+class ClassArchive:
+    """The archive of one program, for one Java and one set of jars; made by the first run that ends."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, program: str, java: Path, jars: Iterable[Path], cache: Path) -> "ClassArchive":
+        """Return the archive's place under ``cache``; ``java`` is the executable."""
+        modules = java.resolve().parents[1] / "lib" / "modules"
+        files = [modules if modules.exists() else java, *sorted(jars)]
+        key = hashlib.sha256()
+        for file in files:
+            state = file.stat()
+            key.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return cls(cache / "classes" / f"{program}-{key.hexdigest()[:16]}.jsa")
+
+    @property
+    def exists(self) -> bool:
+        """Whether the next run starts from it; otherwise the next run makes it."""
+        return self.path.exists()
+
+    @property
+    def draft(self) -> Path:
+        """What this process's run writes when it ends."""
+        return self.path.with_suffix(f".{os.getpid()}.draft")
+
+    def options(self, make: bool = True) -> list[str]:
+        """Return Java's options: to start from the archive, or else to ``make`` it at the end."""
+        if self.exists:
+            return [f"-XX:SharedArchiveFile={self.path}", *_QUIET]
+        if not make:
+            return []
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._clear_drafts()
+        except OSError:
+            return []  # a cache that cannot be written keeps nothing, and nothing is lost
+        return [f"-XX:ArchiveClassesAtExit={self.draft}", *_QUIET]
+
+    def keep(self) -> None:
+        """Take over the draft of a run that ended by itself; half a draft must not come here."""
+        if not self.draft.exists():
+            return
+        self.draft.replace(self.path)
+        program = self.path.name.rsplit("-", 1)[0]
+        archives = sorted(
+            self.path.parent.glob(f"{program}-*.jsa"), key=lambda path: path.stat().st_mtime
+        )
+        for old in archives[:-_KEPT]:
+            old.unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        """Remove the draft of a run that did not come to its end."""
+        self.draft.unlink(missing_ok=True)
+
+    def _clear_drafts(self) -> None:
+        for draft in self.path.parent.glob("*.draft"):
+            if draft.stat().st_mtime < time.time() - _ABANDONED:
+                draft.unlink(missing_ok=True)
