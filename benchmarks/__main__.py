@@ -35,6 +35,7 @@ def main() -> int:
         "idle": lambda: live.idle(60),
         "sustained": lambda: [scenarios.sustained(rate, 120) for rate in (1_000, 10_000)],
         "burst": lambda: live.burst(50_000, 10),
+        "catch_up_running": lambda: live.catch_up_running(arguments.records, 1_000_000),
         "recovery": lambda: live.recovery(1_000),
         "warm_start": scenarios.warm_start,
         "catch_up": lambda: scenarios.catch_up(arguments.records),

@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -58,6 +59,34 @@ def burst(rate: int, seconds: int, **options: str) -> dict[str, Any]:
         return found
 
 
+def catch_up_running(records: int, before: int, **options: str) -> dict[str, Any]:
+    """A backlog that gathers while a running service is suspended: records a second, Kafka to Gold.
+
+    ``before`` records pass first, so that the JVM has compiled what rows pass through.
+    """
+    with new_home(**options) as home:
+        _up(home)
+        for count in (before // 2, before - before // 2):
+            home.k2("simulate", "--rate", "max", "--count", str(count), "--json")
+            wait_for(lambda: _rested(home), 900, "the records before")
+        with _suspended(home):
+            home.k2("simulate", "--rate", "max", "--count", str(records), "--json")
+            began = time.time()
+        with Sampler(home.owner()) as sampler:
+            wait_for(lambda: _rested(home), 900, "Gold after the backlog")
+        usage = sampler.usage()
+        seconds = home.gold_log()[-1].stat().st_mtime - began
+        home.require_balance()
+        return {
+            "records": records,
+            "seconds": round(seconds, 1),
+            "records_per_second": round(records / seconds),
+            "streams_cpu_seconds": round(usage.streams_cpu, 1),
+            "services_cpu_seconds": round(usage.services_cpu, 1),
+            "peak_memory_mb": round(usage.peak_memory / 1e6),
+        }
+
+
 def recovery(rate: int, **options: str) -> dict[str, Any]:
     """``kill -9`` of everything under a feed, then ``k2 up``: seconds until Gold moves again."""
     with new_home(**options) as home:
@@ -91,6 +120,34 @@ def _up(home: Home) -> None:
 def _waiting(home: Home) -> int:
     left = backlog(home.folder / "lake", EXCHANGES, home.kafka())
     return sum(left[layer] for layer in _TO_GOLD)
+
+
+def _rested(home: Home) -> bool:
+    """Whether nothing waits; looked at seldom, because a look costs CPU too."""
+    time.sleep(1)
+    return not _waiting(home)
+
+
+@contextmanager
+def _suspended(home: Home) -> Iterator[None]:
+    """Stop the driver, its JVM and nothing else; the services go on."""
+    owner = psutil.Process(home.owner())
+    driver = [p for p in [owner, *owner.children(recursive=True)] if not _is_service(p)]
+    for process in driver:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in reversed(driver):
+            process.resume()
+
+
+def _is_service(process: psutil.Process) -> bool:
+    try:
+        words = process.cmdline()
+    except psutil.Error:
+        return True  # it has ended meanwhile
+    return any(word.startswith(("-Dk2.kafka", "-Dk2.registry")) for word in words)
 
 
 def _freshness(home: Home, since: float) -> dict[str, float]:

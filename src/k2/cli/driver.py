@@ -38,7 +38,7 @@ def local_session(
     """
     java = find_java(settings.java_home)
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
-    classes = _class_archive(settings)
+    classes = _class_archive(settings, java.executable, jars)
     options = classes.options(makes_archive) if classes else []
     with named_disk_errors(settings):
         for folder in (settings.run, settings.logs):
@@ -72,7 +72,9 @@ class LastingDriver:
         if self.session is None:
             return
         stop_session(self.session)
-        classes = _class_archive(self.settings)
+        java = find_java(self.settings.java_home)
+        jars = resolve(Group.SPARK, self.settings.jar_cache, offline=self.settings.offline)
+        classes = _class_archive(self.settings, java.executable, jars)
         if has_run and classes is not None and not classes.exists:
             self.console.print(
                 "Keeping what Java has loaded, so that the next start is faster …", highlight=False
@@ -80,11 +82,9 @@ class LastingDriver:
             _end_jvm(classes)
 
 
-def _class_archive(settings: Settings) -> ClassArchive | None:
+def _class_archive(settings: Settings, java: Path, jars: list[Path]) -> ClassArchive | None:
     if not settings.class_archives:
         return None
-    java = find_java(settings.java_home).executable
-    jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline)
     of_spark = Path(pyspark.__file__).with_name("jars").glob("*.jar")
     return ClassArchive.of("spark", java, [*of_spark, *jars], settings.jar_cache)
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +24,7 @@ from k2.cli.monitoring import Monitoring
 from k2.cli.replay import prepare_topics
 from k2.cli.summary import print_summary
 from k2.errors import FailedError
-from k2.exchanges import EXCHANGES
+from k2.exchanges import EXCHANGES, Exchange
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
 from k2.local.home import prepare_home
@@ -95,9 +96,7 @@ def _up(
     started.callback(lambda: driver.stop(engine is not None and _has_run(engine)))
     local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
     endpoints = Endpoints(local.kafka, local.registry)
-    for exchange in EXCHANGES:
-        prepare_topics(endpoints, exchange, settings.topic_partitions)
-        SchemaRegistry(endpoints.registry, schema_cache(settings)).register(exchange)
+    _prepare_exchanges(settings, endpoints)
     # Before the streams, which start the faster for having something to start for.
     feed = start_feed(settings, run.rate) if run.feed else None
     if feed is not None:
@@ -122,6 +121,18 @@ def _up(
     marks = {exchange.topic: watermarks(endpoints.kafka, exchange.topic) for exchange in EXCHANGES}
     balanced = print_summary(settings, marks)
     return balanced and not engine.failures
+
+
+def _prepare_exchanges(settings: Settings, endpoints: Endpoints) -> None:
+    """Make topics and register schemas, of all exchanges at once: each waits for answers."""
+    registry = SchemaRegistry(endpoints.registry, schema_cache(settings))
+
+    def prepare(exchange: Exchange) -> None:
+        prepare_topics(endpoints, exchange, settings.topic_partitions)
+        registry.register(exchange)
+
+    with ThreadPoolExecutor(len(EXCHANGES), "k2-prepare") as threads:
+        list(threads.map(prepare, EXCHANGES))
 
 
 def _has_run(engine: Engine) -> bool:

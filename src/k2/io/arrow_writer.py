@@ -19,6 +19,7 @@ from k2.io.after_commit import NOTHING_ELSE, keep_log, merge_small_files
 from k2.io.delta import table_path
 from k2.io.open_tables import OpenTable
 from k2.io.parquet_layout import QUICK, layout
+from k2.io.table_checksum import keep_checksum
 from k2.io.table_writer import ALL, Appended, Rows, WriteId
 from k2.tables import Table
 
@@ -65,6 +66,7 @@ class ArrowWriter:
             )
             keep_log(stored)
             merge_small_files(stored, table)
+            keep_checksum(stored, opened.path)
         except OSError as error:
             raise FailedError(f"Table {table.name} could not be written: {error}") from error
         spread = pc.min_max(rows["kafka_timestamp"])

@@ -9,6 +9,7 @@ from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from k2.errors import FailedError, TableDriftError
+from k2.io.table_checksum import keep_checksum
 from k2.tables import Table
 
 # Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
@@ -39,7 +40,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
     indexed = ",".join((*table.indexed,))
     configuration = {**_PROPERTIES, **table.properties, "delta.dataSkippingStatsColumns": indexed}
     try:
-        return DeltaTable.create(
+        created = DeltaTable.create(
             path,
             schema=wanted_schema(table),
             partition_by=list(table.partitioned_by),
@@ -47,8 +48,10 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
             description=table.comment,
             configuration=configuration,
         )
+        keep_checksum(created, path)
     except (DeltaError, OSError) as error:
         raise FailedError(f"Table {table.name} could not be created in {path}: {error}") from error
+    return created
 
 
 def exists(lake: Path, table: Table) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import orjson
 from deltalake import CommitProperties, DeltaTable
@@ -118,7 +119,8 @@ def _first_news(stored: DeltaTable, version: int) -> datetime | None:
     """When the first version from ``version`` on that holds new rows was written; the far future
     when there is none, and None when the log no longer says.
     """
-    log = Path(stored.table_uri.removeprefix("file://")) / "_delta_log"
+    # An address, in which a space is %20.
+    log = Path(unquote(urlsplit(stored.table_uri).path)) / "_delta_log"
     for number in range(version, stored.version() + 1):
         path = log / f"{number:020}.json"
         try:

@@ -102,6 +102,9 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.redaction.regex": _SECRETS,
         # A checkpoint pins the number of shuffle partitions at its first start.
         "spark.sql.shuffle.partitions": "2",
+        # ICU's rules for lower case, of which hexadecimal digits need none, look at every character
+        # that there is before the first row: half a second.
+        "spark.sql.icu.caseMappings.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "2",

@@ -77,4 +77,5 @@ class Starter:
             # It is planned beside the first batch of the stream before it; and a run that ends by
             # itself ends a batch that was written and not committed.
             return there > 0
-        return there != slot.taken
+        # Nobody waits for the last stream: it is planned after the first batches of the others.
+        return there != slot.taken and self._warm_up.is_turn(slot)

@@ -28,12 +28,16 @@ class WarmUp:
 
     def wait(self, slot: Slot) -> None:
         """Wait, in the thread of a stream's batch, until it may begin."""
-        before = self._before(slot) if slot.status.batches == 0 else self._slots
-        # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
-        while time.monotonic() < self._until and not self._over.is_set():
-            if not any(map(self._is_due, before)):
-                return
+        while not self.is_turn(slot):
             self._over.wait(_LOOK)
+
+    def is_turn(self, slot: Slot) -> bool:
+        """Tell whether no first batch is due that comes before a stream's next one."""
+        # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
+        if time.monotonic() >= self._until or self._over.is_set():
+            return True
+        before = self._before(slot) if slot.status.batches == 0 else self._slots
+        return not any(map(self._is_due, before))
 
     def end(self) -> None:
         """Hold nobody back from now on."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from k2.exchanges import Exchange
@@ -30,8 +30,7 @@ def bronze_stream(
             .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
             .load()
         )
-        # Spark keeps a batch's time with its offsets: the same on every run of the batch.
-        return to_bronze(records.withColumn("ingested_at", F.current_timestamp()))
+        return to_bronze(records.withColumn("ingested_at", _batch_time()))
 
     table = bronze_trades(exchange)
     return Stream(
@@ -43,6 +42,15 @@ def bronze_stream(
         sink=lambda _: CopySink(table, writer),
         published=lambda: published(bootstrap, exchange.topic),
     )
+
+
+def _batch_time() -> Column:
+    """Return the batch's time, which Spark keeps with its offsets: the same on every run of it.
+
+    By itself it would be a number in the code that Spark generates: code of its own for every batch,
+    which is compiled anew and never gets warm. Of a function like transform() Spark generates none.
+    """
+    return F.transform(F.array(F.current_timestamp()), lambda time: time).getItem(0)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The stream of bars: Gold's trades in, and every bar that they touch recomputed and replaced."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -30,10 +30,8 @@ from k2.transforms.ohlcv import (
 _TRIGGERS = 5
 # Gold has a file an hour and batch; of each only a few columns are read here.
 _FILES_PER_GOLD_FILE = 8
-_MOST_RANGES = 200
-_HOUR = 60  # minutes
-
-Range = tuple[int, int]  # minutes since 1970, with the first and without the last
+_MOST_MINUTES = 1_000
+_HOUR, _DAY = 60, 24 * 60  # minutes; those of an argument or result count from 1970
 
 
 def ohlcv_stream(settings: Settings) -> Stream:
@@ -74,7 +72,7 @@ class OhlcvSink:
             return BatchReport(write_id.app, write_id.batch)
         touched = touched_minutes(rows).toArrow()
         if touched.num_rows:
-            minutes = whole_ranges(touched["minute"].to_pylist())
+            minutes = recomputed_minutes(touched["minute"].to_pylist())
             store.replace(_bars(rows.sparkSession, self.settings, store, minutes), write_id)
         written = Appended(
             pc.sum(touched["trades"]).as_py() or 0,
@@ -108,27 +106,21 @@ def rebuild(spark: SparkSession, settings: Settings) -> Iterator[tuple[date, int
     days = {part["exchange_date"] for part in gold.partitions()} if gold is not None else set()
     for day in sorted(map(date.fromisoformat, days)):
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // MINUTE
-        hours = range(midnight, midnight + 24 * _HOUR, _HOUR)
-        minutes = [(hour, hour + _HOUR) for hour in hours]
+        minutes = range(midnight, midnight + _DAY)
         yield day, store.replace(_bars(spark, settings, store, minutes))
 
 
-def whole_ranges(minutes: Iterable[int]) -> list[Range]:
-    """Return ranges, each within an hour, that cover the minutes; exactly, unless they are many."""
-    ranges: list[Range] = []
-    by_hour: dict[int, Range] = {}
-    for minute in sorted(set(minutes)):
-        hour = minute // _HOUR
-        if ranges and ranges[-1][1] == minute and minute % _HOUR:
-            ranges[-1] = (ranges[-1][0], minute + 1)
-        else:
-            ranges.append((minute, minute + 1))
-        by_hour[hour] = (by_hour.get(hour, (minute, 0))[0], minute + 1)
-    return ranges if len(ranges) <= _MOST_RANGES else list(by_hour.values())
+def recomputed_minutes(touched: Iterable[int]) -> list[int]:
+    """Return the minutes to recompute: the touched ones, or if they are many all of their hours."""
+    minutes = set(touched)
+    if len(minutes) > _MOST_MINUTES:
+        hours = {minute // _HOUR * _HOUR for minute in minutes}
+        minutes = {hour + minute for hour in hours for minute in range(_HOUR)}
+    return sorted(minutes)
 
 
 def _bars(
-    spark: SparkSession, settings: Settings, store: BarStore, minutes: list[Range]
+    spark: SparkSession, settings: Settings, store: BarStore, minutes: Sequence[int]
 ) -> pa.Table:
     """The bars of these minutes, and of every longer window on their days."""
     gold = spark.read.format("delta").load(str(table_path(settings.lake, GOLD_TRADES)))
@@ -141,11 +133,11 @@ def _bars(
     return fresh.unionByName(roll_up(of_days, *LONGER)).toArrow()
 
 
-def _days(minutes: Iterable[Range]) -> set[date]:
-    return {datetime.fromtimestamp(start * MINUTE, UTC).date() for start, _ in minutes}
+def _days(minutes: Iterable[int]) -> set[date]:
+    days = {minute // _DAY for minute in minutes}
+    return {datetime.fromtimestamp(day * _DAY * MINUTE, UTC).date() for day in days}
 
 
-def _outside(bars: pa.Table, minutes: Iterable[Range]) -> pa.Table:
-    covered = pa.array([m for start, end in minutes for m in range(start, end)], pa.int64())
+def _outside(bars: pa.Table, minutes: Sequence[int]) -> pa.Table:
     numbers = pc.divide(bars["bar_start"].cast(pa.int64()), MINUTE * 1_000_000)
-    return bars.filter(pc.invert(pc.is_in(numbers, covered)))
+    return bars.filter(pc.invert(pc.is_in(numbers, pa.array(minutes, pa.int64()))))

@@ -4,7 +4,8 @@ Prices, volumes and quote volumes are decimals and their sums are exact, so that
 minute bars equals one added up from trades.
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from pyspark.sql import Column, DataFrame
@@ -14,6 +15,9 @@ from k2.tables.columns import PRICE
 from k2.tables.ohlcv import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
 
 MINUTE = TIMEFRAMES["1m"]
+_HOUR = 60  # minutes
+_MINUTE_OF = f"unix_seconds(timestamp) div {MINUTE}"  # counted from 1970
+_NEVER = range(-(2**62), -(2**62) + 11)
 LONGER = tuple(name for name, seconds in TIMEFRAMES.items() if seconds > MINUTE)
 
 _SET_WHEN_STORED = ("is_final", "revision", "bar_date")
@@ -88,7 +92,7 @@ def touched_minutes(trades: DataFrame) -> DataFrame:
 
     With each come ``trades``, their number, and the ``oldest`` and ``newest`` broker timestamp.
     """
-    minute = F.expr(f"unix_seconds(timestamp) div {MINUTE}").alias("minute")
+    minute = F.expr(_MINUTE_OF).alias("minute")
     return trades.groupBy(minute).agg(
         F.count("*").alias("trades"),
         F.min("kafka_timestamp").alias("oldest"),
@@ -96,23 +100,31 @@ def touched_minutes(trades: DataFrame) -> DataFrame:
     )
 
 
-def in_minutes(ranges: Iterable[tuple[int, int]]) -> str:
-    """SQL that holds for Gold trades in ranges of minutes, each with its first and without its end.
+def in_minutes(minutes: Collection[int]) -> str:
+    """SQL that holds for Gold trades in minutes, counted from 1970.
 
-    It names the partitions, so that only their files are read.
+    It names the partitions, so that only their files are read. Within these the minutes are a set,
+    which Spark looks up, and not comparisons: of hundreds it would make code that no JVM compiles,
+    and other code for every batch.
     """
-    return " or ".join(f"({_in_hour(start, end)})" for start, end in ranges)
+    if not minutes:
+        return "false"
+    hours = Counter(minute // _HOUR for minute in set(minutes))
+    days: dict[int, list[int]] = {}
+    for hour in sorted(hours):
+        days.setdefault(hour // 24, []).append(hour % 24)
+    partitions = " or ".join(_on_day(day, hours) for day, hours in days.items())
+    if all(count == _HOUR for count in hours.values()):
+        return f"({partitions})"
+    # A set is what Spark makes of more than ten: the first are in no minute that there is.
+    numbers = ", ".join(map(str, [*_NEVER, *sorted(minutes)]))
+    return f"({partitions}) and {_MINUTE_OF} in ({numbers})"
 
 
-def _in_hour(start: int, end: int) -> str:
-    if (end - 1) // 60 != start // 60:
-        raise ValueError(f"minutes {start} to {end} are not in one hour")
-    hour = datetime.fromtimestamp(start * MINUTE, UTC)
-    return (
-        f"exchange_date = date'{hour:%Y-%m-%d}' and exchange_hour = {hour.hour}"
-        f" and timestamp >= timestamp_seconds({start * MINUTE})"
-        f" and timestamp < timestamp_seconds({end * MINUTE})"
-    )
+def _on_day(day: int, hours: Iterable[int]) -> str:
+    date = datetime.fromtimestamp(day * 24 * _HOUR * MINUTE, UTC)
+    among = ", ".join(map(str, hours))
+    return f"(exchange_date = date'{date:%Y-%m-%d}' and exchange_hour in ({among}))"
 
 
 def _window(moment: str, seconds: int) -> Column:

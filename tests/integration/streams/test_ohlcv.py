@@ -15,7 +15,7 @@ from k2.io.bar_store import BarStore
 from k2.io.delta import open_table
 from k2.quality_jobs.backlog import rows
 from k2.settings import Settings
-from k2.streams.ohlcv import ohlcv_stream, rebuild, whole_ranges
+from k2.streams.ohlcv import ohlcv_stream, rebuild, recomputed_minutes
 from k2.tables import GOLD_OHLCV, GOLD_TRADES
 
 pytestmark = pytest.mark.integration
@@ -272,14 +272,12 @@ def _files(lake: Lake) -> list[str]:
     return [] if table is None else table.file_uris()
 
 
-def test_ranges_cover_exactly_the_minutes_within_their_hours() -> None:
-    assert whole_ranges([61, 59, 58, 60, 60, 200]) == [(58, 60), (60, 62), (200, 201)]
+def test_few_minutes_are_recomputed_alone() -> None:
+    assert recomputed_minutes([61, 59, 58, 60, 60, 200]) == [58, 59, 60, 61, 200]
 
 
-def test_many_scattered_minutes_become_a_range_an_hour() -> None:
-    ranges = whole_ranges(range(1, 600, 2))
-
-    assert ranges == [(60 * hour + 1, 60 * hour + 60) for hour in range(10)]
+def test_of_many_scattered_minutes_whole_hours_are_recomputed() -> None:
+    assert recomputed_minutes(range(1, 3000, 2)) == list(range(3000))
 
 
 def test_readers_without_spark_can_filter_by_market(lake: Lake) -> None:

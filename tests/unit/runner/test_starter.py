@@ -86,7 +86,16 @@ def test_a_stream_that_others_read_is_started_though_it_has_taken_all(run: Run) 
     assert run.starter.begin(run.silver) is True
 
 
+def test_the_last_stream_waits_for_the_first_batches_of_those_before_it(run: Run) -> None:
+    run.silver.given = 10
+    assert run.starter.begin(run.gold) is False
+
+    run.silver.status.batches = 1
+    assert run.starter.begin(run.gold) is True
+
+
 def test_the_last_stream_waits_for_news(run: Run) -> None:
+    run.silver.status.batches = 1
     run.silver.given = run.gold.taken = 10
     assert run.starter.begin(run.gold) is False
 

@@ -193,11 +193,43 @@ def test_the_filter_takes_whole_minutes_and_nothing_beside_them(spark: SparkSess
     outside = [NINE - timedelta(microseconds=1), NINE + timedelta(minutes=2)]
     trades = [gold_row(n, timestamp=moment) for n, moment in enumerate([*inside, *outside])]
 
-    found = frame(spark, GOLD_TRADES, trades).where(in_minutes([(minute, minute + 2)]))
+    found = frame(spark, GOLD_TRADES, trades).where(in_minutes([minute, minute + 1]))
 
     assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1]
 
 
-def test_a_range_across_hours_is_a_mistake_of_the_caller() -> None:
-    with pytest.raises(ValueError, match="not in one hour"):
-        in_minutes([(59, 61)])
+def test_the_filter_knows_minutes_of_several_hours_and_days(spark: SparkSession) -> None:
+    minute = (NINE - EPOCH) // timedelta(minutes=1)
+    wanted = [minute, minute + 61, minute + 60 * 24]
+    near = [wanted[1] - 60, wanted[1] + 60 * 24]
+    moments = [EPOCH + timedelta(minutes=m) for m in [*wanted, *near]]
+    trades = [gold_row(n, timestamp=moment) for n, moment in enumerate(moments)]
+
+    found = frame(spark, GOLD_TRADES, trades).where(in_minutes(wanted))
+
+    assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1, 2]
+
+
+def test_whole_hours_are_chosen_by_their_partitions_alone() -> None:
+    assert in_minutes(range(60, 180)) == (
+        "((exchange_date = date'1970-01-01' and exchange_hour in (1, 2)))"
+    )
+
+
+def test_no_minutes_choose_nothing(spark: SparkSession) -> None:
+    found = frame(spark, GOLD_TRADES, [gold_row(0)]).where(in_minutes([]))
+
+    assert found.count() == 0
+
+
+def test_the_generated_code_is_the_same_for_other_minutes(spark: SparkSession) -> None:
+    gold = frame(spark, GOLD_TRADES, [gold_row(0)])
+
+    def code(minutes: list[int]) -> str:
+        chosen = gold.where(in_minutes(minutes)).select("timestamp")
+        stages = chosen._jdf.queryExecution().debug().codegenToSeq()
+        return str(stages.apply(0)._2())
+
+    minute = (NINE - EPOCH) // timedelta(minutes=1)
+
+    assert code([minute, minute + 3]) == code([minute + 1, minute + 2, minute + 5])
