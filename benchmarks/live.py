@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -14,7 +14,7 @@ from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, wait_for
 from k2.exchanges import EXCHANGES
 from k2.quality_jobs.backlog import backlog
-from k2.tables import Layer
+from k2.tables import BARS, Layer
 
 _TO_GOLD = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
 
@@ -68,7 +68,7 @@ def catch_up_running(records: int, before: int, **options: str) -> dict[str, Any
         _up(home)
         for count in (before // 2, before - before // 2):
             home.k2("simulate", "--rate", "max", "--count", str(count), "--json")
-            wait_for(lambda: _rested(home), 900, "the records before")
+            wait_for(lambda: _rested(home, (*_TO_GOLD, BARS)), 900, "the records before")
         with _suspended(home):
             home.k2("simulate", "--rate", "max", "--count", str(records), "--json")
             began = time.time()
@@ -117,15 +117,15 @@ def _up(home: Home) -> None:
     wait_for(lambda: len(home.gold_log()) > 1 and not _waiting(home), 300, "the first trades")
 
 
-def _waiting(home: Home) -> int:
+def _waiting(home: Home, steps: Sequence[str] = _TO_GOLD) -> int:
     left = backlog(home.folder / "lake", EXCHANGES, home.kafka())
-    return sum(left[layer] for layer in _TO_GOLD)
+    return sum(left[step] for step in steps)
 
 
-def _rested(home: Home) -> bool:
+def _rested(home: Home, steps: Sequence[str] = _TO_GOLD) -> bool:
     """Whether nothing waits; looked at seldom, because a look costs CPU too."""
     time.sleep(1)
-    return not _waiting(home)
+    return not _waiting(home, steps)
 
 
 @contextmanager

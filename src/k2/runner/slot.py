@@ -1,6 +1,6 @@
 """One stream of an engine: its state and counts, and what it tells of its batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,3 +122,10 @@ class Slot:
             version=report.written.version,
             read=batch_trace(progress),
         )
+
+
+def slots_before(slot: Slot, slots: Sequence[Slot]) -> list[Slot]:
+    """Return those of the streams that a stream's rows come through."""
+    reads = {table.name for table in slot.stream.reads}
+    near = [other for other in slots if other.stream.tables[0].name in reads]
+    return [*near, *(further for other in near for further in slots_before(other, slots))]

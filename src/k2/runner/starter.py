@@ -7,6 +7,7 @@ from contextlib import suppress
 from pyspark.sql import SparkSession
 
 from k2.runner.arrivals import Arrivals
+from k2.runner.giving_way import GivingWay
 from k2.runner.slot import Slot
 from k2.runner.warm_up import WarmUp
 from k2.settings import Settings
@@ -34,9 +35,11 @@ class Starter:
         self._on_batch = on_batch
         self._arrivals = Arrivals(settings.lake, slots)
         self._warm_up = WarmUp(slots, self._arrivals)
+        self._giving_way = GivingWay(slots)
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
         if available_now:
             self._warm_up.end()  # it has no second batches that come too early
+            self._giving_way.end()
 
     def begin(self, slot: Slot) -> bool:
         """Begin to start a stream; tell whether there is anything to start it for.
@@ -54,7 +57,7 @@ class Starter:
                 self._settings,
                 self._available_now,
                 lambda report: self._on_batch(slot, report),
-                lambda: self._warm_up.wait(slot),
+                lambda: self._wait(slot),
             )
 
         slot.starting = self._threads.submit(start_it)
@@ -63,12 +66,17 @@ class Starter:
     def stop(self) -> None:
         """Begin no more starts; take over the streams whose start has ended meanwhile."""
         self._warm_up.end()
+        self._giving_way.end()
         self._threads.shutdown(cancel_futures=True)
         for slot in self._slots:
             starting, slot.starting = slot.starting, None
             if starting is not None and not starting.cancelled():
                 with suppress(Exception):  # it did not start: nothing to stop
                     slot.started(starting.result(), again=False)
+
+    def _wait(self, slot: Slot) -> None:
+        self._warm_up.wait(slot)
+        self._giving_way.wait(slot)
 
     def _is_wanted(self, slot: Slot) -> bool:
         there = self._arrivals.of(slot)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from k2.errors import K2Error
 from k2.runner.arrivals import Arrivals
-from k2.runner.slot import Slot
+from k2.runner.slot import Slot, slots_before
 
 _LONGEST = 60.0  # seconds from the start of the streams
 _LOOK = 0.25
@@ -36,18 +36,13 @@ class WarmUp:
         # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
         if time.monotonic() >= self._until or self._over.is_set():
             return True
-        before = self._before(slot) if slot.status.batches == 0 else self._slots
+        first = slot.status.batches == 0
+        before = slots_before(slot, self._slots) if first else self._slots
         return not any(map(self._is_due, before))
 
     def end(self) -> None:
         """Hold nobody back from now on."""
         self._over.set()
-
-    def _before(self, slot: Slot) -> list[Slot]:
-        """The streams that a stream's rows come through."""
-        reads = {table.name for table in slot.stream.reads}
-        near = [other for other in self._slots if other.stream.tables[0].name in reads]
-        return [*near, *(further for other in near for further in self._before(other))]
 
     def _is_due(self, slot: Slot) -> bool:
         if slot.done or slot.status.batches:
