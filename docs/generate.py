@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
 from pyspark.sql.types import StructField
 
 from k2 import errors
@@ -150,6 +151,8 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def _shown(default: object) -> str:
+    if default is PydanticUndefined:  # made when it is asked for: the jar cache
+        return "`$XDG_CACHE_HOME/k2`, else `~/.cache/k2`"
     return f"`{default}`" if str(default) else "(empty)"
 
 
