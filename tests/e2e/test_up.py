@@ -1,10 +1,14 @@
 """``k2 up`` from start to summary, and how it ends when told to."""
 
 import signal
+from pathlib import Path
 
+import psutil
 import pytest
 
+from k2.io.jars import Group
 from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+from tests.fixtures.jar_cache import archived, cache_without_archives
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -33,6 +37,35 @@ def test_told_to_stop_a_run_ends_cleanly_and_the_next_one_goes_on(
     home.require_nothing_left()
     assert "Traceback" not in home.output.read_text()
     finish(home)
+
+
+def test_the_first_run_to_end_keeps_what_java_has_loaded_and_the_next_one_maps_it(
+    home: K2Home, tmp_path: Path
+) -> None:
+    cache = cache_without_archives(tmp_path / "a cache", Group)
+    home.environment |= {"K2_JAR_CACHE": str(cache), "K2_CLASS_ARCHIVES": "true"}
+
+    first = home.run("up", "--for", "5s", "--rate", "300/s")
+    home.require_nothing_left()
+    second = home.start("up", "--rate", "300/s")
+
+    assert "Keeping what Java has loaded" in first
+    assert archived(cache) == {"kafka", "registry", "spark"}
+    wait_until(lambda: any(maps(process, cache) for process in home.processes()))
+    second.send_signal(signal.SIGINT)
+    assert second.wait(PATIENCE) == 0, home.output.read_text()
+    assert "Keeping" not in home.output.read_text()
+    home.require_nothing_left()
+
+
+def maps(process: psutil.Process, cache: Path) -> bool:
+    """Whether it is Spark's JVM with the archive in its memory."""
+    try:
+        return any(
+            area.path.startswith(f"{cache}/classes/spark-") for area in process.memory_maps()
+        )
+    except psutil.Error:
+        return False
 
 
 def test_a_stop_while_services_start_leaves_nothing(home: K2Home) -> None:

@@ -32,7 +32,9 @@ class GivingWay:
         until = time.monotonic() + _LONGEST
         before = slots_before(slot, self._slots)
         while time.monotonic() < until and not self._over.is_set():
-            if sum(other.status.lag or 0 for other in before) < _FAR_BEHIND:
+            # One that cannot go on now would hold the bars of all others back.
+            going_on = [other for other in before if not other.done and not other.status.error]
+            if sum(other.status.lag or 0 for other in going_on) < _FAR_BEHIND:
                 return
             self._over.wait(_LOOK)
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.fixtures.jar_cache import archived, cache_without_archives
 
-from k2.io.jars import Group, resolve
+from k2.io.jars import Group
 from k2.local.process import ProcessRecord
 from k2.local.stack import LocalStack
 from k2.settings import Settings
@@ -15,23 +16,14 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A jar cache without archives whose jars are those of this machine."""
-    known = Settings.load().jar_cache
-    for group in (Group.KAFKA, Group.REGISTRY):
-        resolve(group, known)
-    cache = tmp_path / "cache"
-    cache.mkdir()
-    for folder in known.iterdir():
-        if folder.name != "classes":
-            (cache / folder.name).symlink_to(folder)
+    cache = cache_without_archives(tmp_path / "cache", (Group.KAFKA, Group.REGISTRY))
     return Settings.load(home=tmp_path / "home", jar_cache=cache, class_archives=True)
 
 
 def test_the_second_start_of_the_services_maps_what_the_first_has_left(settings: Settings) -> None:
     with LocalStack(settings) as first:
         assert first.makes_archives
-    made = {path.name.split("-")[0] for path in (settings.jar_cache / "classes").iterdir()}
-    assert made == {"kafka", "registry"}
+    assert archived(settings.jar_cache) == {"kafka", "registry"}
 
     with LocalStack(settings) as second:
         assert not second.makes_archives

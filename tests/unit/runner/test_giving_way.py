@@ -86,6 +86,14 @@ def test_their_own_backlog_does_not_hold_bars_back() -> None:
     assert not run.asks(run.bars).is_alive()
 
 
+def test_a_stream_that_cannot_go_on_holds_nobody_back() -> None:
+    run = Run()
+    run.silver.status.lag, run.silver.status.error = 400_000, "Kafka does not answer"
+    run.gold.status.lag, run.gold.done = 400_000, True
+
+    assert not run.asks(run.bars).is_alive()
+
+
 def test_a_backlog_that_never_ends_holds_bars_back_for_a_while_only(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
