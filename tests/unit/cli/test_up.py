@@ -6,6 +6,7 @@ import pytest
 
 from k2.local import monitoring
 from k2.observability.metrics_server import port_of
+from tests.fixtures.ports import free_row
 
 pytestmark = pytest.mark.unit
 
@@ -21,10 +22,11 @@ def nothing_starts(monkeypatch):
 @pytest.mark.usefixtures("nothing_starts")
 @pytest.mark.parametrize("stream", ["bronze-binance", "gold", "ohlcv"])
 def test_a_metrics_port_that_is_taken_ends_the_start(k2, monkeypatch, stream):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        monkeypatch.setenv("K2_METRICS_PORT", str(port - port_of(stream, 1) + 1))
+    first = free_row(port_of("ohlcv", 1))
+    port = port_of(stream, first)
+    monkeypatch.setenv("K2_METRICS_PORT", str(first))
 
+    with socket.create_server(("127.0.0.1", port)):
         said = k2("up")
 
     assert said.code == 2

@@ -8,6 +8,7 @@ import pytest
 
 from k2.errors import InUseError
 from k2.local.ports import claimed, holder, is_free
+from tests.fixtures.ports import free_row
 
 pytestmark = pytest.mark.unit
 
@@ -34,9 +35,8 @@ def test_zero_takes_a_free_port() -> None:
     assert is_free(claimed(0, "Kafka", "K2_KAFKA_PORT"))
 
 
-def test_a_free_port_asked_for_is_taken(taken: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+def test_a_free_port_asked_for_is_taken() -> None:
+    port = free_row(1)
 
     assert claimed(port, "Kafka", "K2_KAFKA_PORT") == port
 

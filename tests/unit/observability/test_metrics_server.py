@@ -18,6 +18,7 @@ from k2.observability.metrics_server import check_ports, port_of, serve
 from k2.observability.surroundings import OpenTables, machine, record_checkpoint, record_table
 from k2.settings import Settings
 from k2.tables import GOLD_TRADES, Layer
+from tests.fixtures.ports import free_row
 
 pytestmark = pytest.mark.unit
 
@@ -82,8 +83,7 @@ def test_a_taken_port_is_found_before_anything_is_started(tmp_path: Path) -> Non
 
 
 def test_ports_that_were_checked_are_free_to_take(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_row(1)
     settings = Settings.load(home=tmp_path, metrics_port=port)
 
     check_ports(settings, ["bronze-binance"])
@@ -97,7 +97,7 @@ def test_an_address_of_another_machine_is_a_sentence() -> None:
 
 
 def test_a_closed_server_frees_its_port() -> None:
-    server = serve(CollectorRegistry(), "127.0.0.1", 0)
+    server = serve(CollectorRegistry(), "127.0.0.1", free_row(1))
     server.close()
 
     again = serve(CollectorRegistry(), "127.0.0.1", server.port)
@@ -123,12 +123,15 @@ def test_one_taken_port_leaves_none_open(tmp_path: Path) -> None:
         name = "bronze-binance"
         layer = Layer.BRONZE
 
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        first = taken.getsockname()[1] - 4
-        settings = Settings.load(home=tmp_path, metrics_port=first)
+    first = free_row(5)
+    settings = Settings.load(home=tmp_path, metrics_port=first)
 
-        with pytest.raises(InUseError), EngineMetrics(settings, [Bronze(), Gold()]):
-            pytest.fail("entered without its port")
+    with (
+        socket.create_server(("127.0.0.1", first + 4)),
+        pytest.raises(InUseError),
+        EngineMetrics(settings, [Bronze(), Gold()]),
+    ):
+        pytest.fail("entered without its port")
 
     serve(CollectorRegistry(), "127.0.0.1", first).close()
 
