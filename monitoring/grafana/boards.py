@@ -1,6 +1,7 @@
 """What K2's three dashboards show."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
+
 from monitoring.grafana.panels import board, increase_of, of, panel, quantile, rate_of
 
 _STREAM = "{{stream}}"

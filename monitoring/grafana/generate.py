@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
 from monitoring.grafana.boards import BOARDS
 
 FOLDER = Path(__file__).parent / "dashboards"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fastavro import schema
 from fastavro.validation import validate
+
 from tests.fixtures.crypto_fixtures import START, V2_FIELDS, CryptoDataFactory
 
 pytestmark = pytest.mark.unit

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from fastavro import parse_schema, schema, schemaless_reader, schemaless_writer
 from pyspark.sql.types import ArrayType, DecimalType, LongType, StringType, TimestampType
-from tests.fixtures.crypto_fixtures import V2_FIELDS, CryptoDataFactory, Record
 
 from k2.exchanges import EXCHANGES, Exchange
 from k2.tables.columns import TRADE
+from tests.fixtures.crypto_fixtures import V2_FIELDS, CryptoDataFactory, Record
 
 pytestmark = pytest.mark.unit
 

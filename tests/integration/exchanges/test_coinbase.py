@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.checker.expected import expected_trades
 
 from k2.cli.exchange import Verdict, judge, read_samples
 from k2.exchanges.coinbase import COINBASE
 from k2.feeds.recordings import Recording
+from tests.checker.expected import expected_trades
 
 pytestmark = pytest.mark.integration
 

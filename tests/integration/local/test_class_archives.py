@@ -4,12 +4,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.fixtures.jar_cache import archived, cache_without_archives
 
 from k2.io.jars import Group
 from k2.local.process import ProcessRecord
 from k2.local.stack import LocalStack
 from k2.settings import Settings
+from tests.fixtures.jar_cache import archived, cache_without_archives
 
 pytestmark = pytest.mark.integration
 

@@ -18,6 +18,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
+from k2.exchanges import EXCHANGES
+from k2.observability.metrics import CATALOGUE
+from k2.observability.metrics_server import stream_names
 from monitoring.foreign_metrics import JMX, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.promql import plain, selectors
 from tests.integration.monitoring.live import (
@@ -33,10 +36,6 @@ from tests.integration.monitoring.live import (
     page,
     prometheus,
 )
-
-from k2.exchanges import EXCHANGES
-from k2.observability.metrics import CATALOGUE
-from k2.observability.metrics_server import stream_names
 
 pytestmark = [
     pytest.mark.integration,

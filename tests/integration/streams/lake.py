@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from tests.builders import READER, SCHEMA_TEXT, append_bronze
 
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, Exchange
@@ -20,6 +19,7 @@ from k2.streams.gold import gold_stream
 from k2.streams.silver import silver_stream
 from k2.streams.stream import BatchReport, Stream
 from k2.tables import Table
+from tests.builders import READER, SCHEMA_TEXT, append_bronze
 
 WRITERS = {"spark": SparkWriter, "arrow": ArrowWriter}
 

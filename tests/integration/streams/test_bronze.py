@@ -7,14 +7,14 @@ from uuid import uuid4
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
-from tests.builders import framed, kraken_raw
-from tests.integration.streams.lake import WRITERS, Lake
 
 from k2.errors import DataLossError, FailedError, StaleCheckpointError
 from k2.exchanges.kraken import KRAKEN
 from k2.settings import Settings
 from k2.streams.bronze import bronze_stream
 from k2.tables import bronze_trades
+from tests.builders import framed, kraken_raw
+from tests.integration.streams.lake import WRITERS, Lake
 
 pytestmark = pytest.mark.integration
 

@@ -2,8 +2,6 @@
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.builders import append, silver_row
-from tests.integration.streams.lake import Lake
 
 from k2.exchanges import Exchange
 from k2.exchanges.binance import BINANCE
@@ -13,6 +11,8 @@ from k2.io.arrow_writer import ArrowWriter
 from k2.settings import Settings
 from k2.streams.gold import gold_stream
 from k2.tables import GOLD_TRADES, silver_trades
+from tests.builders import append, silver_row
+from tests.integration.streams.lake import Lake
 
 pytestmark = pytest.mark.integration
 

@@ -4,6 +4,11 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
+from k2.errors import FailedError, StaleCheckpointError
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.kraken import KRAKEN
+from k2.tables import GOLD_TRADES, dead_letters
 from tests.builders import (
     BROKER_TIME,
     TRADE_SECONDS,
@@ -14,11 +19,6 @@ from tests.builders import (
     silver_row,
 )
 from tests.integration.streams.lake import WRITERS, Lake
-
-from k2.errors import FailedError, StaleCheckpointError
-from k2.exchanges.binance import BINANCE
-from k2.exchanges.kraken import KRAKEN
-from k2.tables import GOLD_TRADES, dead_letters
 
 pytestmark = pytest.mark.integration
 

@@ -6,10 +6,6 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
-from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
-from tests.builders import append
-from tests.fixtures.crypto_fixtures import Record
-from tests.integration.streams.lake import Lake
 
 from k2.io.bar_store import BarStore
 from k2.io.delta import open_table
@@ -17,6 +13,10 @@ from k2.quality_jobs.backlog import rows
 from k2.settings import Settings
 from k2.streams.ohlcv import ohlcv_stream, rebuild, recomputed_minutes
 from k2.tables import GOLD_OHLCV, GOLD_TRADES
+from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
+from tests.builders import append
+from tests.fixtures.crypto_fixtures import Record
+from tests.integration.streams.lake import Lake
 
 pytestmark = pytest.mark.integration
 

@@ -2,9 +2,6 @@
 
 import pytest
 from deltalake import write_deltalake
-from tests.builders import READER, framed, kraken_raw
-from tests.integration.streams.lake import Lake
-from tests.integration.streams.test_silver import MIXED, NEW_ID, NEW_SCHEMA, of_new_schema
 
 from k2.exchanges.kraken import KRAKEN
 from k2.io.delta import open_table
@@ -14,6 +11,9 @@ from k2.runner.requests import Request
 from k2.streams import rebuild
 from k2.streams.rebuild import Rebuild, scratch_settings, slices
 from k2.tables import bronze_trades, dead_letters, duplicates, resolutions, silver_trades
+from tests.builders import READER, framed, kraken_raw
+from tests.integration.streams.lake import Lake
+from tests.integration.streams.test_silver import MIXED, NEW_ID, NEW_SCHEMA, of_new_schema
 
 pytestmark = pytest.mark.integration
 

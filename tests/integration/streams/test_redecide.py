@@ -1,9 +1,6 @@
 """Dead letters judged again: each resolved once, whatever breaks between."""
 
 import pytest
-from tests.builders import framed, kraken_raw
-from tests.integration.streams.lake import WRITERS, Crash, Lake
-from tests.integration.streams.test_silver import NEW_ID, NEW_SCHEMA, of_new_schema
 
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
@@ -15,6 +12,9 @@ from k2.quality_jobs.balance import balance
 from k2.runner.holder import REPLAY, Holder, ask
 from k2.runner.requests import Request
 from k2.tables import GOLD_TRADES, dead_letters, duplicates, resolutions, silver_trades
+from tests.builders import framed, kraken_raw
+from tests.integration.streams.lake import WRITERS, Crash, Lake
+from tests.integration.streams.test_silver import NEW_ID, NEW_SCHEMA, of_new_schema
 
 pytestmark = pytest.mark.integration
 

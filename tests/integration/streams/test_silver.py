@@ -5,6 +5,14 @@ import subprocess
 import sys
 
 import pytest
+
+from k2.errors import FailedError, InUseError, StaleCheckpointError, UnavailableError
+from k2.exchanges.kraken import KRAKEN
+from k2.io.delta import ensure_table
+from k2.io.table_writer import WriteId
+from k2.streams.silver import SilverSink
+from k2.tables import bronze_trades, dead_letters, duplicates, silver_trades
+from k2.transforms.silver import to_silver
 from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
@@ -17,14 +25,6 @@ from tests.builders import (
     kraken_raw,
 )
 from tests.integration.streams.lake import WRITERS, Lake, Registry
-
-from k2.errors import FailedError, InUseError, StaleCheckpointError, UnavailableError
-from k2.exchanges.kraken import KRAKEN
-from k2.io.delta import ensure_table
-from k2.io.table_writer import WriteId
-from k2.streams.silver import SilverSink
-from k2.tables import bronze_trades, dead_letters, duplicates, silver_trades
-from k2.transforms.silver import to_silver
 
 pytestmark = pytest.mark.integration
 

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.builders import append_silver, silver_row
-from tests.integration.streams.lake import Lake
 
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import open_table
 from k2.io.maintenance import closed_partitions, compact, files_of
 from k2.tables import GOLD_TRADES, silver_trades
+from tests.builders import append_silver, silver_row
+from tests.integration.streams.lake import Lake
 
 pytestmark = pytest.mark.integration
 

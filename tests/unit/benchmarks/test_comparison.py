@@ -1,6 +1,7 @@
 from contextlib import contextmanager
 
 import pytest
+
 from benchmarks import ablation, comparison
 from benchmarks.contenders import Figures
 from benchmarks.source import Source

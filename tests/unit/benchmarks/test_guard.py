@@ -1,4 +1,5 @@
 import pytest
+
 from benchmarks.guard import regressions
 
 pytestmark = pytest.mark.unit

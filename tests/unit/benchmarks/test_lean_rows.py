@@ -5,13 +5,13 @@ import time
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
-from benchmarks.lean_rows import Decoder, to_trades
-from tests.builders import SCHEMA_TEXT
 
+from benchmarks.lean_rows import Decoder, to_trades
 from k2.exchanges import EXCHANGES
 from k2.feeds.simulated_record import SimulatedRecord
 from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
 from k2.feeds.wire import encoder
+from tests.builders import SCHEMA_TEXT
 
 pytestmark = pytest.mark.unit
 

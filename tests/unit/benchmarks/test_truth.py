@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from benchmarks.truth import WrongResult, require_truth
 from deltalake import write_deltalake
+
+from benchmarks.truth import WrongResult, require_truth
 
 pytestmark = pytest.mark.unit
 

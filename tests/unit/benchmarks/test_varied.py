@@ -1,6 +1,6 @@
 import pytest
-from benchmarks.varied import STANDARD, Variant, changed_words
 
+from benchmarks.varied import STANDARD, Variant, changed_words
 from k2.io import spark
 from k2.settings import Settings
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.checker.expected import Trade, expected_trades
 from tests.unit.checker.stored import MESSAGES
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.unit.checker.stored import gold_row, store

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+
 from tests.bars import plain_bars
 from tests.checker.manifest import check_manifest
 from tests.unit.checker.stored import BROKER_TIME, gold_row, store

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
-from tests.bars import gold_row, plain_bars
 
 from k2.cli.bars import newest_bars, padded
 from k2.cli.candles import candles
@@ -21,6 +20,7 @@ from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
 from k2.settings import Settings
 from k2.tables import GOLD_OHLCV
+from tests.bars import gold_row, plain_bars
 
 pytestmark = pytest.mark.unit
 

@@ -6,13 +6,13 @@ from datetime import timedelta
 
 import pyarrow.parquet as pq
 import pytest
-from tests.builders import BROKER_TIME, KRAKEN_V2_ID, append, framed, kraken_raw
 
 from k2.exchanges.kraken import KRAKEN
 from k2.io.schema_files import schema_text
 from k2.runner.plan import schema_cache
 from k2.settings import Settings
 from k2.tables import dead_letters, resolutions
+from tests.builders import BROKER_TIME, KRAKEN_V2_ID, append, framed, kraken_raw
 
 pytestmark = pytest.mark.unit
 

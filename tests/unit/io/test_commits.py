@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from deltalake import DeltaTable
-from tests.builders import BROKER_TIME, append_silver, silver_row
 
 from k2.exchanges.binance import BINANCE
 from k2.io.commits import appended_after, newest_version
 from k2.io.delta import ensure_table, table_path
 from k2.io.table_writer import Appended
 from k2.tables import silver_trades
+from tests.builders import BROKER_TIME, append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 

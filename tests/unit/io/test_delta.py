@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql.types import IntegerType, LongType, StructField, StructType
-from tests.builders import append_silver, silver_row
 
 from k2.errors import FailedError, TableDriftError
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import ensure_table, exists, open_table, row_count, table_path, wanted_schema
 from k2.tables import all_tables, duplicates, silver_trades
+from tests.builders import append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from deltalake import DeltaTable
-from tests.builders import TRADE_TIME, append, append_bronze, append_silver, silver_row
 
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import open_table, table_path
@@ -20,6 +19,7 @@ from k2.io.maintenance import (
     vacuum,
 )
 from k2.tables import GOLD_TRADES, bronze_trades, silver_trades
+from tests.builders import TRADE_TIME, append, append_bronze, append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import SparkSession
-from tests.unit.io.test_after_commit import one_row
 
 from k2.exchanges.binance import BINANCE
 from k2.io.arrow_writer import ArrowWriter
@@ -15,6 +14,7 @@ from k2.io.delta import ensure_table, table_path
 from k2.io.maintenance import files_of
 from k2.io.table_writer import WriteId
 from k2.tables import duplicates
+from tests.unit.io.test_after_commit import one_row
 
 TABLE = duplicates(BINANCE)
 

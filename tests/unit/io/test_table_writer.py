@@ -10,7 +10,6 @@ import duckdb
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
-from tests.builders import BROKER_TIME, TRADE_TIME, arrow, bronze_row, frame, silver_row
 
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
@@ -21,6 +20,7 @@ from k2.io.spark_writer import SparkWriter
 from k2.io.table_writer import NOTHING, Rows, WriteId
 from k2.tables import GOLD_TRADES, bronze_trades, dead_letters, duplicates, silver_trades
 from k2.transforms.gold import to_gold
+from tests.builders import BROKER_TIME, TRADE_TIME, arrow, bronze_row, frame, silver_row
 
 pytestmark = pytest.mark.unit
 

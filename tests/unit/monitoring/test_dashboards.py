@@ -10,12 +10,11 @@ import pytest
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
+from k2.observability.metrics import CATALOGUE, Metric
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.grafana import generate
 from monitoring.grafana.panels import DATA_SOURCE_UID
 from monitoring.promql import bare_counters, matchers, metric_names, selectors
-
-from k2.observability.metrics import CATALOGUE, Metric
 
 pytestmark = pytest.mark.unit
 

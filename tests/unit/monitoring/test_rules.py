@@ -11,13 +11,12 @@ import yaml
 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
-from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
-from monitoring.promql import metric_names
-
 from k2.exchanges import EXCHANGES
 from k2.observability.metrics import CATALOGUE
 from k2.observability.metrics_server import port_of
 from k2.settings import Settings
+from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
+from monitoring.promql import metric_names
 
 pytestmark = pytest.mark.unit
 

@@ -3,6 +3,12 @@
 from datetime import timedelta
 
 import pytest
+
+from k2.exchanges import EXCHANGES
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.kraken import KRAKEN
+from k2.quality_jobs.balance import balance
+from k2.tables import GOLD_TRADES, bronze_trades, dead_letters, duplicates
 from tests.builders import (
     BROKER_TIME,
     append,
@@ -11,12 +17,6 @@ from tests.builders import (
     bronze_row,
     silver_row,
 )
-
-from k2.exchanges import EXCHANGES
-from k2.exchanges.binance import BINANCE
-from k2.exchanges.kraken import KRAKEN
-from k2.quality_jobs.balance import balance
-from k2.tables import GOLD_TRADES, bronze_trades, dead_letters, duplicates
 
 pytestmark = pytest.mark.unit
 

@@ -3,12 +3,12 @@
 from decimal import Decimal
 
 import pytest
-from tests.builders import append_silver, silver_row
 
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import ensure_table, open_table
 from k2.quality_jobs.comparison import beyond, compare, newest_offsets
 from k2.tables import silver_trades
+from tests.builders import append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 

@@ -1,8 +1,6 @@
 """Dead letters for people: clustered, found by their place, decoded where the bytes say."""
 
 import pytest
-from tests.builders import BINANCE_ID, SCHEMA_TEXT, append, binance_raw, framed, header
-from tests.unit.quality_jobs.test_balance import TOPIC, dead_letter
 
 from k2.exchanges import EXCHANGES
 from k2.exchanges.kraken import KRAKEN
@@ -14,6 +12,8 @@ from k2.quality_jobs.dead_letters import (
     newest_dead_letters,
 )
 from k2.tables import dead_letters
+from tests.builders import BINANCE_ID, SCHEMA_TEXT, append, binance_raw, framed, header
+from tests.unit.quality_jobs.test_balance import TOPIC, dead_letter
 
 pytestmark = pytest.mark.unit
 

@@ -1,11 +1,11 @@
 """The balance of a lake whose dead letters were replayed: every planted defect is named."""
 
 import pytest
-from tests.builders import BROKER_TIME, append
-from tests.unit.quality_jobs.test_balance import account, build, differences, named
 
 from k2.exchanges.kraken import KRAKEN
 from k2.tables import resolutions
+from tests.builders import BROKER_TIME, append
+from tests.unit.quality_jobs.test_balance import account, build, differences, named
 
 pytestmark = pytest.mark.unit
 

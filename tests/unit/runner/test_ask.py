@@ -4,8 +4,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from tests.builders import append_silver, silver_row
-from tests.e2e.k2_home import wait_until
 
 from k2.exchanges.binance import BINANCE
 from k2.io.delta import open_table
@@ -16,6 +14,8 @@ from k2.runner.plan import all_streams, stream_named
 from k2.runner.requests import Request, answer, pending
 from k2.streams.stream import reserved
 from k2.tables import silver_trades
+from tests.builders import append_silver, silver_row
+from tests.e2e.k2_home import wait_until
 
 pytestmark = pytest.mark.unit
 

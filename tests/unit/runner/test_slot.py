@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.runner.test_progress import FakeQuery, progress
 
 from k2.errors import FailedError, NewSchemaError
 from k2.exchanges import EXCHANGES
@@ -16,6 +15,7 @@ from k2.runner.slot import Slot
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, Stream
 from k2.tables import Layer, bronze_trades
+from tests.unit.runner.test_progress import FakeQuery, progress
 
 pytestmark = pytest.mark.unit
 

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-from tests.fixtures.crypto_fixtures import V2_FIELDS
 
 from k2.exchanges import EXCHANGES
 from k2.exchanges.kraken import KRAKEN
@@ -16,6 +15,7 @@ from k2.tables import (
     duplicates,
     silver_trades,
 )
+from tests.fixtures.crypto_fixtures import V2_FIELDS
 
 pytestmark = pytest.mark.unit
 

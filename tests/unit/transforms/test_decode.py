@@ -5,6 +5,9 @@ from io import BytesIO
 
 import pytest
 from fastavro import parse_schema, schemaless_reader
+
+from k2.exchanges.kraken import KRAKEN
+from k2.transforms.decode import can_be_read, decode
 from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
@@ -17,9 +20,6 @@ from tests.builders import (
     header,
     kraken_raw,
 )
-
-from k2.exchanges.kraken import KRAKEN
-from k2.transforms.decode import can_be_read, decode
 
 pytestmark = pytest.mark.unit
 

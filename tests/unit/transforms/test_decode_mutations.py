@@ -7,6 +7,10 @@ from io import BytesIO
 
 import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from k2.exchanges.kraken import KRAKEN
+from k2.transforms.decode import decode
+from k2.transforms.silver import to_silver
 from tests.builders import (
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
@@ -18,10 +22,6 @@ from tests.builders import (
     kraken_raw,
 )
 from tests.fixtures.crypto_fixtures import CryptoDataFactory
-
-from k2.exchanges.kraken import KRAKEN
-from k2.transforms.decode import decode
-from k2.transforms.silver import to_silver
 
 pytestmark = pytest.mark.unit
 

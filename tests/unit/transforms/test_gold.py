@@ -4,12 +4,12 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from tests.builders import TRADE_TIME, frame, silver_row
 
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.symbols import DOLLARS
 from k2.tables import GOLD_TRADES, silver_trades
 from k2.transforms.gold import to_gold
+from tests.builders import TRADE_TIME, frame, silver_row
 
 pytestmark = pytest.mark.unit
 

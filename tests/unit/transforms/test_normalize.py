@@ -6,6 +6,12 @@ from decimal import Decimal
 
 import psutil
 import pytest
+
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.kraken import KRAKEN
+from k2.transforms.decode import decode
+from k2.transforms.normalize import normalize
+from k2.transforms.silver import to_silver
 from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
@@ -21,12 +27,6 @@ from tests.builders import (
     kraken_raw,
     raw,
 )
-
-from k2.exchanges.binance import BINANCE
-from k2.exchanges.kraken import KRAKEN
-from k2.transforms.decode import decode
-from k2.transforms.normalize import normalize
-from k2.transforms.silver import to_silver
 
 pytestmark = pytest.mark.unit
 

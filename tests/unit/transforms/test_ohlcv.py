@@ -8,12 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
-from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
-from tests.builders import frame
-from tests.fixtures.crypto_fixtures import Record
 
 from k2.tables import GOLD_TRADES, TIMEFRAMES
 from k2.transforms.ohlcv import LONGER, in_minutes, roll_up, to_minute_bars, touched_minutes
+from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
+from tests.builders import frame
+from tests.fixtures.crypto_fixtures import Record
 
 pytestmark = pytest.mark.unit
 

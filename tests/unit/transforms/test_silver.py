@@ -4,6 +4,14 @@ import re
 from datetime import timedelta
 
 import pytest
+
+from k2.exchanges import EXCHANGES
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.kraken import KRAKEN
+from k2.io.schema_files import schema_text
+from k2.quality.rules import TRADE_RULES
+from k2.tables import bronze_trades
+from k2.transforms.silver import to_silver
 from tests.builders import (
     BINANCE_ID,
     BROKER_TIME,
@@ -19,14 +27,6 @@ from tests.builders import (
     framed,
     kraken_raw,
 )
-
-from k2.exchanges import EXCHANGES
-from k2.exchanges.binance import BINANCE
-from k2.exchanges.kraken import KRAKEN
-from k2.io.schema_files import schema_text
-from k2.quality.rules import TRADE_RULES
-from k2.tables import bronze_trades
-from k2.transforms.silver import to_silver
 
 pytestmark = pytest.mark.unit
 
