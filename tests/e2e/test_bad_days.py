@@ -2,13 +2,15 @@
 
 import gzip
 import os
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.k2_home import K2Home
+from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -170,3 +172,20 @@ def test_a_missing_table_or_exchange_is_refused_before_anything_starts(home: K2H
 
 
 K2_FILE = Path(__file__)
+
+
+@pytest.mark.parametrize("seconds", [0, 2])
+def test_a_command_that_is_ended_while_spark_starts_leaves_no_jvm(
+    home: K2Home, shared_data: Path, seconds: float
+) -> None:
+    samples = next((shared_data / "kraken").glob("v2*"))
+    command = home.start("exchange", "validate", samples, "--exchange", "kraken")
+    # Itself, and Spark: PySpark knows nothing of its JVM yet.
+    wait_until(lambda: len(home.processes()) > 1, why=home.output.read_text)
+    time.sleep(seconds)
+
+    command.send_signal(signal.SIGINT)
+
+    assert command.wait(PATIENCE) == 130, home.output.read_text()
+    home.require_nothing_left()
+    assert "Traceback" not in home.output.read_text()

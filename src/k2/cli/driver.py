@@ -15,6 +15,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
+from k2.cli.interrupts import begun
 from k2.io.class_archive import ClassArchive
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
@@ -43,8 +44,9 @@ def local_session(
     with named_disk_errors(settings):
         for folder in (settings.run, settings.logs):
             folder.mkdir(parents=True, exist_ok=True)
+    home = java.executable.parents[1]
     with _errors_to(settings.logs / "spark-driver.log"):
-        return spark_session(settings, app_name, jars, java.executable.parents[1], options)
+        return begun(lambda: spark_session(settings, app_name, jars, home, options), settings)
 
 
 def stop_session(spark: SparkSession) -> None:

@@ -1,7 +1,6 @@
 """One stream as a process of its own, for ``spark-submit jobs/<layer>.py``."""
 
 import os
-import signal
 import sys
 import threading
 import time
@@ -11,10 +10,12 @@ from typing import Annotated
 
 import psutil
 import typer
+from pyspark.sql import SparkSession
 
 from k2.cli.app import app_of, run
 from k2.cli.driver import stop_session
-from k2.cli.endpoints import find_endpoints
+from k2.cli.endpoints import Endpoints, find_endpoints
+from k2.cli.interrupts import begun, raised_interrupts
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.io.kafka import watermarks
@@ -86,27 +87,27 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
     if not available_now:
         check_ports(settings, [name])
     _die_with_the_jvm()
-    signal.signal(signal.SIGTERM, _interrupt)
-    spark = spark_session(settings, f"k2-{name}")
-    try:
-        streams = all_streams(
-            settings, endpoints.kafka, endpoints.registry, str(spark.sparkContext.master)
-        )
-        stream = stream_named(streams, name)
-        with Engine(spark, settings, [stream], available_now) as engine:
-            if available_now:
-                engine.run_to_end()
-                return
-            while engine.watch():
-                time.sleep(0.2)
-            for failure in engine.failures:
-                raise failure
-    finally:
-        stop_session(spark)
+    with raised_interrupts():
+        spark = begun(lambda: spark_session(settings, f"k2-{name}"), settings)
+        try:
+            _stream(settings, endpoints, spark, name, available_now)
+        finally:
+            stop_session(spark)
 
 
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+def _stream(
+    settings: Settings, endpoints: Endpoints, spark: SparkSession, name: str, available_now: bool
+) -> None:
+    master = str(spark.sparkContext.master)
+    streams = all_streams(settings, endpoints.kafka, endpoints.registry, master)
+    with Engine(spark, settings, [stream_named(streams, name)], available_now) as engine:
+        if available_now:
+            engine.run_to_end()
+            return
+        while engine.watch():
+            time.sleep(0.2)
+        for failure in engine.failures:
+            raise failure
 
 
 def _die_with_the_jvm() -> None:

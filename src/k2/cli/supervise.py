@@ -19,6 +19,7 @@ from rich.live import Live
 from k2.cli.driver import LastingDriver
 from k2.cli.endpoints import Endpoints
 from k2.cli.feed_process import start_feed, stop_feed
+from k2.cli.interrupts import raised_interrupts
 from k2.cli.live import streams_table
 from k2.cli.monitoring import Monitoring
 from k2.cli.replay import prepare_topics
@@ -62,7 +63,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
     Raises:
         K2Error: something could not be started; what had been is stopped.
     """
-    with _sigterm_as_interrupt(), ExitStack() as started:
+    with raised_interrupts(), ExitStack() as started:
         prepare_home(settings)
         logs = started.enter_context(_logs(settings, console))
         configure_logs(settings, logs)
@@ -195,18 +196,6 @@ class _Watch:
                 f" see {self.settings.logs / 'feed.log'}."
             )
         time.sleep(_TICK)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    def interrupt(_signal: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,0 +1,76 @@
+"""Being told to end (Ctrl-C, SIGTERM) while Spark starts, plans or computes."""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import NoReturn
+
+import psutil
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
+from pyspark.sql import SparkSession
+
+from k2.settings import Settings
+
+_LAUNCH_MARK = "pyspark-shell"  # in the arguments of the JVM that PySpark starts
+_POLITE_SECONDS = 5.0  # for a JVM that starts to remove its folders
+_LOOK = 0.1
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def interrupt(_signal: int, _frame: object) -> NoReturn:
+    """Raise KeyboardInterrupt, a handler of signals.
+
+    The interrupted call to the JVM has an answer that nobody will read. PySpark's own handler asks
+    on over the same connection and takes that one for its own; ours lets the thread begin another.
+    """
+    if (gateway := SparkContext._gateway) is not None:
+        vars(gateway._gateway_client.thread_connection).clear()
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def raised_interrupts() -> Iterator[None]:
+    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread."""
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def begun(make: Callable[[], SparkSession], settings: Settings) -> SparkSession:
+    """Make a session in a thread; an interrupt ends the JVM that is starting.
+
+    In a thread, because PySpark knows of its JVM only once that answers, and one whose launch was
+    left waits for ever; and because in the main thread it would take over Ctrl-C, which is
+    :func:`interrupt`'s from now on.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    with ThreadPoolExecutor(1, "k2-session") as thread:
+        session = thread.submit(make)
+        try:
+            return session.result()
+        except KeyboardInterrupt:
+            _give_up(session, settings)
+            raise
+
+
+def _give_up(session: "Future[SparkSession]", settings: Settings) -> None:
+    began = time.monotonic()
+    while not session.done():
+        for child in psutil.Process().children():
+            with suppress(psutil.Error):
+                words = " ".join(child.cmdline())
+                if _LAUNCH_MARK in words and f"-Dk2.home={settings.home}" in words:
+                    late = time.monotonic() - began > _POLITE_SECONDS
+                    child.kill() if late else child.terminate()
+        time.sleep(_LOOK)
+    if session.exception() is None:
+        with suppress(Py4JError, OSError):
+            session.result().stop()
