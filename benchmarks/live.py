@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.freshness import freshness
 from benchmarks.home import Home, new_home
-from benchmarks.processes import Sampler, wait_for
+from benchmarks.processes import Sampler, is_service, wait_for
 from k2.exchanges import EXCHANGES
 from k2.quality_jobs.backlog import backlog
 from k2.tables import BARS, Layer
@@ -131,8 +131,12 @@ def _rested(home: Home, steps: Sequence[str] = _TO_GOLD) -> bool:
 @contextmanager
 def _suspended(home: Home) -> Iterator[None]:
     """Stop the driver, its JVM and nothing else; the services go on."""
+    driver = []
     owner = psutil.Process(home.owner())
-    driver = [p for p in [owner, *owner.children(recursive=True)] if not _is_service(p)]
+    for process in (owner, *owner.children(recursive=True)):
+        with suppress(psutil.Error):  # it has ended meanwhile
+            if not is_service(process):
+                driver.append(process)
     for process in driver:
         process.suspend()
     try:
@@ -141,13 +145,6 @@ def _suspended(home: Home) -> Iterator[None]:
         for process in reversed(driver):
             process.resume()
 
-
-def _is_service(process: psutil.Process) -> bool:
-    try:
-        words = process.cmdline()
-    except psutil.Error:
-        return True  # it has ended meanwhile
-    return any(word.startswith(("-Dk2.kafka", "-Dk2.registry")) for word in words)
 
 
 def _freshness(home: Home, since: float) -> dict[str, float]:

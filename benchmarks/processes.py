@@ -82,13 +82,15 @@ def _cpu_by_process(root: psutil.Process) -> dict[int, tuple[float, bool]]:
     for process in _tree(root):
         try:
             times = process.cpu_times()
-            is_service = any(
-                a.startswith(("-Dk2.kafka", "-Dk2.registry")) for a in process.cmdline()
-            )
-            found[process.pid] = (times.user + times.system, is_service)
+            found[process.pid] = (times.user + times.system, is_service(process))
         except psutil.Error:
             continue
     return found
+
+
+def is_service(process: psutil.Process) -> bool:
+    """Tell whether it is Kafka or the registry; raises ``psutil.Error`` when it has ended."""
+    return any(a.startswith(("-Dk2.kafka", "-Dk2.registry")) for a in process.cmdline())
 
 
 def _memory(root: psutil.Process) -> int:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from k2.runner.slot import Slot, slots_before
+from k2.runner.slot import Slot, is_read, slots_before
 
 # Ten seconds of 5,000 records: less than that is no backlog.
 _FAR_BEHIND = 50_000  # rows
@@ -26,8 +26,7 @@ class GivingWay:
 
     def wait(self, slot: Slot) -> None:
         """Wait, in the thread of a stream's batch, until those before it have caught up."""
-        read = {table.name for other in self._slots for table in other.stream.reads}
-        if slot.stream.tables[0].name in read:
+        if is_read(slot, self._slots):
             return
         until = time.monotonic() + _LONGEST
         before = slots_before(slot, self._slots)

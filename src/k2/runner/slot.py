@@ -129,3 +129,9 @@ def slots_before(slot: Slot, slots: Sequence[Slot]) -> list[Slot]:
     reads = {table.name for table in slot.stream.reads}
     near = [other for other in slots if other.stream.tables[0].name in reads]
     return [*near, *(further for other in near for further in slots_before(other, slots))]
+
+
+def is_read(slot: Slot, slots: Sequence[Slot]) -> bool:
+    """Tell whether another of the streams reads what a stream writes."""
+    table = slot.stream.tables[0].name
+    return any(table == read.name for other in slots for read in other.stream.reads)

@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from k2.runner.arrivals import Arrivals
 from k2.runner.giving_way import GivingWay
-from k2.runner.slot import Slot
+from k2.runner.slot import Slot, is_read
 from k2.runner.warm_up import WarmUp
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, start
@@ -80,8 +80,7 @@ class Starter:
 
     def _is_wanted(self, slot: Slot) -> bool:
         there = self._arrivals.of(slot)
-        read = {table.name for other in self._slots for table in other.stream.reads}
-        if self._available_now or slot.stream.tables[0].name in read:
+        if self._available_now or is_read(slot, self._slots):
             # It is planned beside the first batch of the stream before it; and a run that ends by
             # itself ends a batch that was written and not committed.
             return there > 0
