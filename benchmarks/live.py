@@ -146,7 +146,6 @@ def _suspended(home: Home) -> Iterator[None]:
             process.resume()
 
 
-
 def _freshness(home: Home, since: float) -> dict[str, float]:
     return freshness(home.folder / "lake" / "gold_trades", home.gold_log()[1:], since)
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyspark
@@ -26,27 +27,14 @@ from k2.settings import Settings
 _KEEP_SECONDS = 60.0  # for the JVM to write the archive of its classes
 
 
-def local_session(
-    settings: Settings, app_name: str, console: Console, makes_archive: bool = False
-) -> SparkSession:
+def local_session(settings: Settings, app_name: str, console: Console) -> SparkSession:
     """Start the session with the jars it needs; ``console`` shows their download.
-
-    With ``makes_archive`` its JVM writes the archive of its classes when it ends, if there is none.
 
     Raises:
         ConfigError: Java is missing or too old.
         UnavailableError: jars are missing and cannot be fetched.
     """
-    java = find_java(settings.java_home)
-    jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
-    classes = _class_archive(settings, java.executable, jars)
-    options = classes.options(makes_archive) if classes else []
-    with named_disk_errors(settings):
-        for folder in (settings.run, settings.logs):
-            folder.mkdir(parents=True, exist_ok=True)
-    home = java.executable.parents[1]
-    with _errors_to(settings.logs / "spark-driver.log"):
-        return begun(lambda: spark_session(settings, app_name, jars, home, options), settings)
+    return _start(settings, app_name, console, makes_archive=False)[0]
 
 
 def stop_session(spark: SparkSession) -> None:
@@ -63,32 +51,48 @@ class LastingDriver:
     settings: Settings
     console: Console
     session: SparkSession | None = None
+    _classes: ClassArchive | None = None
 
     def start(self) -> None:
         """Start the session; raises what :func:`local_session` does."""
         self.console.print("Starting Spark …", highlight=False)
-        self.session = local_session(self.settings, "k2", self.console, makes_archive=True)
+        self.session, self._classes = _start(self.settings, "k2", self.console, makes_archive=True)
 
     def stop(self, has_run: bool) -> None:
         """Stop the session. Only one that ``has_run`` loaded what the next one will need."""
         if self.session is None:
             return
         stop_session(self.session)
-        java = find_java(self.settings.java_home)
-        jars = resolve(Group.SPARK, self.settings.jar_cache, offline=self.settings.offline)
-        classes = _class_archive(self.settings, java.executable, jars)
-        if has_run and classes is not None and not classes.exists:
+        if has_run and self._classes is not None and not self._classes.exists:
             self.console.print(
                 "Keeping what Java has loaded, so that the next start is faster …", highlight=False
             )
-            _end_jvm(classes)
+            _end_jvm(self._classes)
 
 
-def _class_archive(settings: Settings, java: Path, jars: list[Path]) -> ClassArchive | None:
-    if not settings.class_archives:
-        return None
-    of_spark = Path(pyspark.__file__).with_name("jars").glob("*.jar")
-    return ClassArchive.of("spark", java, [*of_spark, *jars], settings.jar_cache)
+def _start(
+    settings: Settings, app_name: str, console: Console, makes_archive: bool
+) -> tuple[SparkSession, ClassArchive | None]:
+    """Return the session, and the archive of classes that its JVM maps or, if asked, will make."""
+    java = find_java(settings.java_home)
+    jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
+    classes = None
+    if settings.class_archives:
+        of_spark = Path(pyspark.__file__).with_name("jars").glob("*.jar")
+        classes = ClassArchive.of("spark", java.executable, [*of_spark, *jars], settings.jar_cache)
+    options = classes.options(makes_archive) if classes else []
+    with named_disk_errors(settings):
+        for folder in (settings.run, settings.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+    home = java.executable.parents[1]
+    try:
+        with _errors_to(settings.logs / "spark-driver.log"):
+            make = partial(spark_session, settings, app_name, jars, home, options)
+            return begun(make, settings), classes
+    except BaseException:
+        if classes is not None:
+            classes.drop()
+        raise
 
 
 def _end_jvm(classes: ClassArchive) -> None:
