@@ -28,7 +28,7 @@ from k2.errors import FailedError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
-from k2.local.home import prepare_home
+from k2.local.home import named_disk_errors, prepare_home
 from k2.local.leftovers import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
@@ -76,7 +76,8 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
         started.callback(stack.stop)
         try:
-            return _up(settings, run, console, stack, monitoring, started)
+            with named_disk_errors(settings):  # whatever is written first when the disk is full
+                return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
             _say(console, "Stopping …")
             return True

@@ -1,5 +1,6 @@
 """What a run lacks is said before anything is started."""
 
+import errno
 import socket
 
 import pytest
@@ -59,3 +60,17 @@ def test_a_port_of_prometheus_that_is_taken_ends_the_start(k2, monkeypatch):
     assert said.code == 2
     assert f"Port {port} for Prometheus is taken" in said.err
     assert "K2_PROMETHEUS_PORT" in said.err
+
+
+def test_a_disk_that_fills_up_while_all_runs_is_a_sentence(k2, monkeypatch):
+    def full(*_arguments, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("K2_METRICS_PORT", "0")
+    monkeypatch.setattr("k2.cli.supervise.LocalStack.start", full)
+
+    said = k2("up")
+
+    assert said.code == 1
+    assert "is full" in said.err
+    assert "Traceback" not in said.err
