@@ -11,7 +11,7 @@ import psutil
 
 from benchmarks.freshness import freshness
 from benchmarks.home import Home, new_home
-from benchmarks.processes import Sampler, is_service, wait_for
+from benchmarks.processes import Sampler, is_service, tree, wait_for
 from k2.exchanges import EXCHANGES
 from k2.quality_jobs.backlog import backlog
 from k2.tables import BARS, Layer
@@ -132,8 +132,7 @@ def _rested(home: Home, steps: Sequence[str] = _TO_GOLD) -> bool:
 def _suspended(home: Home) -> Iterator[None]:
     """Stop the driver, its JVM and nothing else; the services go on."""
     driver = []
-    owner = psutil.Process(home.owner())
-    for process in (owner, *owner.children(recursive=True)):
+    for process in tree(psutil.Process(home.owner())):
         with suppress(psutil.Error):  # it has ended meanwhile
             if not is_service(process):
                 driver.append(process)

@@ -70,7 +70,8 @@ class Sampler:
             samples += 1
 
 
-def _tree(root: psutil.Process) -> list[psutil.Process]:
+def tree(root: psutil.Process) -> list[psutil.Process]:
+    """Return a process and all below it; nothing when it has ended."""
     try:
         return [root, *root.children(recursive=True)]
     except psutil.Error:
@@ -79,7 +80,7 @@ def _tree(root: psutil.Process) -> list[psutil.Process]:
 
 def _cpu_by_process(root: psutil.Process) -> dict[int, tuple[float, bool]]:
     found = {}
-    for process in _tree(root):
+    for process in tree(root):
         try:
             times = process.cpu_times()
             found[process.pid] = (times.user + times.system, is_service(process))
@@ -95,7 +96,7 @@ def is_service(process: psutil.Process) -> bool:
 
 def _memory(root: psutil.Process) -> int:
     total = 0
-    for process in _tree(root):
+    for process in tree(root):
         try:
             total += process.memory_full_info().pss
         except (psutil.Error, AttributeError):

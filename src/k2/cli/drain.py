@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.status import Status
 
 from k2.cli.amounts import seconds_of
-from k2.cli.driver import local_session, stop_session
+from k2.cli.driver import local_session
 from k2.cli.endpoints import Endpoints, find_endpoints
 from k2.cli.printing import print_json
+from k2.cli.sessions import stop_session
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.io.locks import is_held

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from k2.cli.interrupts import begun
+from k2.cli.sessions import begun, stop_session
 from k2.io.class_archive import ClassArchive
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
@@ -35,13 +34,6 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
         UnavailableError: jars are missing and cannot be fetched.
     """
     return _start(settings, app_name, console, makes_archive=False)[0]
-
-
-def stop_session(spark: SparkSession) -> None:
-    """Stop the session; when its JVM is gone, there is nothing to stop."""
-    with warnings.catch_warnings(), suppress(Py4JError, OSError):
-        warnings.simplefilter("ignore", RuntimeWarning)
-        spark.stop()
 
 
 @dataclass

@@ -13,8 +13,9 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 
 from k2.cli.app import group_of
-from k2.cli.driver import local_session, stop_session
+from k2.cli.driver import local_session
 from k2.cli.printing import print_json, print_table
+from k2.cli.sessions import stop_session
 from k2.exchanges import Exchange, exchange_named
 from k2.feeds.parsed import RawRecord
 from k2.feeds.parsers import parser_of

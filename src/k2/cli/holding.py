@@ -3,8 +3,9 @@
 from pyspark.sql import SparkSession
 from rich.console import Console
 
-from k2.cli.driver import local_session, stop_session
+from k2.cli.driver import local_session
 from k2.cli.endpoints import Endpoints, find_endpoints
+from k2.cli.sessions import stop_session
 from k2.errors import UnavailableError
 from k2.io.schema_registry import SchemaRegistry
 from k2.runner.plan import all_streams, schema_cache

@@ -13,9 +13,8 @@ import typer
 from pyspark.sql import SparkSession
 
 from k2.cli.app import app_of, run
-from k2.cli.driver import stop_session
 from k2.cli.endpoints import Endpoints, find_endpoints
-from k2.cli.interrupts import begun, raised_interrupts
+from k2.cli.sessions import begun, raised_interrupts, stop_session
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.io.kafka import watermarks

@@ -19,16 +19,16 @@ from rich.live import Live
 from k2.cli.driver import LastingDriver
 from k2.cli.endpoints import Endpoints
 from k2.cli.feed_process import start_feed, stop_feed
-from k2.cli.interrupts import raised_interrupts
 from k2.cli.live import streams_table
 from k2.cli.monitoring import Monitoring
 from k2.cli.replay import prepare_topics
+from k2.cli.sessions import raised_interrupts
 from k2.cli.summary import print_summary
 from k2.errors import FailedError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
-from k2.local.home import named_disk_errors, prepare_home
+from k2.local.home import named_full_disk, prepare_home
 from k2.local.leftovers import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
@@ -76,7 +76,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
         started.callback(stack.stop)
         try:
-            with named_disk_errors(settings):  # whatever is written first when the disk is full
+            with named_full_disk(settings):  # whatever finds no room first
                 return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
             _say(console, "Stopping …")

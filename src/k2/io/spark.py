@@ -22,7 +22,7 @@ _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.
 
 # Without its native library, which PySpark does not bring, Hadoop starts a program for whatever it
 # does to a local file: forty for the two files of a batch that it had kept, 70 and 70 ms of a small
-# one, and on busy cores 280 and 280. This one does the same through Java, and is named by file.
+# one, and on busy cores 280 and 280. The one named here does the same through Java.
 _FILES_WITHOUT_PROGRAMS = {
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
     "spark.sql.streaming.checkpointFileManagerClass": (

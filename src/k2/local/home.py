@@ -39,14 +39,30 @@ def named_disk_errors(settings: Settings) -> Iterator[None]:
         FailedError: the disk is full.
     """
     try:
-        yield
+        with named_full_disk(settings):
+            yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FailedError(f"{full_disk(settings)}.") from error
         raise ConfigError(
             f"K2_HOME={settings.home} cannot be used: {error.strerror or error}. "
             "Set K2_HOME to a folder that can be written."
         ) from error
+
+
+@contextmanager
+def named_full_disk(settings: Settings) -> Iterator[None]:
+    """Turn what the file system says of a full disk into an error with a remedy; nothing else.
+
+    For long stretches, in which other errors of the system need not be about the home.
+
+    Raises:
+        FailedError: the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise FailedError(f"{full_disk(settings)}.") from error
+        raise
 
 
 def full_disk(settings: Settings) -> str:

@@ -74,3 +74,14 @@ def test_a_disk_that_fills_up_while_all_runs_is_a_sentence(k2, monkeypatch):
     assert said.code == 1
     assert "is full" in said.err
     assert "Traceback" not in said.err
+
+
+def test_any_other_error_of_the_system_is_not_blamed_on_the_home(k2, monkeypatch):
+    def refused(*_arguments, **_options):
+        raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+
+    monkeypatch.setenv("K2_METRICS_PORT", "0")
+    monkeypatch.setattr("k2.cli.supervise.LocalStack.start", refused)
+
+    with pytest.raises(ConnectionRefusedError):
+        k2("up")

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from k2.errors import InUseError
-from k2.local.ports import claimed, holder, is_free
-from tests.fixtures.ports import free_row
+from k2.local.ports import claimed, free_port, holder, is_free
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +35,7 @@ def test_zero_takes_a_free_port() -> None:
 
 
 def test_a_free_port_asked_for_is_taken() -> None:
-    port = free_row(1)
+    port = free_port()
 
     assert claimed(port, "Kafka", "K2_KAFKA_PORT") == port
 

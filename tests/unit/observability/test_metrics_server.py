@@ -12,6 +12,7 @@ from deltalake import write_deltalake
 from prometheus_client import CollectorRegistry
 
 from k2.errors import ConfigError, InUseError
+from k2.local.ports import free_port
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.metrics import StreamMetrics
 from k2.observability.metrics_server import check_ports, port_of, serve
@@ -83,7 +84,7 @@ def test_a_taken_port_is_found_before_anything_is_started(tmp_path: Path) -> Non
 
 
 def test_ports_that_were_checked_are_free_to_take(tmp_path: Path) -> None:
-    port = free_row(1)
+    port = free_port()
     settings = Settings.load(home=tmp_path, metrics_port=port)
 
     check_ports(settings, ["bronze-binance"])
@@ -97,7 +98,7 @@ def test_an_address_of_another_machine_is_a_sentence() -> None:
 
 
 def test_a_closed_server_frees_its_port() -> None:
-    server = serve(CollectorRegistry(), "127.0.0.1", free_row(1))
+    server = serve(CollectorRegistry(), "127.0.0.1", free_port())
     server.close()
 
     again = serve(CollectorRegistry(), "127.0.0.1", server.port)

@@ -7,7 +7,7 @@ import threading
 import pytest
 from pyspark.sql import SparkSession
 
-from k2.cli.interrupts import raised_interrupts
+from k2.cli.sessions import raised_interrupts
 
 pytestmark = pytest.mark.integration
 

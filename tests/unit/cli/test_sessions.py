@@ -5,7 +5,7 @@ import warnings
 import pytest
 from py4j.protocol import Py4JNetworkError
 
-from k2.cli.driver import stop_session
+from k2.cli.sessions import stop_session
 
 pytestmark = pytest.mark.unit
 

@@ -1,8 +1,9 @@
-"""Being told to end (Ctrl-C, SIGTERM) while Spark starts, plans or computes."""
+"""A Spark session from begin to end, also when told to end (Ctrl-C, SIGTERM) in between."""
 
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -61,6 +62,13 @@ def begun(make: Callable[[], SparkSession], settings: Settings) -> SparkSession:
             raise
 
 
+def stop_session(spark: SparkSession) -> None:
+    """Stop the session; when its JVM is gone, there is nothing to stop."""
+    with warnings.catch_warnings(), suppress(Py4JError, OSError):
+        warnings.simplefilter("ignore", RuntimeWarning)
+        spark.stop()
+
+
 def _give_up(session: "Future[SparkSession]", settings: Settings) -> None:
     began = time.monotonic()
     while not session.done():
@@ -72,5 +80,4 @@ def _give_up(session: "Future[SparkSession]", settings: Settings) -> None:
                     child.kill() if late else child.terminate()
         time.sleep(_LOOK)
     if session.exception() is None:
-        with suppress(Py4JError, OSError):
-            session.result().stop()
+        stop_session(session.result())
