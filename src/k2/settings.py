@@ -66,6 +66,12 @@ class Settings(BaseSettings):
         " driver; auto: arrow where Spark runs in one process, spark on a cluster.",
     )
 
+    fused: bool = Field(
+        True,
+        description="Hand each batch of Bronze on to Silver and Gold in memory, where one process runs"
+        " all streams with the arrow writer; off: each stream reads the table before it.",
+    )
+
     spark_master: str = Field("local[2]", description="Spark master when not run by spark-submit.")
     driver_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="Heap of the Spark driver.")
     kafka_memory: str = Field("384m", pattern=r"^\d+[mg]$", description="Heap of the local Kafka.")

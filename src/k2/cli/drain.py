@@ -58,7 +58,12 @@ def drain(
 def _drain(
     settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
 ) -> None:
-    streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
+    addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
+    streams = all_streams(settings, *addresses)
+    groups: list[tuple[str, ...]] = [(step,) for step in _STEPS]
+    if not any(_runs_elsewhere(stream, settings) for stream in streams if stream.name != BARS):
+        streams = all_streams(settings, *addresses, together=True)
+        groups = [_STEPS[:-1], _STEPS[-1:]]
     session: list[SparkSession] = []
 
     def spark() -> SparkSession:
@@ -67,18 +72,19 @@ def _drain(
         return session[0]
 
     try:
-        for step in _STEPS:
+        for steps in groups:
             free = [
                 stream
                 for stream in streams
-                if _step_of(stream.name, stream.layer) == step
+                if _step_of(stream.name, stream.layer) in steps
                 and not _runs_elsewhere(stream, settings)
             ]
-            left = _left(settings, endpoints, step)
-            spinner.update(f"Draining {step}: {left:,} rows to go")
+            left = max(_left(settings, endpoints, step) for step in steps)
+            spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
             if free and left:
                 _run(free, spark(), settings, limit)
-            _wait(settings, endpoints, step, limit, spinner.update)
+            for step in steps:
+                _wait(settings, endpoints, step, limit, spinner.update)
     finally:
         for started in session:
             stop_session(started)

@@ -105,7 +105,9 @@ def _up(
         started.callback(stop_feed, feed)
     if driver.session is not None:
         _say(console, "Starting the streams …")
-        streams = all_streams(settings, endpoints.kafka, endpoints.registry, settings.spark_master)
+        streams = all_streams(
+            settings, endpoints.kafka, endpoints.registry, settings.spark_master, together=True
+        )
         engine = started.enter_context(Engine(driver.session, settings, streams))
         engine.publish()  # who is told that we are up finds the streams
     if monitoring is not None:

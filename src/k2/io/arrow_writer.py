@@ -3,14 +3,15 @@
 Spark collects the rows once; filters, projections and commits cost no Spark job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import reduce
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, Transaction, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 
@@ -43,10 +44,17 @@ class ArrowWriter:
         del reused  # one collect serves every use
         yield ArrowBatch(self, rows.toArrow())
 
+    def version(self, table: Table) -> int:
+        """Return the table's newest version."""
+        return int(self._stored(table).version())
+
+    def table_id(self, table: Table) -> str:
+        """Return the id that the table's log gives it."""
+        return str(self._stored(table).metadata().id)
+
     def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
         """Append rows that have the table's columns, unless the table has the batch already."""
-        opened = self._open.setdefault(table.name, OpenTable(table_path(self.lake, table)))
-        stored = opened.current()
+        stored = self._stored(table)
         written = stored.transaction_version(write_id.app)
         if written is not None and written >= write_id.batch:
             return Appended()
@@ -66,12 +74,16 @@ class ArrowWriter:
             )
             keep_log(stored)
             merge_small_files(stored, table)
-            keep_checksum(stored, opened.path)
+            keep_checksum(stored, table_path(self.lake, table))
         except OSError as error:
             raise FailedError(f"Table {table.name} could not be written: {error}") from error
         spread = pc.min_max(rows["kafka_timestamp"])
         oldest, newest = spread["min"].as_py(), spread["max"].as_py()
         return Appended(rows.num_rows, oldest, newest, stored.version())
+
+    def _stored(self, table: Table) -> DeltaTable:
+        opened = self._open.setdefault(table.name, OpenTable(table_path(self.lake, table)))
+        return opened.current()
 
 
 @dataclass(frozen=True)
@@ -87,16 +99,18 @@ class ArrowBatch:
 
     def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
         """Append the chosen rows."""
-        return self.writer.append(table, write_id, self._chosen(rows).select(table.columns))
+        return self.writer.append(table, write_id, self.chosen(rows, table.columns))
 
-    def _chosen(self, rows: Rows) -> pa.Table:
-        chosen = self.rows
+    def chosen(self, rows: Rows, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of the chosen rows."""
+        wanted = []
         if rows.outcome is not None:
-            chosen = chosen.filter(pc.equal(chosen["outcome"], rows.outcome))
+            wanted.append(pc.equal(self.rows["outcome"], rows.outcome))
         if rows.records is not None and (rows.only_records or rows.records.num_rows):
-            is_named = pc.is_in(_record(chosen), _record(rows.records).combine_chunks())
-            chosen = chosen.filter(is_named if rows.only_records else pc.invert(is_named))
-        return chosen
+            is_named = pc.is_in(_record(self.rows), _record(rows.records).combine_chunks())
+            wanted.append(is_named if rows.only_records else pc.invert(is_named))
+        chosen = self.rows.select(list(columns))
+        return chosen.filter(reduce(pc.and_, wanted)) if wanted else chosen
 
 
 def _record(rows: pa.Table) -> pa.ChunkedArray:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import orjson
 
-from k2.io.table_writer import Appended
+from k2.io.table_writer import Appended, WriteId
 
 _LOG = "_delta_log"
 
@@ -34,6 +34,30 @@ def appended_after(table: Path, version: int) -> Appended:
         max(newest, default=None),
         version + 1 if adds else None,
     )
+
+
+def added_between(table: Path, first: int, end: int) -> set[WriteId | None]:
+    """Return whose rows the versions from ``first`` up to, and without, ``end`` added.
+
+    None stands for somebody who left no transaction id, and for a version that the log no longer
+    has. Commits that only moved rows, as a compaction does, are nobody's.
+    """
+    found: set[WriteId | None] = set()
+    for version in range(first, end):
+        try:
+            lines = (table / _LOG / f"{version:020}.json").read_bytes().splitlines()
+        except FileNotFoundError:
+            found.add(None)
+            continue
+        entries = [orjson.loads(line) for line in lines]
+        if any(_changes_data(entry) for entry in entries):
+            ids = [entry["txn"] for entry in entries if "txn" in entry]
+            found |= {WriteId(txn["appId"], txn["version"]) for txn in ids} or {None}
+    return found
+
+
+def _changes_data(entry: dict[str, dict[str, object]]) -> bool:
+    return any(entry.get(action, {}).get("dataChange", False) for action in ("add", "remove"))
 
 
 def _time(stat: dict[str, dict[str, str]], bound: str) -> datetime | None:

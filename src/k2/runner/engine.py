@@ -17,9 +17,10 @@ from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
 from k2.runner.failures import cause_of
 from k2.runner.holder import Holder, RequestServer
+from k2.runner.left import find_left, leave_to_readers
 from k2.runner.measuring import Measuring
 from k2.runner.requests import Request
-from k2.runner.slot import Slot
+from k2.runner.slot import Slot, slots_before
 from k2.runner.starter import Starter
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, Stream, reserved
@@ -69,6 +70,7 @@ class Engine:
             for stream in streams:
                 self._held.enter_context(reserved(stream, self.settings))
                 self._slots.append(Slot.of(stream, self.settings, metrics))
+            find_left(self._slots, self.settings)
             self._starter = Starter(
                 self.spark, self.settings, self._slots, self.available_now, self._took
             )
@@ -157,6 +159,8 @@ class Engine:
                     slot.running.sink.close()
                 except Exception as error:
                     log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
+            if slot.stream.follower is not None:
+                slot.stream.follower.let_go()
             slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
 
@@ -166,6 +170,8 @@ class Engine:
             with slot.stream.mutex:
                 if slot.running is not None:
                     slot.running.sink.close()  # it opens anew what we change
+                if slot.stream.follower is not None:
+                    slot.stream.follower.let_go()
                 yield
 
         def goes_on() -> bool:
@@ -177,6 +183,7 @@ class Engine:
         for slot in self._slots:
             if slot.stream.name == request.stream:
                 slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
+                leave_to_readers(slot, self._slots)
 
     def _start(self, slot: Slot) -> None:
         try:
@@ -185,11 +192,24 @@ class Engine:
             self._failed(slot, error, time.monotonic())
             return
         if not begun:
-            slot.status.state, slot.retry_at = "waiting", time.monotonic() + _NEXT_LOOK
-            slot.done = self.available_now
+            slot.retry_at = time.monotonic() + _NEXT_LOOK
+            if slot.stream.follower is None:
+                slot.status.state, slot.done = "waiting", self.available_now
+                return
+            if slot.status.state != "running":
+                slot.status.state = "waiting"
+            before = slots_before(slot, self._slots)
+            slot.done = self.available_now and all(other.done for other in before)
 
     def _took(self, slot: Slot, report: BatchReport) -> None:
-        slot.took(report, time.monotonic())
+        now = time.monotonic()
+        if report.progress is not None:
+            slot = next(slot for slot in self._slots if slot.stream.app == report.stream)
+            slot.handed(report, now)
+        else:
+            slot.took(report, now)
+            if slot.stream.follower is not None:
+                leave_to_readers(slot, self._slots)
         self.on_batch(slot.stream, report)
 
     def _started(self, slot: Slot, starting: "Future[RunningStream]", now: float) -> None:
@@ -219,6 +239,10 @@ class Engine:
             return
         slot.running.sink.close()
         if slot.running.failure is None and slot.running.query.exception() is None:
+            if slot.stream.follower is not None:
+                slot.stream.follower.take_back()
+                slot.level()
+                return
             slot.done = True
             slot.ended("stopped")
         else:
@@ -226,6 +250,8 @@ class Engine:
 
     def _failed(self, slot: Slot, error: K2Error, now: float) -> None:
         slot.failed(error)
+        if slot.stream.follower is not None:
+            slot.stream.follower.take_back(left=True)
         slot.failing_since = slot.failing_since or now
         gave_up = self.available_now and now - slot.failing_since > _PATIENCE
         if error.retryable and not gave_up:

@@ -12,6 +12,7 @@ from k2.io.spark_writer import SparkWriter
 from k2.io.table_writer import TableWriter
 from k2.settings import Settings
 from k2.streams.bronze import bronze_stream
+from k2.streams.fused import fused
 from k2.streams.gold import gold_stream
 from k2.streams.ohlcv import ohlcv_stream
 from k2.streams.silver import silver_stream
@@ -24,23 +25,29 @@ def all_streams(
     registry: str,
     master: str,
     exchanges: Iterable[Exchange] = EXCHANGES,
+    together: bool = False,
 ) -> list[Stream]:
     """Return every stream, from Bronze to Gold and its bars.
 
     ``kafka`` are bootstrap servers, ``registry`` is a URL, ``master`` the Spark master they run on.
+    Of streams that one engine runs ``together`` Bronze hands its batches on (:mod:`k2.streams.fused`),
+    where they come to the driver anyway and the settings do not say no.
     """
     exchanges = tuple(exchanges)
     writer = table_writer(settings, master)
     schemas = SchemaRegistry(registry, schema_cache(settings))
-    return [
-        *(bronze_stream(exchange, settings, writer, kafka) for exchange in exchanges),
-        *(
-            silver_stream(exchange, settings, writer, schemas, schema_text(exchange.reader_schema))
-            for exchange in exchanges
-        ),
-        gold_stream(exchanges, settings, writer),
-        ohlcv_stream(settings),
+    readers = [schema_text(exchange.reader_schema) for exchange in exchanges]
+    bronze = [bronze_stream(exchange, settings, writer, kafka) for exchange in exchanges]
+    silver = [
+        silver_stream(exchange, settings, writer, schemas, reader)
+        for exchange, reader in zip(exchanges, readers, strict=True)
     ]
+    gold = gold_stream(exchanges, settings, writer)
+    if together and settings.fused and isinstance(writer, ArrowWriter):
+        streams = fused(bronze, silver, gold, settings, writer, schemas, readers)
+    else:
+        streams = [*bronze, *silver, gold]
+    return [*streams, ohlcv_stream(settings)]
 
 
 def stream_named(streams: Iterable[Stream], name: str) -> Stream:

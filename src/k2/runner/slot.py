@@ -76,13 +76,21 @@ class Slot:
     def progressed(self) -> None:
         """Take in what the query has done since the last call."""
         for progress in self._progress.new() if self._progress else ():
-            self.status.progressed(progress)
+            self._take_in(progress)
+
+    def handed(self, report: BatchReport, now: float) -> None:
+        """Count a batch that the stream before handed on."""
+        if self.status.state != "running":
+            self.status.state = "running"
             if self.metrics is not None:
-                self.metrics.progressed(self.stream.name, progress)
-            if is_batch(progress):
-                self._tell_before(progress["batchId"])
-                if report := self._untold.pop(progress["batchId"], None):
-                    self._tell(report, progress)
+                self.metrics.started(self.stream.name)
+        self.took(report, now)
+        self._take_in(report.progress or {})
+
+    def level(self) -> None:
+        """Note that the query has taken all that was left to it; the next batches are handed on."""
+        self._tell_before(None)
+        self.running = self._progress = None
 
     def ended(self, state: str) -> None:
         """Note that the query ended as it should, or was told to."""
@@ -102,6 +110,15 @@ class Slot:
             self.metrics.stopped(self.stream.name)  # it starts again by its own wish
         else:
             self.metrics.failed(self.stream.name, error)
+
+    def _take_in(self, progress: Mapping[str, Any]) -> None:
+        self.status.progressed(progress)
+        if self.metrics is not None:
+            self.metrics.progressed(self.stream.name, progress)
+        if is_batch(progress):
+            self._tell_before(progress["batchId"])
+            if report := self._untold.pop(progress["batchId"], None):
+                self._tell(report, progress)
 
     def _tell_before(self, batch_id: int | None) -> None:
         """Log batches whose progress never came: they are written, whatever became of the query."""

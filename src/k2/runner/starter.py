@@ -7,6 +7,7 @@ from contextlib import suppress
 from pyspark.sql import SparkSession
 
 from k2.runner.arrivals import Arrivals
+from k2.runner.catching_up import CatchingUp
 from k2.runner.giving_way import GivingWay
 from k2.runner.slot import Slot, is_read
 from k2.runner.warm_up import WarmUp
@@ -36,6 +37,7 @@ class Starter:
         self._arrivals = Arrivals(settings.lake, slots)
         self._warm_up = WarmUp(slots, self._arrivals)
         self._giving_way = GivingWay(slots)
+        self._catching_up = CatchingUp(slots)
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
         if available_now:
             self._warm_up.end()  # it has no second batches that come too early
@@ -50,12 +52,17 @@ class Starter:
         if not self._is_wanted(slot):
             return False
 
+        follower = slot.stream.follower
+        if follower is not None:
+            follower.lend()
+
         def start_it() -> RunningStream:
             return start(
                 slot.stream,
                 self._spark,
                 self._settings,
-                self._available_now,
+                # A follower's query takes what was left, and ends.
+                self._available_now or follower is not None,
                 lambda report: self._on_batch(slot, report),
                 lambda: self._wait(slot),
             )
@@ -67,6 +74,7 @@ class Starter:
         """Begin no more starts; take over the streams whose start has ended meanwhile."""
         self._warm_up.end()
         self._giving_way.end()
+        self._catching_up.end()
         self._threads.shutdown(cancel_futures=True)
         for slot in self._slots:
             starting, slot.starting = slot.starting, None
@@ -75,10 +83,15 @@ class Starter:
                     slot.started(starting.result(), again=False)
 
     def _wait(self, slot: Slot) -> None:
-        self._warm_up.wait(slot)
-        self._giving_way.wait(slot)
+        if slot.stream.follower is None:  # else others wait for it
+            self._catching_up.wait(slot)
+            self._warm_up.wait(slot)
+            self._giving_way.wait(slot)
 
     def _is_wanted(self, slot: Slot) -> bool:
+        if slot.stream.follower is not None:
+            # Once, for all that the streams before it may be catching up with themselves.
+            return slot.stream.follower.left and not self._catching_up.is_before(slot)
         there = self._arrivals.of(slot)
         if self._available_now or is_read(slot, self._slots):
             # It is planned beside the first batch of the stream before it; and a run that ends by

@@ -27,7 +27,7 @@ from k2.transforms.ohlcv import (
 )
 
 # A batch recomputes whole minutes: a few seconds' trades at a time cost little more than one's.
-_TRIGGERS = 5
+_TRIGGERS = 20
 # Gold has a file an hour and batch; of each only a few columns are read here.
 _FILES_PER_GOLD_FILE = 8
 _MOST_MINUTES = 1_000
@@ -61,7 +61,7 @@ class OhlcvSink:
     settings: Settings
     _store: BarStore | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
+    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
         """Replace the bars of a batch in one commit.
 
         They are made of all that Gold has, not of the batch: a batch that runs again, or bars that
@@ -69,7 +69,8 @@ class OhlcvSink:
         """
         store = self._opened()
         if store.has(write_id):
-            return BatchReport(write_id.app, write_id.batch)
+            yield BatchReport(write_id.app, write_id.batch)
+            return
         touched = touched_minutes(rows).toArrow()
         if touched.num_rows:
             minutes = recomputed_minutes(touched["minute"].to_pylist())
@@ -79,7 +80,7 @@ class OhlcvSink:
             pc.min(touched["oldest"]).as_py(),
             pc.max(touched["newest"]).as_py(),
         )
-        return BatchReport(write_id.app, write_id.batch, written)
+        yield BatchReport(write_id.app, write_id.batch, written)
 
     def close(self) -> None:
         """Forget what the table was like."""

@@ -1,6 +1,6 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,14 @@ def silver_stream(
     )
 
 
+@dataclass(frozen=True)
+class Taken:
+    """A batch that Silver has, and which of its rows are new trades; None when it had them before."""
+
+    report: BatchReport
+    new: Rows | None = None
+
+
 @dataclass
 class SilverSink:
     """Writes a batch to the three Silver tables, then takes its trades into the index."""
@@ -78,20 +86,24 @@ class SilverSink:
     redecider: Redecider | None = None
     _seen: SeenTrades | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
-        """Write a batch of :func:`~k2.transforms.silver.to_silver`.
+    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
+        """Write a batch of :func:`~k2.transforms.silver.to_silver`."""
+        with self.writer.batch(rows, reused=True) as batch:
+            yield self.take(batch, write_id, lambda: rows.sparkSession).report
+
+    def take(self, batch: Batch, write_id: WriteId, spark: Callable[[], SparkSession]) -> Taken:
+        """Write a batch that is open.
 
         Raises:
             NewSchemaError: it holds schemas that the query was planned without.
             UnavailableError: the registry did not answer; nothing was written.
         """
         state = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
-        with self.writer.batch(rows, reused=True) as batch:
-            facts = batch.columns(*_FACTS)
-            self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
-            if self._seen is None and self.redecider is not None:
-                self.redecider.finish(lambda: rows.sparkSession)
-            return self._write(batch, facts, write_id, self._index(state, facts, write_id))
+        facts = batch.columns(*_FACTS)
+        self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
+        if self._seen is None and self.redecider is not None:
+            self.redecider.finish(spark)
+        return self._write(batch, facts, write_id, self._index(state, facts, write_id))
 
     def close(self) -> None:
         """Close the index."""
@@ -123,29 +135,29 @@ class SilverSink:
                 f"Batch {batch} brings schema {_listed(news)}; the query starts again with it."
             )
 
-    def _write(
-        self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades
-    ) -> BatchReport:
+    def _write(self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades) -> Taken:
         if seen.applied_batch >= write_id.batch:
             # All tables had the batch before the index took it in.
-            return BatchReport(write_id.app, write_id.batch)
+            return Taken(BatchReport(write_id.app, write_id.batch))
         trades = facts.filter(pc.equal(facts["outcome"], TRADE)).combine_chunks()
         judgement = seen.judge(trades)
         again = trades.filter(pa.array(judgement.duplicates)).select(list(_RECORD))
         dead = facts.filter(pc.equal(facts["outcome"], DEAD_LETTER))
-        written = batch.append(silver_trades(self.exchange), write_id, Rows(TRADE, again))
+        new = Rows(TRADE, again)
+        written = batch.append(silver_trades(self.exchange), write_id, new)
         if again.num_rows:
             batch.append(duplicates(self.exchange), write_id, Rows(TRADE, again, True))
         if dead.num_rows:
             batch.append(dead_letters(self.exchange), write_id, Rows(DEAD_LETTER))
         seen.apply(judgement, write_id.batch)
-        return BatchReport(
+        report = BatchReport(
             stream=write_id.app,
             batch_id=write_id.batch,
             written=written,
             dead_letters=dict(_counts(dead["error_type"])),
             duplicates=again.num_rows,
         )
+        return Taken(report, new)
 
     def _index(self, state: Path, facts: pa.Table, write_id: WriteId) -> SeenTrades:
         if self._seen is None:

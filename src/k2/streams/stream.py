@@ -1,7 +1,7 @@
 """A stream: a named source, a function that writes a batch, and the promises around them."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from k2.exchanges import Exchange
 from k2.io.checkpoint_sources import admit_sources
 from k2.io.delta import ensure_table
 from k2.io.locks import exclusive
+from k2.io.offset_log import newest
 from k2.io.table_writer import NOTHING, Appended, WriteId
 from k2.settings import Settings
+from k2.streams.follower import Follower
 from k2.streams.redecide import Redecider
 from k2.tables import Layer, Table
 
@@ -33,6 +35,8 @@ class BatchReport:
     written: Appended = NOTHING
     dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
     duplicates: int = 0
+    # As a query's, of a batch that was handed on and that no query made.
+    progress: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> int:
@@ -43,8 +47,11 @@ class BatchReport:
 class BatchSink(Protocol):
     """Writes one micro-batch to its tables, idempotent by the batch's id."""
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> BatchReport:
-        """Write the batch. Whatever it raises fails the batch, which will run again."""
+    def write(self, rows: DataFrame, write_id: WriteId) -> Iterable[BatchReport]:
+        """Write the batch; report it, and what followers were handed of it, as it is written.
+
+        Whatever it raises fails the batch, which will run again.
+        """
 
     def close(self) -> None:
         """Let go of what the sink holds."""
@@ -56,7 +63,8 @@ class Stream:
 
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
     is held while a batch is written; whoever else writes the tables takes it. ``published`` counts
-    what there ever was to take, for a stream whose source is no table.
+    what there ever was to take, for a stream whose source is no table. ``follower`` takes what the
+    streams before hand on; then the stream has a query of its own only for what they did not.
     """
 
     layer: Layer
@@ -71,6 +79,7 @@ class Stream:
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
     published: Callable[[], int] | None = field(default=None, compare=False, repr=False)
+    follower: Follower | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )
@@ -121,15 +130,13 @@ def start(
 ) -> RunningStream:
     """Start a stream whose locks the caller holds (:func:`reserved`).
 
-    ``before_batch`` may hold a batch back; ``on_batch`` is told of what it wrote.
+    ``before_batch`` may hold a batch back; ``on_batch`` is told of what it wrote, itself or in the
+    name of the streams that follow.
 
     Raises:
-        TableDriftError: a table is not as its definition says.
-        StaleCheckpointError: a table has batches that the checkpoint does not know.
+        K2Error: its tables cannot be written (:func:`prepare`).
     """
-    for table in (*stream.reads, *stream.tables, *stream.ledgers):
-        ensure_table(settings.lake, table)
-    _refuse_stale_checkpoint(stream, settings)
+    prepare(stream, settings)
     if stream.reads:
         admit_sources(stream.checkpoint(settings), len(stream.reads))
     sink = stream.sink(spark)
@@ -140,14 +147,14 @@ def start(
         try:
             before_batch()
             with stream.mutex:
-                report = sink.write(rows, WriteId(stream.app, batch_id))
+                for report in sink.write(rows, WriteId(stream.app, batch_id)):
+                    on_batch(report)
         except Exception as error:
             # Spark hands Python's errors on as text; this keeps the error itself.
             failures.append(error)
             if running:
                 running[0].failure = error
             raise
-        on_batch(report)
 
     trigger: dict[str, bool | str] = (
         {"availableNow": True}
@@ -170,8 +177,21 @@ def start(
     return running[0]
 
 
+def prepare(stream: Stream, settings: Settings) -> None:
+    """Make the tables that are not there, and check those that are.
+
+    Raises:
+        TableDriftError: a table is not as its definition says.
+        StaleCheckpointError: a table has batches that the checkpoint does not know.
+    """
+    for table in (*stream.reads, *stream.tables, *stream.ledgers):
+        ensure_table(settings.lake, table)
+    _refuse_stale_checkpoint(stream, settings)
+
+
 def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:
-    planned = _newest_planned_batch(stream.checkpoint(settings))
+    newest_planned = newest(stream.checkpoint(settings) / "offsets")
+    planned = -1 if newest_planned is None else newest_planned
     for table in stream.tables:
         written = ensure_table(settings.lake, table).transaction_version(stream.app)
         if written is not None and written > planned:
@@ -181,11 +201,3 @@ def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:
                 "silently drop what it takes for old batches. Restore the checkpoint, or move the "
                 "stream's tables away and start it over."
             )
-
-
-def _newest_planned_batch(checkpoint: Path) -> int:
-    """The newest batch whose offsets are planned; -1 for none."""
-    offsets = checkpoint / "offsets"
-    if not offsets.is_dir():
-        return -1
-    return max((int(path.name) for path in offsets.iterdir() if path.name.isdigit()), default=-1)

@@ -18,12 +18,16 @@ def to_gold(trades: DataFrame, lateness_minutes: int) -> DataFrame:
     dollar stablecoin, else null. ``is_late``: it reached the broker over ``lateness_minutes`` after
     it happened. ``exchange_date`` and ``exchange_hour`` are of ``timestamp``, UTC.
     """
+    return with_derived(trades, lateness_minutes).select(*GOLD_TRADES.columns)
+
+
+def with_derived(trades: DataFrame, lateness_minutes: int) -> DataFrame:
+    """Add to all columns those that :func:`to_gold` derives; of what is no trade they are null."""
     value = (F.col("price") * F.col("quantity")).cast(_VALUE_TYPE)
     lateness = F.unix_micros("kafka_timestamp") - F.unix_micros("timestamp")
-    derived = trades.select(
+    return trades.select(
         "*",
         F.when(F.col("currency").isin(*DOLLARS), value).alias("trade_value_usd"),
         (lateness > lateness_minutes * 60_000_000).alias("is_late"),
         F.expr(_UTC_HOUR).alias("exchange_hour"),
     )
-    return derived.select(*GOLD_TRADES.columns)

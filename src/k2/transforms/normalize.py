@@ -1,5 +1,7 @@
 """A raw record of one exchange becomes a V2 trade, valid or not. One row in, one row out."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -24,18 +26,19 @@ WORKINGS = (
 )
 
 
-def normalize(decoded: DataFrame, exchange: Exchange) -> DataFrame:
+def normalize(decoded: DataFrame, exchange: Exchange, carried: Sequence[str] = ()) -> DataFrame:
     """Map raw records to V2 trades by the exchange's definition.
 
     Args:
         decoded: the columns of :func:`k2.transforms.decode.decode`.
         exchange: whose records they are.
+        carried: further columns of ``decoded`` that pass through untouched.
 
     Returns:
-        The 15 V2 fields, and the columns of ``LINEAGE``, ``VERDICT`` and ``WORKINGS``. What cannot
+        The 15 V2 fields, and the columns of ``LINEAGE``, ``VERDICT``, ``WORKINGS`` and ``carried``. What cannot
         be mapped is null; the rules of :mod:`k2.quality.rules` judge it.
     """
-    kept = [F.col(name) for name in (*LINEAGE, *VERDICT)]
+    kept = [F.col(name) for name in (*LINEAGE, *VERDICT, *carried)]
     raw = decoded.select("raw.*", F.struct(*kept).alias("_kept"))
     mapped = raw.select(
         *(F.expr(sql).alias(f"_{name}") for name, sql in exchange.columns.items()),
@@ -73,6 +76,7 @@ def normalize(decoded: DataFrame, exchange: Exchange) -> DataFrame:
         "vendor_data",
         *LINEAGE,
         *VERDICT,
+        *carried,
         F.col("_exchange_symbol").alias("exchange_symbol"),
         "price_exact",
         is_number_that_does_not_fit(F.col("_price"), F.col("price_exact")).alias("price_too_large"),

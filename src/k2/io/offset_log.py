@@ -1,0 +1,116 @@
+"""A stream's checkpoint kept as Spark keeps it, for batches that no query of Spark's makes.
+
+Before a batch is written, ``offsets/<batch>`` says how far it will have read each source; once it is
+written, ``commits/<batch>`` says so. A query that starts on the checkpoint goes on from there.
+The forms are those of Spark's ``OffsetSeqLog`` and ``CommitLog`` and of Delta's ``DeltaSourceOffset``.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+NOTHING_YET = "-"
+_VERSION = "v1"
+_KEPT = 10  # batches, as the sessions' spark.sql.streaming.minBatchesToRetain
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a stream is: its next batch reads each source from ``starts``.
+
+    ``planned`` is how far that batch reads when its offsets are planned and it may be half written.
+    ``watermark`` is in milliseconds since 1970; 0 for none.
+    """
+
+    batch: int
+    starts: tuple[str, ...]
+    planned: tuple[str, ...] | None = None
+    watermark: int = 0
+
+
+class OffsetLog:
+    """The offsets and commits of one checkpoint folder."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._offsets, self._commits = checkpoint / "offsets", checkpoint / "commits"
+
+    def position(self, sources: int) -> Position:
+        """Return where the stream is; one that never ran has read nothing of its ``sources``."""
+        batch = newest(self._offsets)
+        if batch is None:
+            return Position(0, (NOTHING_YET,) * sources)
+        ends = self._ends(batch)
+        if (commit := self._commits / str(batch)).exists():
+            said = orjson.loads(commit.read_bytes().splitlines()[1])
+            return Position(batch + 1, ends, watermark=said.get("nextBatchWatermarkMs", 0))
+        before = self._ends(batch - 1) if batch else (NOTHING_YET,) * sources
+        return Position(batch, before, ends, self._header(batch)["batchWatermarkMs"])
+
+    def plan(self, batch: int, ends: tuple[str, ...], watermark: int, now: int) -> None:
+        """Say how far a batch will have read, before it writes; ``now`` in milliseconds."""
+        header = {"batchWatermarkMs": watermark, "batchTimestampMs": now, "conf": {}}
+        _write(self._offsets / str(batch), orjson.dumps(header).decode(), *ends)
+        _remove(self._offsets / str(batch - _KEPT))
+
+    def commit(self, batch: int, watermark: int) -> None:
+        """Say that a batch is written."""
+        written = orjson.dumps({"nextBatchWatermarkMs": watermark}).decode()
+        _write(self._commits / str(batch), written)
+        _remove(self._commits / str(batch - _KEPT))
+
+    def _ends(self, batch: int) -> tuple[str, ...]:
+        return tuple((self._offsets / str(batch)).read_text().splitlines()[2:])
+
+    def _header(self, batch: int) -> dict[str, int]:
+        header: dict[str, int] = orjson.loads(
+            (self._offsets / str(batch)).read_bytes().splitlines()[1]
+        )
+        return header
+
+
+def newest(log: Path) -> int | None:
+    """Return the newest batch of a log; None for none."""
+    batches = [int(path.name) for path in log.glob("*") if path.name.isdigit()]
+    return max(batches, default=None)
+
+
+def table_offset(table_id: str, version: int) -> str:
+    """Return Delta's offset of a stream that has read a table up to, and without, a version."""
+    offset = {
+        "sourceVersion": 1,
+        "reservoirId": table_id,
+        "reservoirVersion": version,
+        "index": -1,
+        "isStartingVersion": False,
+    }
+    return orjson.dumps(offset).decode()
+
+
+def next_version(offset: str) -> int | None:
+    """Return the first version that an offset leaves to read; None when it is within a version."""
+    if offset == NOTHING_YET:
+        return 0
+    said = orjson.loads(offset)
+    if said["index"] != -1 or said["isStartingVersion"]:
+        return None
+    return int(said["reservoirVersion"])
+
+
+def _write(path: Path, *lines: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    scratch.write_text("\n".join((_VERSION, *lines)), encoding="utf-8")
+    # Spark checks a file against its checksum only when there is one.
+    _checksum(path).unlink(missing_ok=True)
+    scratch.replace(path)
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    _checksum(path).unlink(missing_ok=True)
+
+
+def _checksum(path: Path) -> Path:
+    return path.with_name(f".{path.name}.crc")

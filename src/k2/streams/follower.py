@@ -1,0 +1,192 @@
+"""A stream that is handed batches in memory, in place of reading the table that they were written to.
+
+Its tables and its checkpoint are those that its own query would leave: each batch handed on is the
+stream's next one, planned before it is written and committed after. So its query can go on from any
+batch, as it does where streams run as jobs of their own; and must, for what was not handed on.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from k2.errors import NewSchemaError
+from k2.io.arrow_writer import ArrowWriter
+from k2.io.commits import added_between
+from k2.io.delta import exists, table_path
+from k2.io.offset_log import NOTHING_YET, OffsetLog, Position, next_version, table_offset
+from k2.io.table_writer import WriteId
+from k2.tables import Table
+
+
+class Holding(Protocol):
+    """What holds something open between batches."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a batch says of event time: the mean of its trades', and the watermark after it."""
+
+    mean: datetime
+    watermark: datetime
+
+
+@dataclass
+class Follower:
+    """One stream's part in being handed batches.
+
+    ``left`` says that there may be something upstream that was not handed on, so that the stream's
+    own query is wanted; ``lent`` that this query has the tables, so that nothing is handed on.
+    ``prepare`` makes and checks what the stream writes, or raises.
+    """
+
+    app: str
+    checkpoint: Path
+    reads: tuple[Table, ...]
+    writer: ArrowWriter
+    mutex: AbstractContextManager[Any]
+    prepare: Callable[[], None]
+    left: bool = False
+    lent: bool = False
+    holding: list[Holding] = field(default_factory=list)
+    _is_prepared: bool = False
+
+    def take(
+        self, source: Table, given: WriteId, write: Callable[[WriteId], Event | None]
+    ) -> Mapping[str, Any] | None:
+        """Have ``write`` write what ``given`` added to the table ``source``, as the next batch.
+
+        Returns:
+            The batch's progress, in the form of a query's; None when the stream has it already, or
+            it was left to the stream's query because there is something else to read before it.
+        """
+        with self.mutex:
+            if self.lent:
+                self.left = True
+                return None
+            if not self._is_prepared:
+                self.prepare()
+                self._is_prepared = True
+            position = self._position()
+            place = self.reads.index(source)
+            first = next_version(position.starts[place])
+            added = {None} if first is None else self._added(source, first)
+            if not added:
+                return None
+            ends = self._ends(position, place) if added == {given} else None
+            if ends is None:
+                self.left = True
+                return None
+            began = time.time()
+            log = OffsetLog(self.checkpoint)
+            if position.planned is None:
+                log.plan(position.batch, ends, position.watermark, int(began * 1000))
+            planned = time.time()
+            try:
+                event = write(WriteId(self.app, position.batch))
+            except Exception as error:
+                # A new schema has the batch handed on again, by a query that knows it.
+                self.left = self.left or not isinstance(error, NewSchemaError)
+                raise
+            written = time.time()
+            watermark = position.watermark
+            if event is not None:
+                watermark = max(watermark, int(event.watermark.timestamp() * 1000))
+            log.commit(position.batch, watermark)
+            took = {
+                "walCommit": planned - began,
+                "addBatch": written - planned,
+                "commitOffsets": time.time() - written,
+                "triggerExecution": time.time() - began,
+            }
+            return _progress(position, ends, self.reads, took, began, event)
+
+    def lend(self) -> None:
+        """Leave everything to the stream's own query, until :meth:`take_back`."""
+        with self.mutex:
+            self.lent, self.left = True, False
+            self.let_go()
+
+    def take_back(self, left: bool = False) -> None:
+        """Note that the stream's query has ended; ``left`` says that it did not take all."""
+        with self.mutex:
+            self.lent, self.left = False, self.left or left
+
+    def let_go(self) -> None:
+        """Let go of what is held open: somebody else changes it."""
+        for holding in self.holding:
+            holding.close()
+
+    def is_behind(self, repeated: Mapping[str, int]) -> bool:
+        """Tell whether there is something upstream that nobody will hand on.
+
+        ``repeated`` are the batches, by app, that the streams before have begun and will run again.
+        """
+        position = self._position()
+        again = {WriteId(app, batch) for app, batch in repeated.items()}
+        for table, start in zip(self.reads, position.starts, strict=True):
+            first = next_version(start)
+            if first is None or (
+                exists(self.writer.lake, table) and self._added(table, first) - again
+            ):
+                return True
+        return False
+
+    def _position(self) -> Position:
+        found = OffsetLog(self.checkpoint).position(len(self.reads))
+        # An exchange that the checkpoint does not know yet comes last.
+        missing = (NOTHING_YET,) * (len(self.reads) - len(found.starts))
+        planned = None if found.planned is None else (*found.planned, *missing)
+        return replace(found, starts=(*found.starts, *missing), planned=planned)
+
+    def _ends(self, position: Position, place: int) -> tuple[str, ...] | None:
+        """How far the next batch reads; None when one was begun that is not just what is given."""
+        source = self.reads[place]
+        if position.planned is None:
+            end = table_offset(self.writer.table_id(source), self.writer.version(source) + 1)
+            return _with(position.starts, place, end)
+        until = next_version(position.planned[place])
+        if until is None or self._added(source, until):
+            return None
+        same = _with(position.starts, place, position.planned[place])
+        return same if same == position.planned else None
+
+    def _added(self, table: Table, first: int) -> set[WriteId | None]:
+        return added_between(
+            table_path(self.writer.lake, table), first, self.writer.version(table) + 1
+        )
+
+
+def _with(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:
+    return (*ends[:place], end, *ends[place + 1 :])
+
+
+def _progress(
+    position: Position,
+    ends: tuple[str, ...],
+    reads: tuple[Table, ...],
+    took: Mapping[str, float],
+    began: float,
+    event: Event | None,
+) -> Mapping[str, Any]:
+    sources = [
+        {"description": f"/{table.name}]", "startOffset": start, "endOffset": end}
+        for table, start, end in zip(reads, position.starts, ends, strict=True)
+        if start != end
+    ]
+    progress: dict[str, Any] = {
+        "timestamp": datetime.fromtimestamp(began, UTC).isoformat(),
+        "batchId": position.batch,
+        "durationMs": {phase: round(seconds * 1000) for phase, seconds in took.items()},
+        "sources": sources,
+    }
+    if event is not None:
+        watermark = datetime.fromtimestamp(position.watermark / 1000, UTC).isoformat()
+        progress["eventTime"] = {"avg": event.mean.isoformat(), "watermark": watermark}
+    return progress

@@ -1,0 +1,180 @@
+"""One query an exchange, from Kafka to Gold: each batch of Bronze handed on in memory.
+
+Bronze's query computes Silver's and Gold's columns along with its own, once; then Bronze, Silver with
+its dead letters and duplicates, and Gold are written in this order, each as its own stream's batch.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import structlog
+from pyspark.sql import DataFrame, SparkSession
+
+from k2.errors import NewSchemaError
+from k2.io.arrow_writer import ArrowBatch, ArrowWriter
+from k2.io.table_writer import Rows, WriteId
+from k2.observability.recording import LATE, OBSERVED
+from k2.settings import Settings
+from k2.streams.follower import Event, Follower
+from k2.streams.observed import STATIONS, hops
+from k2.streams.schemas import Schemas
+from k2.streams.silver import SilverSink, Taken
+from k2.streams.stream import BatchReport, Stream, prepare
+from k2.tables import GOLD_TRADES, Table
+from k2.transforms.gold import with_derived
+from k2.transforms.silver import to_silver
+
+log = structlog.get_logger("k2.streams")
+
+# What Bronze stores and Silver does not.
+_CARRIED = ("key", "value", "headers", "ingested_at", "ingest_date")
+
+
+def fused(
+    bronze: Sequence[Stream],
+    silver: Sequence[Stream],
+    gold: Stream,
+    settings: Settings,
+    writer: ArrowWriter,
+    schemas: Schemas,
+    readers: Sequence[str],
+) -> list[Stream]:
+    """Return the streams as ones that one engine must run together: Bronze's hand on, the others follow.
+
+    ``bronze``, ``silver`` and ``readers`` (as for Silver) are of the same exchanges. Names, tables
+    and checkpoints stay: whoever runs the streams one by one goes on from any batch, and back.
+    """
+    followers = [_following(stream, settings, writer) for stream in silver]
+    gold = _following(gold, settings, writer)
+    handing = [
+        _handing_on(first, then, gold, settings, writer, schemas, reader)
+        for first, then, reader in zip(bronze, followers, readers, strict=True)
+    ]
+    return [*handing, *followers, gold]
+
+
+def _following(stream: Stream, settings: Settings, writer: ArrowWriter) -> Stream:
+    follower = Follower(
+        stream.app,
+        stream.checkpoint(settings),
+        stream.reads,
+        writer,
+        stream.mutex,
+        lambda: prepare(stream, settings),
+    )
+    return replace(stream, follower=follower)
+
+
+def _handing_on(
+    bronze: Stream,
+    silver: Stream,
+    gold: Stream,
+    settings: Settings,
+    writer: ArrowWriter,
+    schemas: Schemas,
+    reader: str,
+) -> Stream:
+    exchange = bronze.exchange
+    if exchange is None or silver.follower is None or gold.follower is None:
+        raise ValueError(f"{bronze.name} has nobody to hand on to")
+    known = schemas.known()  # of this query: Silver's own may know others
+    silver_sink = SilverSink(exchange, settings, writer, schemas, known, silver.redecider)
+    silver.follower.holding.append(silver_sink)
+
+    def source(spark: SparkSession) -> DataFrame:
+        judged = to_silver(bronze.source(spark), exchange, known, reader, _CARRIED)
+        return with_derived(judged, settings.lateness_minutes)
+
+    sink = FusedSink(
+        bronze.tables[0],
+        silver.tables[0],
+        writer,
+        silver.follower,
+        gold.follower,
+        silver_sink,
+        timedelta(minutes=settings.lateness_minutes),
+    )
+    return replace(bronze, source=source, sink=lambda _: sink)
+
+
+@dataclass
+class FusedSink:
+    """Writes a batch to Bronze, and hands it on to Silver and Gold as far as they are level."""
+
+    bronze: Table
+    silver_trades: Table
+    writer: ArrowWriter
+    silver: Follower
+    gold: Follower
+    silver_sink: SilverSink
+    delay: timedelta
+
+    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
+        """Write the batch, and report each table's part of it.
+
+        Raises:
+            NewSchemaError: Bronze has it, but the query lacks a schema for the rest.
+        """
+        with self.writer.batch(rows) as batch:
+            yield BatchReport(write_id.app, write_id.batch, batch.append(self.bronze, write_id))
+            try:
+                yield from self._hand_on(batch, write_id, rows.sparkSession)
+            except NewSchemaError:
+                raise
+            except Exception as error:
+                # Bronze does not stop for it: the other stream's own query will meet it, and say so.
+                self.gold.left = True  # and Silver where it failed
+                log.warning("not_handed_on", job_name=write_id.app, reason=str(error)[:200])
+
+    def close(self) -> None:
+        """Let go of Silver's index."""
+        self.silver.let_go()
+
+    def _hand_on(
+        self, batch: ArrowBatch, given: WriteId, spark: SparkSession
+    ) -> Iterator[BatchReport]:
+        done: list[Taken] = []
+
+        def write_silver(write_id: WriteId) -> None:
+            done.append(self.silver_sink.take(batch, write_id, lambda: spark))
+
+        progress = self.silver.take(self.bronze, given, write_silver)
+        if progress is None:
+            return
+        (taken,) = done
+        observed = hops(batch.columns(*STATIONS))
+        yield replace(taken.report, progress=_observing(progress, observed))
+        if taken.new is None:
+            self.gold.left = True  # which rows are new is known no more
+            return
+        given = WriteId(taken.report.stream, taken.report.batch_id)
+        yield from self._hand_on_to_gold(batch, taken.new, given)
+
+    def _hand_on_to_gold(
+        self, batch: ArrowBatch, new: Rows, given: WriteId
+    ) -> Iterator[BatchReport]:
+        trades = batch.chosen(new, ("timestamp", "is_late"))
+        if not trades.num_rows:
+            return
+        times = trades["timestamp"]
+        mean = pc.round(pc.mean(times.cast(pa.int64()))).cast(pa.int64()).cast(times.type)
+        event = Event(mean.as_py(), pc.max(times).as_py() - self.delay)
+        reports: list[BatchReport] = []
+
+        def write_gold(write_id: WriteId) -> Event:
+            appended = batch.append(GOLD_TRADES, write_id, new)
+            reports.append(BatchReport(write_id.app, write_id.batch, appended))
+            return event
+
+        progress = self.gold.take(self.silver_trades, given, write_gold)
+        late = {LATE: pc.sum(trades["is_late"]).as_py()}
+        for report in reports:
+            yield replace(report, progress=_observing(progress or {}, late))
+
+
+def _observing(progress: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {**progress, "observedMetrics": {OBSERVED: row}}
