@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from k2.errors import K2Error
 from k2.runner.arrivals import Arrivals
 from k2.runner.slot import Slot, slots_before
+from k2.tables import BARS
 
 _LONGEST = 60.0  # seconds from the start of the streams
 _LOOK = 0.25
@@ -20,8 +21,8 @@ class WarmUp:
     """
 
     def __init__(self, slots: Sequence[Slot], arrivals: Arrivals) -> None:
-        """Begin the warm-up of the streams of ``slots``."""
-        self._slots = slots
+        """Begin the warm-up of the streams of ``slots``; nobody waits for bars."""
+        self._slots = [slot for slot in slots if slot.stream.name != BARS]
         self._arrivals = arrivals
         self._until = time.monotonic() + _LONGEST
         self._over = threading.Event()

@@ -14,6 +14,10 @@ from k2.streams.stream import BatchReport, Stream
 from k2.tables import Layer, Table, bronze_trades
 from k2.transforms.wire_format import to_bronze
 
+# Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
+# beyond it: so a poll takes all that a fetch brings, 1 MiB.
+_RECORDS_A_POLL = 20_000
+
 
 def bronze_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, bootstrap: str
@@ -29,6 +33,7 @@ def bronze_stream(
             .option("failOnDataLoss", "true")
             .option("includeHeaders", "true")
             .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
+            .option("kafka.max.poll.records", _RECORDS_A_POLL)
             .load()
         )
         return to_bronze(records.withColumn("ingested_at", _batch_time()))

@@ -27,7 +27,7 @@ from k2.transforms.ohlcv import (
 )
 
 # A batch recomputes whole minutes: a few seconds' trades at a time cost little more than one's.
-_TRIGGERS = 20
+_TRIGGERS = 5
 # Gold has a file an hour and batch; of each only a few columns are read here.
 _FILES_PER_GOLD_FILE = 8
 _MOST_MINUTES = 1_000

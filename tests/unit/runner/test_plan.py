@@ -87,3 +87,30 @@ def test_the_settings_and_the_master_choose_the_writer(tmp_path, name, master, k
 
 def test_schemas_are_kept_in_the_home(settings):
     assert schema_cache(settings) == settings.home / "registry-cache"
+
+
+def handing_on(streams):
+    return [stream.name for stream in streams if stream.follower is not None]
+
+
+def together(settings, master="local[2]"):
+    return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", master, together=True)
+
+
+def test_silver_and_gold_follow_where_one_engine_runs_all(settings, streams):
+    fused = together(settings)
+
+    assert [stream.name for stream in fused] == NAMES
+    assert handing_on(fused) == [name for name in NAMES if name.startswith(("silver", "gold"))]
+    assert handing_on(streams) == []
+
+
+def test_both_forms_have_the_same_tables_and_checkpoints(settings, streams):
+    for fused, alone in zip(together(settings), streams, strict=True):
+        assert (fused.app, fused.tables, fused.reads) == (alone.app, alone.tables, alone.reads)
+        assert fused.checkpoint(settings) == alone.checkpoint(settings)
+
+
+def test_nobody_follows_where_rows_stay_on_executors_or_the_settings_say_no(settings):
+    assert handing_on(together(settings, "spark://host:7077")) == []
+    assert handing_on(together(settings.model_copy(update={"fused": False}))) == []

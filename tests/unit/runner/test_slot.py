@@ -1,5 +1,6 @@
 """A stream tells of each batch once: to its status, its metrics and the log."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,31 @@ def test_a_password_in_an_error_is_not_written_to_the_status(slot):
     slot.failed(FailedError("http://reader:hunter2@registry:8081 does not answer"))
 
     assert slot.status.error == "http://***@registry:8081 does not answer"
+
+
+def test_a_batch_that_was_handed_on_is_told_as_any_other(
+    slot: Slot, metrics: EngineMetrics
+) -> None:
+    slot.ended("waiting")
+    report = replace(written(0), progress=made(1, 0))
+
+    with capture_logs() as logs:
+        slot.handed(report, 1.0)
+        slot.handed(replace(written(1), progress=made(2, 1)), 2.0)
+
+    assert slot.status.state == "running"
+    assert (slot.taken, slot.given) == (4, 4)
+    assert [(line["batch_id"], line["read"]) for line in logs] == [
+        (0, ["t-0@3..5"]),
+        (1, ["t-0@3..5"]),
+    ]
+    assert value(metrics, "k2_stream_running") == 1
+    assert value(metrics, "k2_batches_total") == 2
+    assert value(metrics, "k2_batch_processing_duration_seconds_count") == 2
+
+
+def test_a_query_that_has_taken_what_was_left_leaves_the_stream_running(slot: Slot) -> None:
+    slot.level()
+
+    assert slot.running is None
+    assert slot.status.state == "running"

@@ -12,7 +12,7 @@ from k2.runner.arrivals import Arrivals
 from k2.runner.slot import Slot
 from k2.runner.warm_up import WarmUp
 from k2.streams.stream import Stream
-from k2.tables import GOLD_TRADES, Layer, bronze_trades, silver_trades
+from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, Layer, bronze_trades, silver_trades
 
 pytestmark = pytest.mark.unit
 
@@ -33,9 +33,10 @@ class Run:
             Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, published=lambda: 10),
             Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, reads=(BRONZE,)),
             Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
+            Stream(Layer.GOLD, None, 1, (GOLD_OHLCV,), never, never, (GOLD_TRADES,), called=BARS),
         )
         slots = [Slot(s, StreamStatus(s.name, str(s.layer), EXCHANGE.name)) for s in streams]
-        self.bronze, self.silver, self.gold = slots
+        self.bronze, self.silver, self.gold, self.bars = slots
         self.warm_up = WarmUp(slots, Arrivals(home / "lake", slots))
 
     def takes(self, slot: Slot, rows: int) -> None:
@@ -72,6 +73,18 @@ def test_a_second_batch_waits_for_the_first_of_every_stream_after_it(run: Run) -
     run.takes(run.gold, 4)
     second.join(LONG_ENOUGH)
     assert not second.is_alive()
+
+
+def test_bars_wait_for_the_trades_and_nobody_for_bars(run: Run) -> None:
+    run.bronze.given = run.silver.given = 4
+    first = run.asks(run.bars)
+    assert first.is_alive()
+
+    for slot in (run.bronze, run.silver, run.gold):
+        run.takes(slot, 10)
+    first.join(LONG_ENOUGH)
+    assert not first.is_alive()
+    assert not run.asks(run.bronze).is_alive()
 
 
 def test_nobody_waits_for_a_stream_that_has_nothing_to_take(run: Run) -> None:
