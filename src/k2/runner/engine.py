@@ -1,12 +1,11 @@
 """All streams of a process: start, watch, retry, stop."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
 
 import structlog
 from py4j.protocol import Py4JNetworkError
@@ -16,10 +15,10 @@ from k2.errors import FailedError, K2Error, NewSchemaError
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
 from k2.runner.failures import cause_of
-from k2.runner.holder import Holder, RequestServer
+from k2.runner.holder import RequestServer
 from k2.runner.left import find_left, leave_to_readers
 from k2.runner.measuring import Measuring
-from k2.runner.requests import Request
+from k2.runner.serving import request_server
 from k2.runner.slot import Slot, slots_before
 from k2.runner.starter import Starter
 from k2.settings import Settings
@@ -76,8 +75,7 @@ class Engine:
             )
             for slot in self._slots:
                 self._start(slot)
-            holders = {slot.stream.name: self._holder(slot) for slot in self._slots}
-            self._server = RequestServer(self.settings, holders, self._carried_out)
+            self._server = request_server(self._slots, self.settings, self.spark)
             self._server.start()
             if metrics is not None:
                 self._measuring = Measuring(metrics, self._slots, self.settings)
@@ -163,27 +161,6 @@ class Engine:
                 slot.stream.follower.let_go()
             slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
-
-    def _holder(self, slot: Slot) -> Holder:
-        @contextmanager
-        def turn() -> Iterator[None]:
-            with slot.stream.mutex:
-                if slot.running is not None:
-                    slot.running.sink.close()  # it opens anew what we change
-                if slot.stream.follower is not None:
-                    slot.stream.follower.let_go()
-                yield
-
-        def goes_on() -> bool:
-            return self._server is None or not self._server.ending
-
-        return Holder(slot.stream, self.settings, lambda: self.spark, turn, goes_on)
-
-    def _carried_out(self, request: Request, result: Mapping[str, Any]) -> None:
-        for slot in self._slots:
-            if slot.stream.name == request.stream:
-                slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
-                leave_to_readers(slot, self._slots)
 
     def _start(self, slot: Slot) -> None:
         try:

@@ -1,6 +1,5 @@
 """The Bronze stream: Kafka's records to a table, untouched."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -66,10 +65,10 @@ class CopySink:
     table: Table
     writer: TableWriter
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
-            yield BatchReport(write_id.app, write_id.batch, batch.append(self.table, write_id))
+            return [BatchReport(write_id.app, write_id.batch, batch.append(self.table, write_id))]
 
     def close(self) -> None:
         """Hold nothing."""

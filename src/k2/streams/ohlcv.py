@@ -61,7 +61,7 @@ class OhlcvSink:
     settings: Settings
     _store: BarStore | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
         """Replace the bars of a batch in one commit.
 
         They are made of all that Gold has, not of the batch: a batch that runs again, or bars that
@@ -69,8 +69,7 @@ class OhlcvSink:
         """
         store = self._opened()
         if store.has(write_id):
-            yield BatchReport(write_id.app, write_id.batch)
-            return
+            return [BatchReport(write_id.app, write_id.batch)]
         touched = touched_minutes(rows).toArrow()
         if touched.num_rows:
             minutes = recomputed_minutes(touched["minute"].to_pylist())
@@ -80,7 +79,7 @@ class OhlcvSink:
             pc.min(touched["oldest"]).as_py(),
             pc.max(touched["newest"]).as_py(),
         )
-        yield BatchReport(write_id.app, write_id.batch, written)
+        return [BatchReport(write_id.app, write_id.batch, written)]
 
     def close(self) -> None:
         """Forget what the table was like."""

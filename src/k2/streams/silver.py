@@ -86,10 +86,10 @@ class SilverSink:
     redecider: Redecider | None = None
     _seen: SeenTrades | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
         """Write a batch of :func:`~k2.transforms.silver.to_silver`."""
         with self.writer.batch(rows, reused=True) as batch:
-            yield self.take(batch, write_id, lambda: rows.sparkSession).report
+            return [self.take(batch, write_id, lambda: rows.sparkSession).report]
 
     def take(self, batch: Batch, write_id: WriteId, spark: Callable[[], SparkSession]) -> Taken:
         """Write a batch that is open.

@@ -333,7 +333,7 @@ def test_the_same_batch_written_twice_is_there_once(sink, spark, settings):
     made, decide = sink
     rows = decide(*MIXED)
 
-    first, second = (made.write(rows, WriteId("silver-kraken/v1", 0)) for _ in range(2))
+    (first,), (second,) = (made.write(rows, WriteId("silver-kraken/v1", 0)) for _ in range(2))
 
     assert (first.rows, second.rows) == (7, 0)
     assert where(Lake(spark, settings)) == WHERE
@@ -353,7 +353,7 @@ def test_a_batch_of_dead_letters_alone_and_one_of_nothing(sink, spark, settings)
     made, decide = sink
 
     made.write(decide(b"x", None), WriteId("silver-kraken/v1", 0))
-    report = made.write(decide(b"x").where("false"), WriteId("silver-kraken/v1", 1))
+    (report,) = made.write(decide(b"x").where("false"), WriteId("silver-kraken/v1", 1))
 
     assert report.rows == 0
     assert where(Lake(spark, settings)) == {"silver": [], "dup": [], "dlq": [0, 1]}

@@ -66,40 +66,40 @@ def test_a_commit_without_rows_added_nothing(tmp_path):
     assert appended_after(tmp_path, -1) == Appended()
 
 
-class TestAddedBetween:
-    """Whose rows some versions added."""
+def test_rows_belong_to_the_batch_that_the_commit_names(tmp_path):
+    writer, table = ArrowWriter(tmp_path), TABLE
+    ensure_table(tmp_path, table)
+    rows = arrow(table, [silver_row(BINANCE, 0)])
+    for batch in (4, 5):
+        writer.append(table, WriteId("silver/v1", batch), rows)
 
-    def test_rows_belong_to_the_batch_that_the_commit_names(self, tmp_path):
-        writer, table = ArrowWriter(tmp_path), TABLE
-        ensure_table(tmp_path, table)
-        rows = arrow(table, [silver_row(BINANCE, 0)])
-        for batch in (4, 5):
-            writer.append(table, WriteId("silver/v1", batch), rows)
+    path = table_path(tmp_path, table)
+    assert added_between(path, 0, 3) == {WriteId("silver/v1", 4), WriteId("silver/v1", 5)}
+    assert added_between(path, 2, 3) == {WriteId("silver/v1", 5)}
+    assert added_between(path, 0, 1) == set()
+    assert added_between(path, 3, 3) == set()
 
-        path = table_path(tmp_path, table)
-        assert added_between(path, 0, 3) == {WriteId("silver/v1", 4), WriteId("silver/v1", 5)}
-        assert added_between(path, 2, 3) == {WriteId("silver/v1", 5)}
-        assert added_between(path, 0, 1) == set()
-        assert added_between(path, 3, 3) == set()
 
-    def test_rows_without_a_batch_are_somebodys(self, tmp_path):
-        append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
+def test_rows_without_a_batch_are_somebodys(tmp_path):
+    append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
 
-        assert added_between(table_path(tmp_path, TABLE), 0, 2) == {None}
+    assert added_between(table_path(tmp_path, TABLE), 0, 2) == {None}
 
-    def test_a_compaction_adds_nothing(self, tmp_path):
-        for offset in range(2):
-            append_silver(tmp_path, BINANCE, [silver_row(BINANCE, offset)])
-        stored = DeltaTable(table_path(tmp_path, TABLE))
-        stored.optimize.compact()
 
-        path = table_path(tmp_path, TABLE)
-        assert stored.version() == 3
-        assert added_between(path, 3, 4) == set()
+def test_a_compaction_adds_nothing(tmp_path):
+    for offset in range(2):
+        append_silver(tmp_path, BINANCE, [silver_row(BINANCE, offset)])
+    stored = DeltaTable(table_path(tmp_path, TABLE))
+    stored.optimize.compact()
 
-    def test_a_version_that_the_log_has_no_more_may_be_anybodys(self, tmp_path):
-        append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
-        path = table_path(tmp_path, TABLE)
-        (path / "_delta_log" / f"{1:020}.json").unlink()
+    path = table_path(tmp_path, TABLE)
+    assert stored.version() == 3
+    assert added_between(path, 3, 4) == set()
 
-        assert added_between(path, 1, 2) == {None}
+
+def test_a_version_that_the_log_has_no_more_may_be_anybodys(tmp_path):
+    append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
+    path = table_path(tmp_path, TABLE)
+    (path / "_delta_log" / f"{1:020}.json").unlink()
+
+    assert added_between(path, 1, 2) == {None}

@@ -1,0 +1,48 @@
+"""Requests to the streams of an engine, carried out between their batches."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from k2.runner.holder import Holder, RequestServer
+from k2.runner.left import leave_to_readers
+from k2.runner.requests import Request
+from k2.runner.slot import Slot
+from k2.settings import Settings
+
+
+def request_server(slots: Sequence[Slot], settings: Settings, spark: SparkSession) -> RequestServer:
+    """Return the server of the requests to these streams, which are reserved; it is not started."""
+    servers: list[RequestServer] = []
+
+    def goes_on() -> bool:
+        return not any(server.ending for server in servers)
+
+    def carried_out(request: Request, result: Mapping[str, Any]) -> None:
+        for slot in slots:
+            if slot.stream.name == request.stream:
+                slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
+                leave_to_readers(slot, slots)
+
+    holders = {
+        slot.stream.name: Holder(
+            slot.stream, settings, lambda: spark, partial(_turn, slot), goes_on
+        )
+        for slot in slots
+    }
+    servers.append(RequestServer(settings, holders, carried_out))
+    return servers[0]
+
+
+@contextmanager
+def _turn(slot: Slot) -> Iterator[None]:
+    """Keep the stream's batches out; what they hold open is opened anew after."""
+    with slot.stream.mutex:
+        if slot.running is not None:
+            slot.running.sink.close()
+        if slot.stream.follower is not None:
+            slot.stream.follower.let_go()
+        yield
