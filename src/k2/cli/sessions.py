@@ -26,10 +26,14 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
     """Raise KeyboardInterrupt, a handler of signals.
 
     The interrupted call to the JVM has an answer that nobody will read. PySpark's own handler asks
-    on over the same connection and takes that one for its own; ours lets the thread begin another.
+    on over the same connection and takes that one for its own, and py4j, finding it open, has the
+    JVM end the connections of every other thread. Closed, it leaves both without a cause; the
+    thread begins another.
     """
     if (gateway := SparkContext._gateway) is not None:
-        vars(gateway._gateway_client.thread_connection).clear()
+        connection = gateway._gateway_client.get_thread_connection()
+        if connection is not None:
+            connection.close()
     raise KeyboardInterrupt
 
 
