@@ -24,7 +24,7 @@ from k2.runner.engine import Engine
 from k2.runner.plan import all_streams
 from k2.settings import Settings
 from k2.streams.stream import Stream
-from k2.tables import BARS, Layer
+from k2.tables import BARS, GOLD_OHLCV, Layer, Table, all_tables
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
@@ -59,11 +59,10 @@ def _drain(
     settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
 ) -> None:
     addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
-    streams = all_streams(settings, *addresses)
-    groups: list[tuple[str, ...]] = [(step,) for step in _STEPS]
-    if not any(_runs_elsewhere(stream, settings) for stream in streams if stream.name != BARS):
-        streams = all_streams(settings, *addresses, together=True)
-        groups = [_STEPS[:-1], _STEPS[-1:]]
+    trades = (table for table in all_tables() if table != GOLD_OHLCV)
+    together = not any(_is_held(table, settings) for table in trades)
+    streams = all_streams(settings, *addresses, together=together)
+    groups = [_STEPS[:-1], _STEPS[-1:]] if together else [(step,) for step in _STEPS]
     session: list[SparkSession] = []
 
     def spark() -> SparkSession:
@@ -77,7 +76,8 @@ def _drain(
                 stream
                 for stream in streams
                 if _step_of(stream.name, stream.layer) in steps
-                and not _runs_elsewhere(stream, settings)
+                # Those that hand on to each other run here all, or are refused together.
+                and (len(steps) > 1 or not _runs_elsewhere(stream, settings))
             ]
             left = max(_left(settings, endpoints, step) for step in steps)
             spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
@@ -123,7 +123,11 @@ def _step_of(stream: str, layer: str) -> str:
 
 
 def _runs_elsewhere(stream: Stream, settings: Settings) -> bool:
-    return any(is_held(settings.run / "locks", table.name) for table in stream.tables)
+    return any(_is_held(table, settings) for table in stream.tables)
+
+
+def _is_held(table: Table, settings: Settings) -> bool:
+    return is_held(settings.run / "locks", table.name)
 
 
 def _refuse_failed(settings: Settings, step: str) -> None:

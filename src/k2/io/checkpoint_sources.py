@@ -6,13 +6,12 @@ nothing yet has the line ``-``. Gold reads one table an exchange, and keeps no s
 line is all that a new exchange at the end of the list needs.
 """
 
-import os
 from pathlib import Path
 
 from k2.errors import StaleCheckpointError
+from k2.io.offset_log import NOTHING_YET, batches, write_lines
 
 _HEADER = 2  # lines before the sources: the log's version and the batch's settings
-_NOTHING_YET = "-"
 
 
 def admit_sources(checkpoint: Path, sources: int) -> None:
@@ -22,8 +21,8 @@ def admit_sources(checkpoint: Path, sources: int) -> None:
         StaleCheckpointError: the checkpoint knows more sources than there are.
     """
     offsets = checkpoint / "offsets"
-    planned = [path for path in offsets.glob("*") if path.name.isdigit()]
-    for path in sorted(planned, key=lambda path: int(path.name)):
+    for batch in sorted(batches(offsets)):
+        path = offsets / str(batch)
         lines = path.read_text(encoding="utf-8").splitlines()
         known = len(lines) - _HEADER
         if known > sources:
@@ -33,15 +32,4 @@ def admit_sources(checkpoint: Path, sources: int) -> None:
                 "checkpoint away and start it over."
             )
         if known < sources:
-            _replace(path, [*lines, *[_NOTHING_YET] * (sources - known)])
-
-
-def _replace(path: Path, lines: list[str]) -> None:
-    scratch = path.with_name(f".{path.name}.admitting")
-    with scratch.open("w", encoding="utf-8") as file:
-        file.write("\n".join(lines))
-        file.flush()
-        os.fsync(file.fileno())
-    # Spark checks a file against its checksum only when there is one.
-    path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
-    scratch.replace(path)
+            write_lines(path, [*lines, *[NOTHING_YET] * (sources - known)])

@@ -2,10 +2,13 @@
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from k2.io.table_writer import Appended, WriteId
+
+Entry = dict[str, dict[str, Any]]  # an action, by its kind
 
 _LOG = "_delta_log"
 
@@ -18,13 +21,23 @@ def newest_version(table: Path) -> int:
     return max(versions, default=-1)
 
 
+def commit_file(table: Path, version: int) -> Path:
+    """Return the path of a version's commit in a table's log."""
+    return table / _LOG / f"{version:020}.json"
+
+
+def entries_of(table: Path, version: int) -> list[Entry] | None:
+    """Return the actions of a version's commit; None when the log has no such file."""
+    try:
+        lines = commit_file(table, version).read_bytes().splitlines()
+    except FileNotFoundError:
+        return None
+    return [orjson.loads(line) for line in lines]
+
+
 def appended_after(table: Path, version: int) -> Appended:
     """Return what the commit after ``version`` added; nothing when there is no such commit."""
-    try:
-        lines = (table / _LOG / f"{version + 1:020}.json").read_bytes().splitlines()
-    except FileNotFoundError:
-        return Appended()
-    adds = [entry["add"] for entry in map(orjson.loads, lines) if "add" in entry]
+    adds = [entry["add"] for entry in entries_of(table, version + 1) or () if "add" in entry]
     stats = [orjson.loads(add["stats"]) for add in adds if add.get("stats")]
     oldest = [time for stat in stats if (time := _time(stat, "minValues"))]
     newest = [time for stat in stats if (time := _time(stat, "maxValues"))]
@@ -44,19 +57,16 @@ def added_between(table: Path, first: int, end: int) -> set[WriteId | None]:
     """
     found: set[WriteId | None] = set()
     for version in range(first, end):
-        try:
-            lines = (table / _LOG / f"{version:020}.json").read_bytes().splitlines()
-        except FileNotFoundError:
+        entries = entries_of(table, version)
+        if entries is None:
             found.add(None)
-            continue
-        entries = [orjson.loads(line) for line in lines]
-        if any(_changes_data(entry) for entry in entries):
+        elif any(_changes_data(entry) for entry in entries):
             ids = [entry["txn"] for entry in entries if "txn" in entry]
             found |= {WriteId(txn["appId"], txn["version"]) for txn in ids} or {None}
     return found
 
 
-def _changes_data(entry: dict[str, dict[str, object]]) -> bool:
+def _changes_data(entry: Entry) -> bool:
     return any(entry.get(action, {}).get("dataChange", False) for action in ("add", "remove"))
 
 

@@ -11,6 +11,8 @@ import orjson
 from deltalake import CommitProperties, DeltaTable
 from pyspark.sql.types import DateType
 
+from k2.io.commits import commit_file, entries_of
+from k2.io.offset_log import newest
 from k2.io.parquet_layout import PACKED, layout
 from k2.tables import Table
 
@@ -102,11 +104,11 @@ def _end(table: Table, values: tuple[object, ...]) -> datetime:
 
 def _next_version(checkpoint: Path, table_id: str) -> int | None:
     """The oldest version that a stream has not read to its end; None when it has read nothing."""
-    batches = [int(path.name) for path in checkpoint.glob("commits/[0-9]*") if path.name.isdigit()]
-    if not batches:
+    batch = newest(checkpoint / "commits")
+    if batch is None:
         return None
     try:
-        lines = (checkpoint / "offsets" / str(max(batches))).read_text("utf-8").splitlines()
+        lines = (checkpoint / "offsets" / str(batch)).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return None
     for line in lines:
@@ -120,13 +122,11 @@ def _first_news(stored: DeltaTable, version: int) -> datetime | None:
     when there is none, and None when the log no longer says.
     """
     # An address, in which a space is %20.
-    log = Path(unquote(urlsplit(stored.table_uri).path)) / "_delta_log"
+    table = Path(unquote(urlsplit(stored.table_uri).path))
     for number in range(version, stored.version() + 1):
-        path = log / f"{number:020}.json"
-        try:
-            entries = [orjson.loads(line) for line in path.read_bytes().splitlines()]
-        except FileNotFoundError:
+        entries = entries_of(table, number)
+        if entries is None:
             return None
         if any(entry.get("add", {}).get("dataChange") for entry in entries):
-            return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            return datetime.fromtimestamp(commit_file(table, number).stat().st_mtime, UTC)
     return datetime.max.replace(tzinfo=UTC)

@@ -6,6 +6,7 @@ The forms are those of Spark's ``OffsetSeqLog`` and ``CommitLog`` and of Delta's
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,13 +52,13 @@ class OffsetLog:
     def plan(self, batch: int, ends: tuple[str, ...], watermark: int, now: int) -> None:
         """Say how far a batch will have read, before it writes; ``now`` in milliseconds."""
         header = {"batchWatermarkMs": watermark, "batchTimestampMs": now, "conf": {}}
-        _write(self._offsets / str(batch), orjson.dumps(header).decode(), *ends)
+        write_lines(self._offsets / str(batch), (_VERSION, orjson.dumps(header).decode(), *ends))
         _remove(self._offsets / str(batch - _KEPT))
 
     def commit(self, batch: int, watermark: int) -> None:
         """Say that a batch is written."""
         written = orjson.dumps({"nextBatchWatermarkMs": watermark}).decode()
-        _write(self._commits / str(batch), written)
+        write_lines(self._commits / str(batch), (_VERSION, written))
         _remove(self._commits / str(batch - _KEPT))
 
     def _ends(self, batch: int) -> tuple[str, ...]:
@@ -72,8 +73,12 @@ class OffsetLog:
 
 def newest(log: Path) -> int | None:
     """Return the newest batch of a log; None for none."""
-    batches = [int(path.name) for path in log.glob("*") if path.name.isdigit()]
-    return max(batches, default=None)
+    return max(batches(log), default=None)
+
+
+def batches(log: Path) -> list[int]:
+    """Return the batches of a log, in no order."""
+    return [int(path.name) for path in log.glob("*") if path.name.isdigit()]
 
 
 def table_offset(table_id: str, version: int) -> str:
@@ -98,10 +103,11 @@ def next_version(offset: str) -> int | None:
     return int(said["reservoirVersion"])
 
 
-def _write(path: Path, *lines: str) -> None:
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write a log's file, or write it anew, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    scratch.write_text("\n".join((_VERSION, *lines)), encoding="utf-8")
+    scratch.write_text("\n".join(lines), encoding="utf-8")
     # Spark checks a file against its checksum only when there is one.
     _checksum(path).unlink(missing_ok=True)
     scratch.replace(path)

@@ -1,16 +1,15 @@
 """A stream that hands its batches on waits while those that follow it catch up by themselves."""
 
-import threading
 import time
 from collections.abc import Sequence
 
+from k2.runner.gate import Gate
 from k2.runner.slot import Slot, slots_before
 
 _LONGEST = 60.0  # seconds a batch, so that what never ends holds nothing back for ever
-_LOOK = 0.1
 
 
-class CatchingUp:
+class CatchingUp(Gate):
     """Holds batches back that could not be handed on yet.
 
     A follower whose own query runs is handed nothing, and each batch that passes it by is one more for
@@ -19,16 +18,13 @@ class CatchingUp:
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         """Look at the streams of ``slots``."""
+        super().__init__()
         self._slots = slots
-        self._over = threading.Event()
 
     def wait(self, slot: Slot) -> None:
         """Wait, in the thread of a stream's batch, until those that follow it are level."""
-        until = time.monotonic() + _LONGEST
         followers = [other for other in self._slots if self._comes_before(slot, other)]
-        while any(map(_is_catching_up, followers)) and time.monotonic() < until:
-            if self._over.wait(_LOOK):
-                return
+        self.hold(lambda: any(map(_is_catching_up, followers)), time.monotonic() + _LONGEST)
 
     def is_before(self, slot: Slot) -> bool:
         """Tell whether a stream before this one is catching up."""
@@ -36,10 +32,6 @@ class CatchingUp:
 
     def _comes_before(self, slot: Slot, other: Slot) -> bool:
         return any(before is slot for before in slots_before(other, self._slots))
-
-    def end(self) -> None:
-        """Hold nobody back from now on."""
-        self._over.set()
 
 
 def _is_catching_up(slot: Slot) -> bool:

@@ -150,15 +150,13 @@ class Engine:
         if self._starter is not None:
             self._starter.stop()
         for slot in self._slots:
-            if slot.running is not None:
-                try:
+            try:
+                if slot.running is not None:
                     slot.running.query.stop()
                     slot.progressed()
-                    slot.running.sink.close()
-                except Exception as error:
-                    log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
-            if slot.stream.follower is not None:
-                slot.stream.follower.let_go()
+                slot.let_go()
+            except Exception as error:
+                log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
             slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
 
@@ -214,10 +212,9 @@ class Engine:
         slot.progressed()
         if is_active:
             return
-        slot.running.sink.close()
+        slot.let_go()
         if slot.running.failure is None and slot.running.query.exception() is None:
             if slot.stream.follower is not None:
-                slot.stream.follower.take_back()
                 slot.level()
                 return
             slot.done = True
@@ -227,8 +224,6 @@ class Engine:
 
     def _failed(self, slot: Slot, error: K2Error, now: float) -> None:
         slot.failed(error)
-        if slot.stream.follower is not None:
-            slot.stream.follower.take_back(left=True)
         slot.failing_since = slot.failing_since or now
         gave_up = self.available_now and now - slot.failing_since > _PATIENCE
         if error.retryable and not gave_up:

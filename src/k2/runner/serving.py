@@ -16,10 +16,6 @@ from k2.settings import Settings
 
 def request_server(slots: Sequence[Slot], settings: Settings, spark: SparkSession) -> RequestServer:
     """Return the server of the requests to these streams, which are reserved; it is not started."""
-    servers: list[RequestServer] = []
-
-    def goes_on() -> bool:
-        return not any(server.ending for server in servers)
 
     def carried_out(request: Request, result: Mapping[str, Any]) -> None:
         for slot in slots:
@@ -27,22 +23,18 @@ def request_server(slots: Sequence[Slot], settings: Settings, spark: SparkSessio
                 slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
                 leave_to_readers(slot, slots)
 
-    holders = {
-        slot.stream.name: Holder(
-            slot.stream, settings, lambda: spark, partial(_turn, slot), goes_on
+    holders: dict[str, Holder] = {}
+    server = RequestServer(settings, holders, carried_out)
+    for slot in slots:
+        holders[slot.stream.name] = Holder(
+            slot.stream, settings, lambda: spark, partial(_turn, slot), lambda: not server.ending
         )
-        for slot in slots
-    }
-    servers.append(RequestServer(settings, holders, carried_out))
-    return servers[0]
+    return server
 
 
 @contextmanager
 def _turn(slot: Slot) -> Iterator[None]:
     """Keep the stream's batches out; what they hold open is opened anew after."""
     with slot.stream.mutex:
-        if slot.running is not None:
-            slot.running.sink.close()
-        if slot.stream.follower is not None:
-            slot.stream.follower.let_go()
+        slot.let_go()
         yield

@@ -88,9 +88,11 @@ class Slot:
         self._take_in(report.progress or {})
 
     def level(self) -> None:
-        """Note that the query has taken all that was left to it; the next batches are handed on."""
+        """Note that a follower's query has taken all left to it; the next batches are handed on."""
         self._tell_before(None)
         self.running = self._progress = None
+        if self.stream.follower is not None:
+            self.stream.follower.take_back()
 
     def ended(self, state: str) -> None:
         """Note that the query ended as it should, or was told to."""
@@ -104,12 +106,21 @@ class Slot:
         self._tell_before(None)
         self.running = self._progress = None
         self.status.error = redacted(str(error))  # it is written to a file
+        if self.stream.follower is not None:
+            self.stream.follower.take_back(left=True)
         if self.metrics is None:
             return
         if isinstance(error, NewSchemaError):
             self.metrics.stopped(self.stream.name)  # it starts again by its own wish
         else:
             self.metrics.failed(self.stream.name, error)
+
+    def let_go(self) -> None:
+        """Close what is held open between batches: it is opened anew when it is wanted again."""
+        if self.running is not None:
+            self.running.sink.close()
+        if self.stream.follower is not None:
+            self.stream.follower.let_go()
 
     def _take_in(self, progress: Mapping[str, Any]) -> None:
         self.status.progressed(progress)

@@ -36,12 +36,13 @@ class Starter:
         self._on_batch = on_batch
         self._arrivals = Arrivals(settings.lake, slots)
         self._warm_up = WarmUp(slots, self._arrivals)
-        self._giving_way = GivingWay(slots)
         self._catching_up = CatchingUp(slots)
+        # In this order: what one lets through, another may hold back.
+        self._gates = (self._catching_up, self._warm_up, GivingWay(slots))
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
         if available_now:
-            self._warm_up.end()  # it has no second batches that come too early
-            self._giving_way.end()
+            for gate in self._gates[1:]:  # it has no second batches that come too early
+                gate.end()
 
     def begin(self, slot: Slot) -> bool:
         """Begin to start a stream; tell whether there is anything to start it for.
@@ -72,9 +73,8 @@ class Starter:
 
     def stop(self) -> None:
         """Begin no more starts; take over the streams whose start has ended meanwhile."""
-        self._warm_up.end()
-        self._giving_way.end()
-        self._catching_up.end()
+        for gate in self._gates:
+            gate.end()
         self._threads.shutdown(cancel_futures=True)
         for slot in self._slots:
             starting, slot.starting = slot.starting, None
@@ -84,9 +84,8 @@ class Starter:
 
     def _wait(self, slot: Slot) -> None:
         if slot.stream.follower is None:  # else others wait for it
-            self._catching_up.wait(slot)
-            self._warm_up.wait(slot)
-            self._giving_way.wait(slot)
+            for gate in self._gates:
+                gate.wait(slot)
 
     def _is_wanted(self, slot: Slot) -> bool:
         if slot.stream.follower is not None:

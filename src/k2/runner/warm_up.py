@@ -1,19 +1,18 @@
 """The first batches of a run: every stream has its first before any has its second."""
 
-import threading
 import time
 from collections.abc import Sequence
 
 from k2.errors import K2Error
 from k2.runner.arrivals import Arrivals
+from k2.runner.gate import Gate
 from k2.runner.slot import Slot, slots_before
 from k2.tables import BARS
 
 _LONGEST = 60.0  # seconds from the start of the streams
-_LOOK = 0.25
 
 
-class WarmUp:
+class WarmUp(Gate):
     """Holds back second batches while another stream's first is due, and first ones out of turn.
 
     In a new JVM a batch of any stream takes the cores for a second. Bronze, which has one due every
@@ -22,28 +21,23 @@ class WarmUp:
 
     def __init__(self, slots: Sequence[Slot], arrivals: Arrivals) -> None:
         """Begin the warm-up of the streams of ``slots``; nobody waits for bars."""
+        super().__init__()
         self._slots = [slot for slot in slots if slot.stream.name != BARS]
         self._arrivals = arrivals
         self._until = time.monotonic() + _LONGEST
-        self._over = threading.Event()
 
     def wait(self, slot: Slot) -> None:
         """Wait, in the thread of a stream's batch, until it may begin."""
-        while not self.is_turn(slot):
-            self._over.wait(_LOOK)
+        self.hold(lambda: not self.is_turn(slot), self._until)
 
     def is_turn(self, slot: Slot) -> bool:
         """Tell whether no first batch is due that comes before a stream's next one."""
         # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
-        if time.monotonic() >= self._until or self._over.is_set():
+        if time.monotonic() >= self._until or self.is_over:
             return True
         first = slot.status.batches == 0
         before = slots_before(slot, self._slots) if first else self._slots
         return not any(map(self._is_due, before))
-
-    def end(self) -> None:
-        """Hold nobody back from now on."""
-        self._over.set()
 
     def _is_due(self, slot: Slot) -> bool:
         if slot.done or slot.status.batches:

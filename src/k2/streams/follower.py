@@ -6,8 +6,8 @@ batch, as it does where streams run as jobs of their own; and must, for what was
 """
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,18 @@ class Event:
 
 
 @dataclass
+class Step:
+    """A follower's next batch: write it as ``write_id``, and say what it tells of event time.
+
+    ``progress`` is there once it is committed, in the form of a query's.
+    """
+
+    write_id: WriteId
+    event: Event | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
 class Follower:
     """One stream's part in being handed batches.
 
@@ -57,47 +69,35 @@ class Follower:
     holding: list[Holding] = field(default_factory=list)
     _is_prepared: bool = False
 
-    def take(
-        self, source: Table, given: WriteId, write: Callable[[WriteId], Event | None]
-    ) -> Mapping[str, Any] | None:
-        """Have ``write`` write what ``given`` added to the table ``source``, as the next batch.
+    @contextmanager
+    def batch(self, source: Table, given: WriteId) -> Iterator[Step | None]:
+        """Give the next batch, to be written of what ``given`` added to the table ``source``.
 
-        Returns:
-            The batch's progress, in the form of a query's; None when the stream has it already, or
-            it was left to the stream's query because there is something else to read before it.
+        It is None when the stream has it already, or it was left to the stream's query because there
+        is something else to read before it.
         """
         with self.mutex:
-            if self.lent:
-                self.left = True
-                return None
-            if not self._is_prepared:
-                self.prepare()
-                self._is_prepared = True
             position = self._position()
-            place = self.reads.index(source)
-            first = next_version(position.starts[place])
-            added = {None} if first is None else self._added(source, first)
-            if not added:
-                return None
-            ends = self._ends(position, place) if added == {given} else None
+            ends = self._next_ends(position, source, given)
             if ends is None:
-                self.left = True
-                return None
+                yield None
+                return
             began = time.time()
             log = OffsetLog(self.checkpoint)
             if position.planned is None:
                 log.plan(position.batch, ends, position.watermark, int(began * 1000))
             planned = time.time()
+            step = Step(WriteId(self.app, position.batch))
             try:
-                event = write(WriteId(self.app, position.batch))
+                yield step
             except Exception as error:
                 # A new schema has the batch handed on again, by a query that knows it.
                 self.left = self.left or not isinstance(error, NewSchemaError)
                 raise
             written = time.time()
             watermark = position.watermark
-            if event is not None:
-                watermark = max(watermark, int(event.watermark.timestamp() * 1000))
+            if step.event is not None:
+                watermark = max(watermark, int(step.event.watermark.timestamp() * 1000))
             log.commit(position.batch, watermark)
             took = {
                 "walCommit": planned - began,
@@ -105,7 +105,7 @@ class Follower:
                 "commitOffsets": time.time() - written,
                 "triggerExecution": time.time() - began,
             }
-            return _progress(position, ends, self.reads, took, began, event)
+            step.progress = _progress(position, ends, self.reads, took, began, step.event)
 
     def lend(self) -> None:
         """Leave everything to the stream's own query, until :meth:`take_back`."""
@@ -137,6 +137,25 @@ class Follower:
             ):
                 return True
         return False
+
+    def _next_ends(
+        self, position: Position, source: Table, given: WriteId
+    ) -> tuple[str, ...] | None:
+        """How far the next batch reads, if what is ``given`` is all that it would read."""
+        if self.lent:
+            self.left = True
+            return None
+        if not self._is_prepared:
+            self.prepare()
+            self._is_prepared = True
+        place = self.reads.index(source)
+        first = next_version(position.starts[place])
+        added = {None} if first is None else self._added(source, first)
+        if not added:
+            return None
+        ends = self._ends(position, place) if added == {given} else None
+        self.left = self.left or ends is None
+        return ends
 
     def _position(self) -> Position:
         found = OffsetLog(self.checkpoint).position(len(self.reads))

@@ -22,7 +22,7 @@ from k2.settings import Settings
 from k2.streams.follower import Event, Follower
 from k2.streams.observed import STATIONS, hops
 from k2.streams.schemas import Schemas
-from k2.streams.silver import SilverSink, Taken
+from k2.streams.silver import SilverSink
 from k2.streams.stream import BatchReport, Stream, prepare
 from k2.tables import GOLD_TRADES, Table
 from k2.transforms.gold import with_derived
@@ -137,22 +137,16 @@ class FusedSink:
     def _hand_on(
         self, batch: ArrowBatch, given: WriteId, spark: SparkSession
     ) -> Iterator[BatchReport]:
-        done: list[Taken] = []
-
-        def write_silver(write_id: WriteId) -> None:
-            done.append(self.silver_sink.take(batch, write_id, lambda: spark))
-
-        progress = self.silver.take(self.bronze, given, write_silver)
-        if progress is None:
-            return
-        (taken,) = done
+        with self.silver.batch(self.bronze, given) as step:
+            if step is None:
+                return
+            taken = self.silver_sink.take(batch, step.write_id, spark)
         observed = hops(batch.columns(*STATIONS))
-        yield replace(taken.report, progress=_observing(progress, observed))
+        yield replace(taken.report, progress=_observing(step.progress, observed))
         if taken.new is None:
             self.gold.left = True  # which rows are new is known no more
             return
-        given = WriteId(taken.report.stream, taken.report.batch_id)
-        yield from self._hand_on_to_gold(batch, taken.new, given)
+        yield from self._hand_on_to_gold(batch, taken.new, step.write_id)
 
     def _hand_on_to_gold(
         self, batch: ArrowBatch, new: Rows, given: WriteId
@@ -162,18 +156,18 @@ class FusedSink:
             return
         times = trades["timestamp"]
         mean = pc.round(pc.mean(times.cast(pa.int64()))).cast(pa.int64()).cast(times.type)
-        event = Event(mean.as_py(), pc.max(times).as_py() - self.delay)
-        reports: list[BatchReport] = []
-
-        def write_gold(write_id: WriteId) -> Event:
-            appended = batch.append(GOLD_TRADES, write_id, new)
-            reports.append(BatchReport(write_id.app, write_id.batch, appended))
-            return event
-
-        progress = self.gold.take(self.silver_trades, given, write_gold)
+        with self.gold.batch(self.silver_trades, given) as step:
+            if step is None:
+                return
+            step.event = Event(mean.as_py(), pc.max(times).as_py() - self.delay)
+            appended = batch.append(GOLD_TRADES, step.write_id, new)
         late = {LATE: pc.sum(trades["is_late"]).as_py()}
-        for report in reports:
-            yield replace(report, progress=_observing(progress or {}, late))
+        yield BatchReport(
+            step.write_id.app,
+            step.write_id.batch,
+            appended,
+            progress=_observing(step.progress, late),
+        )
 
 
 def _observing(progress: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:

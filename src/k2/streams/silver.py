@@ -1,6 +1,6 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,9 +89,9 @@ class SilverSink:
     def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
         """Write a batch of :func:`~k2.transforms.silver.to_silver`."""
         with self.writer.batch(rows, reused=True) as batch:
-            return [self.take(batch, write_id, lambda: rows.sparkSession).report]
+            return [self.take(batch, write_id, rows.sparkSession).report]
 
-    def take(self, batch: Batch, write_id: WriteId, spark: Callable[[], SparkSession]) -> Taken:
+    def take(self, batch: Batch, write_id: WriteId, spark: SparkSession) -> Taken:
         """Write a batch that is open.
 
         Raises:
@@ -102,7 +102,7 @@ class SilverSink:
         facts = batch.columns(*_FACTS)
         self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
         if self._seen is None and self.redecider is not None:
-            self.redecider.finish(spark)
+            self.redecider.finish(lambda: spark)
         return self._write(batch, facts, write_id, self._index(state, facts, write_id))
 
     def close(self) -> None:

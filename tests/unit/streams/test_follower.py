@@ -50,12 +50,13 @@ class Gold:
         return given
 
     def take(self, given, exchange=BINANCE, fails=None):
-        def write(write_id):
-            self.written.append(write_id.batch)
+        with self.follower.batch(silver_trades(exchange), given) as step:
+            if step is None:
+                return None
+            self.written.append(step.write_id.batch)
             if fails is not None:
                 raise fails
-
-        return self.follower.take(silver_trades(exchange), given, write)
+        return step.progress
 
     @property
     def position(self):

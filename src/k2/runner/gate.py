@@ -1,0 +1,28 @@
+"""What holds batches back for a while, in the threads that run them."""
+
+import threading
+import time
+from collections.abc import Callable
+
+_LOOK = 0.2  # seconds
+
+
+class Gate:
+    """Holds batches back until its reason is gone, or for good is told to hold nobody."""
+
+    def __init__(self) -> None:
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody is held back any more."""
+        return self._over.is_set()
+
+    def end(self) -> None:
+        """Hold nobody back from now on."""
+        self._over.set()
+
+    def hold(self, is_shut: Callable[[], bool], until: float) -> None:
+        """Wait in this thread while ``is_shut`` says so, at most ``until`` (seconds, monotonic)."""
+        while time.monotonic() < until and not self.is_over and is_shut():
+            self._over.wait(_LOOK)
