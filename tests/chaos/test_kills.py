@@ -1,6 +1,7 @@
 """Whatever is killed, and whenever: nothing is left running, nothing is lost or doubled."""
 
 import random
+import shutil
 import signal
 import subprocess
 from collections import Counter
@@ -92,7 +93,9 @@ def test_a_registry_that_does_not_answer_makes_no_dead_letters(home: K2Home) -> 
     home.run("up", "--feed", "none", "--no-streams", "--detach")
     home.run("simulate", "--rate", "max", "--count", 2_000, "--bad", "0")
 
-    said = home.run("drain", "--timeout", "20s", code=3, K2_REGISTRY="http://127.0.0.1:1")
+    shutil.rmtree(home.folder / "registry-cache")  # else nobody would ask
+
+    said = home.run("drain", "--timeout", "40s", code=3, K2_REGISTRY="http://127.0.0.1:1")
 
     assert "registry" in said
     assert rows(home, "dlq_binance_trades") == 0

@@ -93,7 +93,8 @@ def _drain(
 def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: float) -> None:
     def check_time() -> None:
         if time.monotonic() > limit:
-            raise _late("a batch is still running")
+            waiting = [f"{state.name}: {state.error}" for state in engine.statuses if state.error]
+            raise _late("; ".join(waiting) or "a batch is still running")
 
     with Engine(spark, settings, streams, available_now=True) as engine:
         engine.run_to_end(check_time)
