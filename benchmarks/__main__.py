@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, comparison, growth, guard, live, scenarios
+from benchmarks import ablation, comparison, growth, guard, live, scale_out, scenarios
 
 _REPORTS = Path("reports")
 
@@ -34,10 +34,11 @@ def main() -> int:
         "age": lambda: growth.age(arguments.versions),
         "idle": lambda: live.idle(60),
         "sustained": lambda: [scenarios.sustained(rate, 120) for rate in (1_000, 10_000)],
-        "burst": lambda: live.burst(50_000, 10),
+        "burst": lambda: live.burst(50_000, 10, 1_000_000),
         "catch_up_running": lambda: live.catch_up_running(arguments.records, 1_000_000),
         "recovery": lambda: live.recovery(1_000),
         "warm_start": scenarios.warm_start,
+        "scale_out": lambda: _scale_out(arguments.records),
         "catch_up": lambda: scenarios.catch_up(arguments.records),
     }
     for name in arguments.names or list(plan):
@@ -62,6 +63,12 @@ def _ablation(arguments: argparse.Namespace) -> dict[str, Any]:
     measured = ablation.ablate(arguments.records, arguments.rounds, variants)
     _keep_table("ablation", ablation.as_markdown(measured))
     return ablation.summary(measured)
+
+
+def _scale_out(records: int) -> list[dict[str, Any]]:
+    measured = scale_out.scale_out(records)
+    _keep_table("scale_out", scale_out.as_markdown(measured))
+    return measured
 
 
 def _quick(record: bool) -> int:

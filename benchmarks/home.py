@@ -24,7 +24,7 @@ class Home:
         self.folder = folder
         self._program = "k2" if variant == STANDARD else "benchmarks.varied"
         settings = {f"K2_{name.upper()}": value for name, value in options.items()}
-        self._environment = {
+        self.environment = {
             **os.environ,
             "K2_HOME": str(folder),
             "K2_LOG_LEVEL": "warning",
@@ -36,7 +36,7 @@ class Home:
     def k2(self, *arguments: str) -> str:
         """Run a command to its end and return what it printed."""
         command = [sys.executable, "-m", "k2", *arguments]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
         if done.returncode != 0:
             raise RuntimeError(f"k2 {' '.join(arguments)}: {done.stderr.strip()[-2000:]}")
         return done.stdout
@@ -45,7 +45,7 @@ class Home:
         """Start a command and leave it running."""
         command = [sys.executable, "-m", self._program, *arguments]
         quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, env=self._environment, stdout=quiet, stderr=quiet)
+        return subprocess.Popen(command, env=self.environment, stdout=quiet, stderr=quiet)
 
     def owner(self) -> int:
         """Return the process id of the detached run."""

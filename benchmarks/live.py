@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.burst import made_ahead, send
 from benchmarks.freshness import freshness
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, is_service, tree, wait_for
@@ -35,21 +36,24 @@ def idle(seconds: int, **options: str) -> dict[str, Any]:
         }
 
 
-def burst(rate: int, seconds: int, **options: str) -> dict[str, Any]:
-    """Many trades at once on a running service: seconds until Gold has them all."""
+def burst(rate: int, seconds: int, before: int, **options: str) -> dict[str, Any]:
+    """Many trades at once on a running service: seconds from their end until Gold has them all.
+
+    ``before`` records pass first, so that the JVM has compiled what rows pass through.
+    """
     with new_home(**options) as home:
         _up(home)
-        time.sleep(10)
+        _warm(home, before)
+        records = made_ahead(home, rate * seconds, rate)
         begun = time.time()
         with Sampler(home.owner()) as sampler:
-            # The sender is no part of the service, so it runs beside it.
-            home.k2("simulate", "--rate", f"{rate}/s", "--for", f"{seconds}s", "--json")
-            sent = time.time()
-            caught_up = wait_for(lambda: not _waiting(home), 600, "Gold after the burst")
+            # The sender is no part of the service, so it is not counted with it.
+            sent_in = send(home, records, rate)
+            caught_up = wait_for(lambda: _rested(home), 600, "Gold after the burst")
         usage = sampler.usage()
         found = {
             "rate": rate,
-            "sent_in_seconds": round(sent - begun, 1),
+            "sent_in_seconds": round(sent_in, 1),
             "caught_up_seconds": round(caught_up, 1),
             "freshness": _freshness(home, begun),
             "streams_cpu_seconds": round(usage.streams_cpu, 1),
@@ -66,9 +70,7 @@ def catch_up_running(records: int, before: int, **options: str) -> dict[str, Any
     """
     with new_home(**options) as home:
         _up(home)
-        for count in (before // 2, before - before // 2):
-            home.k2("simulate", "--rate", "max", "--count", str(count), "--json")
-            wait_for(lambda: _rested(home, (*_TO_GOLD, BARS)), 900, "the records before")
+        _warm(home, before)
         with _suspended(home):
             home.k2("simulate", "--rate", "max", "--count", str(records), "--json")
             began = time.time()
@@ -115,6 +117,12 @@ def _up(home: Home) -> None:
     home.k2("up", "--feed", "none", "--detach")
     home.k2("simulate", "--rate", "500/s", "--for", "10s", "--json")
     wait_for(lambda: len(home.gold_log()) > 1 and not _waiting(home), 300, "the first trades")
+
+
+def _warm(home: Home, records: int) -> None:
+    for count in (records // 2, records - records // 2):
+        home.k2("simulate", "--rate", "max", "--count", str(count), "--json")
+        wait_for(lambda: _rested(home, (*_TO_GOLD, BARS)), 900, "the records before")
 
 
 def _waiting(home: Home, steps: Sequence[str] = _TO_GOLD) -> int:

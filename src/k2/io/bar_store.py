@@ -47,9 +47,9 @@ class BarStore:
         written = self._opened().transaction_version(write_id.app)
         return written is not None and written >= write_id.batch
 
-    def minutes_of(self, days: Iterable[date]) -> pa.Table:
-        """Return the stored one-minute bars of some days."""
-        files = [("timeframe", "=", "1m"), ("bar_date", "in", _texts(days))]
+    def bars_of(self, timeframe: str, days: Iterable[date]) -> pa.Table:
+        """Return the stored bars of one length, of some days."""
+        files = [("timeframe", "=", timeframe), ("bar_date", "in", _texts(days))]
         return self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table()
 
     def replace(self, bars: pa.Table, write_id: WriteId | None = None) -> int:
@@ -89,10 +89,14 @@ class BarStore:
             exchange: ExchangeTime(time.newest, time.newest - self.lateness)
             for exchange, time in before.items()
         }
-        for row in bars.group_by("exchange").aggregate([("last_trade_at", "max")]).to_pylist():
-            if row["last_trade_at_max"] is None:
-                continue  # nothing of it was recomputed
-            exchange, newest = row["exchange"], row["last_trade_at_max"].astimezone(UTC)
+        latest = pa.table(
+            {
+                "exchange": bars["exchange"],
+                "at": pc.struct_field(bars["last_trade"], "timestamp"),
+            }
+        )
+        for row in latest.group_by("exchange").aggregate([("at", "max")]).to_pylist():
+            exchange, newest = row["exchange"], row["at_max"].astimezone(UTC)
             if exchange not in after or newest > after[exchange].newest:
                 after[exchange] = ExchangeTime(newest, newest - self.lateness)
         return after

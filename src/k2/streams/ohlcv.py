@@ -1,37 +1,29 @@
-"""The stream of bars: Gold's trades in, and every bar that they touch recomputed and replaced."""
+"""The stream of bars: Gold's trades in, and every bar that they touch made anew and replaced."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from k2.io.bar_store import BarStore
 from k2.io.delta import open_table, table_path
+from k2.io.offset_log import OffsetLog, next_version
 from k2.io.table_writer import Appended, WriteId
 from k2.settings import Settings
+from k2.streams.known_hours import KnownHours, hours_of
 from k2.streams.stream import BatchReport, Stream
 from k2.streams.upstream import new_rows
-from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, Layer
-from k2.transforms.ohlcv import (
-    BAR,
-    LONGER,
-    MINUTE,
-    in_minutes,
-    roll_up,
-    to_minute_bars,
-    touched_minutes,
-)
+from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, TIMEFRAMES, Layer
+from k2.transforms.ohlcv import BAR, HOUR, MADE_OF, add_up, in_hours, to_minute_bars, with_ends
 
-# A batch recomputes whole minutes: a few seconds' trades at a time cost little more than one's.
-_TRIGGERS = 5
+# A batch writes whole days of bars anew: a few seconds' trades at a time cost little more than one's.
+_TRIGGERS = 10
 # Gold has a file an hour and batch; of each only a few columns are read here.
 _FILES_PER_GOLD_FILE = 8
-_MOST_MINUTES = 1_000
-_HOUR, _DAY = 60, 24 * 60  # minutes; those of an argument or result count from 1970
+_DAY = 24  # hours; those of an argument or result count from 1970
 
 
 def ohlcv_stream(settings: Settings) -> Stream:
@@ -39,7 +31,7 @@ def ohlcv_stream(settings: Settings) -> Stream:
 
     def source(spark: SparkSession) -> DataFrame:
         files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
-        return new_rows(spark, settings, GOLD_TRADES, files).select("timestamp", "kafka_timestamp")
+        return new_rows(spark, settings, GOLD_TRADES, files).select(*MADE_OF, "kafka_timestamp")
 
     return Stream(
         layer=Layer.GOLD,
@@ -56,34 +48,68 @@ def ohlcv_stream(settings: Settings) -> Stream:
 
 @dataclass
 class OhlcvSink:
-    """Recomputes the minutes that a batch touches from Gold itself, and all that contains them."""
+    """Adds a batch to the minutes of the hours that it touches, and makes all their bars of these.
+
+    An hour's minutes are those that the batch before left, or none when the hour has no bar yet; of
+    an hour that is not known so they are made of Gold itself.
+    """
 
     settings: Settings
+    known: KnownHours = field(default_factory=KnownHours)
     _store: BarStore | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
-        """Replace the bars of a batch in one commit.
-
-        They are made of all that Gold has, not of the batch: a batch that runs again, or bars that
-        already hold a later one's trades, come out right.
-        """
+        """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar."""
         store = self._opened()
         if store.has(write_id):
             return [BatchReport(write_id.app, write_id.batch)]
-        touched = touched_minutes(rows).toArrow()
-        if touched.num_rows:
-            minutes = recomputed_minutes(touched["minute"].to_pylist())
-            store.replace(_bars(rows.sparkSession, self.settings, store, minutes), write_id)
+        batch = to_minute_bars(
+            rows,
+            "min(kafka_timestamp) as oldest",
+            "max(kafka_timestamp) as newest",
+        ).toArrow()
+        if batch.num_rows:
+            self._replace(rows.sparkSession, batch.select(BAR), write_id)
         written = Appended(
-            pc.sum(touched["trades"]).as_py() or 0,
-            pc.min(touched["oldest"]).as_py(),
-            pc.max(touched["newest"]).as_py(),
+            pc.sum(batch["trade_count"]).as_py() or 0,
+            pc.min(batch["oldest"]).as_py(),
+            pc.max(batch["newest"]).as_py(),
         )
         return [BatchReport(write_id.app, write_id.batch, written)]
 
     def close(self) -> None:
         """Forget what the table was like."""
         self._store = None
+
+    def _replace(self, spark: SparkSession, batch: pa.Table, write_id: WriteId) -> None:
+        store = self._opened()
+        self.known.begin(write_id.batch)
+        in_batch = hours_of(batch)
+        touched = sorted(pc.unique(in_batch).to_pylist())
+        hourly = store.bars_of("1h", _days(touched))
+        with_bars = set(hours_of(hourly).to_pylist())
+        unknown = [hour for hour in touched if hour in with_bars and hour not in self.known]
+        minutes = [batch.filter(_is_none_of(in_batch, unknown)), *self.known.of(touched)]
+        end = None
+        if unknown:
+            end = self._end_of(write_id)
+            minutes.append(_minutes_in_gold(spark, self.settings, unknown, end))
+        others = hourly.filter(_is_none_of(hours_of(hourly), touched))
+        bars = _bars(spark, pa.concat_tables(minutes, promote_options="permissive"), others)
+        store.replace(bars, write_id)
+        # What was read beyond the batch's end comes again with the next one.
+        whole = touched if end is not None else [hour for hour in touched if hour not in unknown]
+        of_minutes = bars.filter(pc.equal(bars["timeframe"], "1m"))
+        self.known.end(write_id.batch, of_minutes, whole)
+
+    def _end_of(self, write_id: WriteId) -> int | None:
+        """The version of Gold that the batch ends with; None when it ends within one."""
+        checkpoint = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
+        position = OffsetLog(checkpoint).position(1)
+        if position.planned is None or position.batch != write_id.batch:
+            return None
+        following = next_version(position.planned[0])
+        return None if following is None else following - 1
 
     def _opened(self) -> BarStore:
         if self._store is None:
@@ -105,39 +131,33 @@ def rebuild(spark: SparkSession, settings: Settings) -> Iterator[tuple[date, int
     gold = open_table(settings.lake, GOLD_TRADES)
     days = {part["exchange_date"] for part in gold.partitions()} if gold is not None else set()
     for day in sorted(map(date.fromisoformat, days)):
-        midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // MINUTE
-        minutes = range(midnight, midnight + _DAY)
-        yield day, store.replace(_bars(spark, settings, store, minutes))
+        midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // HOUR
+        minutes = _minutes_in_gold(spark, settings, range(midnight, midnight + _DAY))
+        yield day, store.replace(_bars(spark, minutes))
 
 
-def recomputed_minutes(touched: Iterable[int]) -> list[int]:
-    """Return the minutes to recompute: the touched ones, or if they are many all of their hours."""
-    minutes = set(touched)
-    if len(minutes) > _MOST_MINUTES:
-        hours = {minute // _HOUR * _HOUR for minute in minutes}
-        minutes = {hour + minute for hour in hours for minute in range(_HOUR)}
-    return sorted(minutes)
-
-
-def _bars(
-    spark: SparkSession, settings: Settings, store: BarStore, minutes: Sequence[int]
+def _minutes_in_gold(
+    spark: SparkSession, settings: Settings, hours: Sequence[int], version: int | None = None
 ) -> pa.Table:
-    """The bars of these minutes, and of every longer window on their days."""
-    gold = spark.read.format("delta").load(str(table_path(settings.lake, GOLD_TRADES)))
-    fresh = to_minute_bars(gold.where(in_minutes(minutes)))
-    kept = _outside(store.minutes_of(_days(minutes)), minutes)
-    of_days = fresh
-    if kept.num_rows:
-        never = F.lit(None).cast("timestamp").alias("last_trade_at")
-        of_days = fresh.unionByName(spark.createDataFrame(kept).select(*BAR[:-1], never))
-    return fresh.unionByName(roll_up(of_days, *LONGER)).toArrow()
+    """The one-minute bars of these hours, of all that Gold has, or had in a version."""
+    reader = spark.read.format("delta")
+    if version is not None:
+        reader = reader.option("versionAsOf", version)
+    gold = reader.load(str(table_path(settings.lake, GOLD_TRADES)))
+    return to_minute_bars(gold.where(in_hours(hours))).toArrow()
 
 
-def _days(minutes: Iterable[int]) -> set[date]:
-    days = {minute // _DAY for minute in minutes}
-    return {datetime.fromtimestamp(day * _DAY * MINUTE, UTC).date() for day in days}
+def _bars(spark: SparkSession, minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:
+    """The bars of all lengths of whole hours, ``hourly`` being those of the other hours of their days."""
+    parts = [(spark.createDataFrame(minutes), tuple(TIMEFRAMES))]
+    if hourly is not None:
+        parts.append((with_ends(spark.createDataFrame(hourly)), ("1d",)))
+    return add_up(*parts).toArrow()
 
 
-def _outside(bars: pa.Table, minutes: Sequence[int]) -> pa.Table:
-    numbers = pc.divide(bars["bar_start"].cast(pa.int64()), MINUTE * 1_000_000)
-    return bars.filter(pc.invert(pc.is_in(numbers, pa.array(minutes, pa.int64()))))
+def _is_none_of(numbers: pa.ChunkedArray, those: Sequence[int]) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(numbers, pa.array(those, pa.int64())))
+
+
+def _days(hours: Iterable[int]) -> set[date]:
+    return {datetime.fromtimestamp(hour * HOUR, UTC).date() for hour in hours}

@@ -121,7 +121,7 @@ def _reason(writers: Mapping[int, str | None], usable: Mapping[int, str], reader
         .when(~is_usable, incompatible)
         .when(unread, "undecodable_payload")
         .when(~F.coalesce(F.col(_EXACT), F.lit(False)), "trailing_bytes")
-        .when(~_is_text(reader), "invalid_utf8"),
+        .when(_has_broken_text(reader), "invalid_utf8"),
     )
 
 
@@ -157,16 +157,19 @@ def _a_required_field(schema: str) -> str | None:
     return None
 
 
-def _is_text(reader: str) -> Column:
-    """Whether every string is UTF-8. Spark keeps whatever bytes came, which others cannot read."""
-    valid = F.lit(True)
+def _has_broken_text(reader: str) -> Column:
+    """Whether a string is not UTF-8. Spark keeps whatever bytes came, which others cannot read.
+
+    Of "not all are", Spark's optimizer would undo one string at each of its passes.
+    """
+    broken = F.lit(False)
     for field in json.loads(reader)["fields"]:
         if field["type"] == "string" or (
             isinstance(field["type"], list) and "string" in field["type"]
         ):
             text = F.col(_RAW).getField(field["name"])
-            valid = valid & F.coalesce(F.is_valid_utf8(text), F.lit(True))
-    return valid
+            broken = broken | ~F.coalesce(F.is_valid_utf8(text), F.lit(True))
+    return broken
 
 
 def _required_field(schema: str) -> str:

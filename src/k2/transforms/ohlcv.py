@@ -1,141 +1,137 @@
 """Trades to bars, exact: the same trades give the same bars, in whatever order they came.
 
 Prices, volumes and quote volumes are decimals and their sums are exact, so that a bar added up from
-minute bars equals one added up from trades.
+shorter ones, or from parts of a minute, equals one added up from trades.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from k2.tables.columns import PRICE
 from k2.tables.ohlcv import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
 
 MINUTE = TIMEFRAMES["1m"]
-_HOUR = 60  # minutes
-_MINUTE_OF = f"unix_seconds(timestamp) div {MINUTE}"  # counted from 1970
-_NEVER = range(-(2**62), -(2**62) + 11)
+HOUR = TIMEFRAMES["1h"]
 LONGER = tuple(name for name, seconds in TIMEFRAMES.items() if seconds > MINUTE)
 
 _SET_WHEN_STORED = ("is_final", "revision", "bar_date")
-# What bars are made of; ``last_trade_at`` tells how far an exchange is and is not stored.
-BAR = (*(n for n in GOLD_OHLCV.columns if n not in _SET_WHEN_STORED), "last_trade_at")
+# What is stored of a bar when it is made.
+STORED = tuple(name for name in GOLD_OHLCV.columns if name not in _SET_WHEN_STORED)
+# A bar as it is made: with the places of its first and last trade among all trades.
+BAR = (*STORED, "first_trade", "last_trade")
 
 _MARKET = ("exchange", "symbol")
 _ORDER = ("timestamp", "source_sequence", "offset", "partition")
+# What of a trade a bar is made of.
+MADE_OF = (*_MARKET, *_ORDER, "price", "quantity", "side")
+
+# SQL texts, each one call to the JVM: a bar is planned anew for every batch, and put together from
+# columns that took as long as its trades.
+_VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
+_PLACE = f"struct({', '.join(_ORDER)})"
+_VALUE = f"cast(price * quantity as {_QUOTE_VOLUME})"
+# Null when the exact sum, or one of the values, does not fit.
+_SUM_OR_NULL = (
+    "cast(case when count({0}) = count(*) then try_sum({0}) end as " + _QUOTE_VOLUME + ")"
+)
+_OF_TRADES = (
+    f"min_by(price, {_PLACE}) as open",
+    "max(price) as high",
+    "min(price) as low",
+    f"max_by(price, {_PLACE}) as close",
+    f"cast(sum(quantity) as {_VOLUME}) as volume",
+    _SUM_OR_NULL.format(_VALUE) + " as quote_volume",
+    "count(*) as trade_count",
+    f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
+    f"min({_PLACE}) as first_trade",
+    f"max({_PLACE}) as last_trade",
+)
+_OF_BARS = (
+    "min_by(open, first_trade) as open",
+    "max(high) as high",
+    "min(low) as low",
+    "max_by(close, last_trade) as close",
+    f"cast(sum(volume) as {_VOLUME}) as volume",
+    _SUM_OR_NULL.format("quote_volume") + " as quote_volume",
+    "sum(trade_count) as trade_count",
+    f"cast(sum(taker_buy_volume) as {_VOLUME}) as taker_buy_volume",
+    "min(first_trade) as first_trade",
+    "max(last_trade) as last_trade",
+)
+_VWAP = f"cast(round(quote_volume / volume, {PRICE.scale}) as {PRICE.simpleString()}) as vwap"
+_NOT_ADDED_UP = ("timeframe", "bar_start", "vwap")
 
 
-def to_minute_bars(trades: DataFrame) -> DataFrame:
-    """Add up trades to one-minute bars, the columns of ``BAR``; a minute without trades has none.
+def to_minute_bars(trades: DataFrame, *also: str) -> DataFrame:
+    """Add up trades to one-minute bars, the columns of ``BAR`` and what the SQL of ``also`` names.
+
+    A minute without trades has none.
 
     Args:
-        trades: ``exchange``, ``symbol``, ``timestamp``, ``source_sequence``, ``partition``,
-            ``offset``, ``price``, ``quantity`` and ``side``, each trade once.
+        trades: the columns of ``MADE_OF`` and what ``also`` needs, each trade once.
+        also: what else to make of each bar's trades: aggregates with their names.
 
     Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
     sequence before any; the partition only decides between two records with the same offset.
     """
-    order = F.struct(*_ORDER)
-    value = (F.col("price") * F.col("quantity")).cast(QUOTE_VOLUME)
-    bought = F.when(F.col("side") == "BUY", F.col("quantity")).otherwise(F.lit(0))
-    bars = trades.groupBy(*_MARKET, _window("timestamp", MINUTE).alias("bar_start")).agg(
-        F.min_by("price", order).alias("open"),
-        F.max("price").alias("high"),
-        F.min("price").alias("low"),
-        F.max_by("price", order).alias("close"),
-        F.sum("quantity").cast(VOLUME).alias("volume"),
-        _sum_or_null(value).alias("quote_volume"),
-        F.count("*").alias("trade_count"),
-        F.sum(bought).cast(VOLUME).alias("taker_buy_volume"),
-        F.max("timestamp").alias("last_trade_at"),
-    )
-    return _with_vwap(bars.withColumn("timeframe", F.lit("1m")))
+    minute = F.expr(f"{_window('timestamp', MINUTE)} as bar_start")
+    bars = trades.groupBy(*_MARKET, minute).agg(*map(F.expr, (*_OF_TRADES, *also)))
+    others = bars.columns[len(_MARKET) + 1 + len(_OF_TRADES) :]
+    of_one_minute = {"timeframe": "'1m' as timeframe", "vwap": _VWAP}
+    return bars.selectExpr(*(of_one_minute.get(name, name) for name in BAR), *others)
 
 
-def roll_up(minute_bars: DataFrame, *timeframes: str) -> DataFrame:
-    """Add up one-minute bars to the bars of longer windows, the columns of ``BAR``.
+def with_ends(stored: DataFrame) -> DataFrame:
+    """Return stored bars (``STORED``) as ones that can be added up (``BAR``).
 
-    A window is only right when all of its minutes are there.
+    Which trades were their first and last is not known any more. That they are of the bar's window
+    puts them in order beside bars of other windows.
     """
-    windows = F.array(
-        *(
-            F.struct(F.lit(name), _window("bar_start", TIMEFRAMES[name]).alias("start"))
-            for name in timeframes
-        )
+    place = (
+        "named_struct('timestamp', bar_start, 'source_sequence', cast(null as bigint),"
+        " 'offset', 0L, 'partition', 0)"
     )
-    minutes = minute_bars.select(
-        *_MARKET,
-        F.col("bar_start").alias("minute"),
-        *("open", "high", "low", "close", "volume", "quote_volume", "trade_count"),
-        *("taker_buy_volume", "last_trade_at"),
-        F.inline(windows).alias("timeframe", "bar_start"),
-    )
-    bars = minutes.groupBy(*_MARKET, "timeframe", "bar_start").agg(
-        F.min_by("open", "minute").alias("open"),
-        F.max("high").alias("high"),
-        F.min("low").alias("low"),
-        F.max_by("close", "minute").alias("close"),
-        F.sum("volume").cast(VOLUME).alias("volume"),
-        _sum_or_null(F.col("quote_volume")).alias("quote_volume"),
-        F.sum("trade_count").alias("trade_count"),
-        F.sum("taker_buy_volume").cast(VOLUME).alias("taker_buy_volume"),
-        F.max("last_trade_at").alias("last_trade_at"),
-    )
-    return _with_vwap(bars)
+    return stored.selectExpr(*STORED, f"{place} as first_trade", f"{place} as last_trade")
 
 
-def touched_minutes(trades: DataFrame) -> DataFrame:
-    """Return the minutes (``minute``, counted from 1970) that trades fall in.
+def add_up(*parts: tuple[DataFrame, Sequence[str]]) -> DataFrame:
+    """Add up bars to the bars of windows of their own length or longer, the columns of ``BAR``.
 
-    With each come ``trades``, their number, and the ``oldest`` and ``newest`` broker timestamp.
+    Args:
+        parts: bars (``BAR``), and the lengths of the windows that they are parts of.
+
+    A window is only right when all of it is there, each trade in one of its parts.
     """
-    minute = F.expr(_MINUTE_OF).alias("minute")
-    return trades.groupBy(minute).agg(
-        F.count("*").alias("trades"),
-        F.min("kafka_timestamp").alias("oldest"),
-        F.max("kafka_timestamp").alias("newest"),
-    )
+    together = reduce(DataFrame.union, (_in_windows(*part) for part in parts))
+    bars = together.groupBy(*_MARKET, "timeframe", "bar_start").agg(*map(F.expr, _OF_BARS))
+    return bars.selectExpr(*(_VWAP if name == "vwap" else name for name in BAR))
 
 
-def in_minutes(minutes: Collection[int]) -> str:
-    """SQL that holds for Gold trades in minutes, counted from 1970.
-
-    It names the partitions, so that only their files are read. Within these the minutes are a set,
-    which Spark looks up, and not comparisons: of hundreds it would make code that no JVM compiles,
-    and other code for every batch.
-    """
-    if not minutes:
-        return "false"
-    hours = Counter(minute // _HOUR for minute in set(minutes))
+def in_hours(hours: Iterable[int]) -> str:
+    """SQL that holds for the partitions of Gold with the trades of hours, counted from 1970."""
     days: dict[int, list[int]] = {}
-    for hour in sorted(hours):
+    for hour in sorted(set(hours)):
         days.setdefault(hour // 24, []).append(hour % 24)
-    partitions = " or ".join(_on_day(day, hours) for day, hours in days.items())
-    if all(count == _HOUR for count in hours.values()):
-        return f"({partitions})"
-    # A set is what Spark makes of more than ten: the first are in no minute that there is.
-    numbers = ", ".join(map(str, [*_NEVER, *sorted(minutes)]))
-    return f"({partitions}) and {_MINUTE_OF} in ({numbers})"
+    return " or ".join(_on_day(day, among) for day, among in days.items()) or "false"
+
+
+def _in_windows(bars: DataFrame, timeframes: Sequence[str]) -> DataFrame:
+    windows = (f"struct('{name}', {_window('bar_start', TIMEFRAMES[name])})" for name in timeframes)
+    return bars.selectExpr(
+        *(name for name in BAR if name not in _NOT_ADDED_UP),
+        f"inline(array({', '.join(windows)})) as (timeframe, bar_start)",
+    )
 
 
 def _on_day(day: int, hours: Iterable[int]) -> str:
-    date = datetime.fromtimestamp(day * 24 * _HOUR * MINUTE, UTC)
+    date = datetime.fromtimestamp(day * 24 * HOUR, UTC)
     among = ", ".join(map(str, hours))
     return f"(exchange_date = date'{date:%Y-%m-%d}' and exchange_hour in ({among}))"
 
 
-def _window(moment: str, seconds: int) -> Column:
-    return F.timestamp_seconds(F.expr(f"unix_seconds({moment}) div {seconds} * {seconds}"))
-
-
-def _sum_or_null(values: Column) -> Column:
-    """The exact sum; null when it, or one of the values, does not fit."""
-    return F.when(F.count(values) == F.count("*"), F.try_sum(values)).cast(QUOTE_VOLUME)
-
-
-def _with_vwap(bars: DataFrame) -> DataFrame:
-    vwap = F.round(F.col("quote_volume") / F.col("volume"), PRICE.scale).cast(PRICE)
-    return bars.withColumn("vwap", vwap).select(*BAR)
+def _window(moment: str, seconds: int) -> str:
+    return f"timestamp_seconds(unix_seconds({moment}) div {seconds} * {seconds})"

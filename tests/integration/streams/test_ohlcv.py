@@ -1,6 +1,6 @@
 """The stream of bars: recomputed, replaced, never added to; each change one commit."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,18 +11,17 @@ from k2.io.bar_store import BarStore
 from k2.io.delta import open_table
 from k2.quality_jobs.backlog import rows
 from k2.settings import Settings
-from k2.streams.ohlcv import ohlcv_stream, rebuild, recomputed_minutes
+from k2.streams.ohlcv import ohlcv_stream, rebuild
 from k2.tables import GOLD_OHLCV, GOLD_TRADES
-from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
+from tests.bars import EPOCH, LENGTHS, gold_row, plain_bars
 from tests.builders import append
 from tests.fixtures.crypto_fixtures import Record
+from tests.integration.streams.bars import NINE, numbers, stored
 from tests.integration.streams.lake import Lake
 
 pytestmark = pytest.mark.integration
 
-NINE = datetime(2026, 7, 7, 9, 0, 10, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-FACTS = ("is_final", "revision", "bar_date")
 
 
 @pytest.fixture
@@ -36,24 +35,6 @@ def gold(lake: Lake, *trades: Record) -> None:
 
 def run(lake: Lake) -> None:
     lake.run(ohlcv_stream(lake.settings))
-
-
-def stored(lake: Lake) -> dict[Key, Record]:
-    table = open_table(lake.settings.lake, GOLD_OHLCV)
-    found = [] if table is None else table.to_pyarrow_table().to_pylist()
-    bars = {
-        (bar["exchange"], bar["symbol"], bar["timeframe"], bar["bar_start"].astimezone(UTC)): bar
-        for bar in found
-    }
-    assert len(bars) == len(found), "a key is there twice"
-    return bars
-
-
-def numbers(bars: dict[Key, Record]) -> dict[Key, Record]:
-    return {
-        key: {name: value for name, value in bar.items() if name not in FACTS}
-        for key, bar in bars.items()
-    }
 
 
 def bar(lake: Lake, timeframe: str = "1m", at: datetime = NINE, symbol: str = "BTC-USDT") -> Record:
@@ -270,14 +251,6 @@ def test_a_batch_rewrites_only_the_days_it_touches(lake: Lake) -> None:
 def _files(lake: Lake) -> list[str]:
     table = open_table(lake.settings.lake, GOLD_OHLCV)
     return [] if table is None else table.file_uris()
-
-
-def test_few_minutes_are_recomputed_alone() -> None:
-    assert recomputed_minutes([61, 59, 58, 60, 60, 200]) == [58, 59, 60, 61, 200]
-
-
-def test_of_many_scattered_minutes_whole_hours_are_recomputed() -> None:
-    assert recomputed_minutes(range(1, 3000, 2)) == list(range(3000))
 
 
 def test_readers_without_spark_can_filter_by_market(lake: Lake) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from k2.tables import GOLD_TRADES, TIMEFRAMES
-from k2.transforms.ohlcv import LONGER, in_minutes, roll_up, to_minute_bars, touched_minutes
+from k2.transforms.ohlcv import add_up, in_hours, to_minute_bars, with_ends
 from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
 from tests.builders import frame
 from tests.fixtures.crypto_fixtures import Record
@@ -22,19 +22,22 @@ NINE = datetime(2026, 7, 7, 9, 0, tzinfo=UTC)
 
 def bars_of(spark: SparkSession, trades: list[Record]) -> dict[Key, Record]:
     """All bars that K2 makes of these trades."""
-    minutes = to_minute_bars(frame(spark, GOLD_TRADES, trades))
-    rows = minutes.unionByName(roll_up(minutes, *LONGER)).toArrow().to_pylist()
-    bars = {
+    return by_key(add_up((to_minute_bars(frame(spark, GOLD_TRADES, trades)), tuple(TIMEFRAMES))))
+
+
+def by_key(bars: DataFrame) -> dict[Key, Record]:
+    rows = bars.toArrow().to_pylist()
+    found = {
         (row["exchange"], row["symbol"], row["timeframe"], row["bar_start"].astimezone(UTC)): row
         for row in rows
     }
-    assert len(bars) == len(rows)
-    return bars
+    assert len(found) == len(rows)
+    return found
 
 
-def without_clock(bars: dict[Key, Record]) -> dict[Key, Record]:
+def without_ends(bars: dict[Key, Record]) -> dict[Key, Record]:
     return {
-        key: {name: value for name, value in bar.items() if name != "last_trade_at"}
+        key: {name: value for name, value in bar.items() if name not in ENDS}
         for key, bar in bars.items()
     }
 
@@ -45,6 +48,7 @@ def minute_bar(spark: SparkSession, *trades: Record) -> Record:
     return bar
 
 
+ENDS = ("first_trade", "last_trade")
 PRICES = st.decimals("0.00000001", "9999999999.99999999", places=8)
 TRADES = st.lists(
     st.builds(
@@ -80,7 +84,7 @@ def test_bars_are_what_plain_python_makes_of_the_trades(
 
     bars = bars_of(spark, trades)
 
-    assert without_clock(bars) == plain_bars(trades)
+    assert without_ends(bars) == plain_bars(trades)
 
 
 def test_trades_of_one_instant_open_and_close_by_sequence_then_offset(spark: SparkSession) -> None:
@@ -172,7 +176,7 @@ def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it(
     assert {bar["vwap"] for key, bar in bars.items() if key[2] == "1d"} == {None}
 
 
-def test_a_batch_names_its_minutes_with_counts_and_broker_times(spark: SparkSession) -> None:
+def test_a_batch_tells_of_its_trades_what_else_is_asked(spark: SparkSession) -> None:
     later = NINE + timedelta(hours=1)
     trades = [
         gold_row(1, timestamp=NINE, kafka_timestamp=later),
@@ -180,56 +184,64 @@ def test_a_batch_names_its_minutes_with_counts_and_broker_times(spark: SparkSess
         gold_row(3, timestamp=NINE + timedelta(minutes=1)),
     ]
 
-    touched = touched_minutes(frame(spark, GOLD_TRADES, trades)).toArrow().to_pylist()
+    newest = "max(kafka_timestamp) as newest"
+    bars = to_minute_bars(frame(spark, GOLD_TRADES, trades), newest).toArrow().to_pylist()
 
-    first = (NINE - EPOCH) // timedelta(minutes=1)
-    assert {row["minute"]: row["trades"] for row in touched} == {first: 2, first + 1: 1}
-    assert max(row["newest"] for row in touched) == later
-
-
-def test_the_filter_takes_whole_minutes_and_nothing_beside_them(spark: SparkSession) -> None:
-    minute = (NINE - EPOCH) // timedelta(minutes=1)
-    inside = [NINE, NINE + timedelta(minutes=2) - timedelta(microseconds=1)]
-    outside = [NINE - timedelta(microseconds=1), NINE + timedelta(minutes=2)]
-    trades = [gold_row(n, timestamp=moment) for n, moment in enumerate([*inside, *outside])]
-
-    found = frame(spark, GOLD_TRADES, trades).where(in_minutes([minute, minute + 1]))
-
-    assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1]
+    assert sorted(bar["trade_count"] for bar in bars) == [1, 2]
+    assert max(bar["newest"] for bar in bars) == later
 
 
-def test_the_filter_knows_minutes_of_several_hours_and_days(spark: SparkSession) -> None:
-    minute = (NINE - EPOCH) // timedelta(minutes=1)
-    wanted = [minute, minute + 61, minute + 60 * 24]
-    near = [wanted[1] - 60, wanted[1] + 60 * 24]
-    moments = [EPOCH + timedelta(minutes=m) for m in [*wanted, *near]]
-    trades = [gold_row(n, timestamp=moment) for n, moment in enumerate(moments)]
+@settings(
+    max_examples=5,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(changes=TRADES, cut=st.integers(0, 80))
+def test_bars_added_up_from_parts_of_minutes_are_those_of_all_trades(
+    spark: SparkSession, changes: list[dict[str, Any]], cut: int
+) -> None:
+    trades = [gold_row(offset, **change) for offset, change in enumerate(changes)]
+    parts = [
+        (to_minute_bars(frame(spark, GOLD_TRADES, part)), tuple(TIMEFRAMES))
+        for part in (trades[cut:], trades[:cut])
+    ]
 
-    found = frame(spark, GOLD_TRADES, trades).where(in_minutes(wanted))
+    assert without_ends(by_key(add_up(*parts))) == plain_bars(trades)
+
+
+def test_a_days_bar_is_added_up_from_stored_hours_beside_minutes(spark: SparkSession) -> None:
+    early, late = (
+        [gold_row(n, timestamp=NINE + timedelta(hours=n), price=Decimal(n)) for n in hours]
+        for hours in ((1, 2), (3, 4))
+    )
+    stored = to_minute_bars(frame(spark, GOLD_TRADES, early))
+    hourly = with_ends(add_up((stored, ("1h",))))
+    minutes = to_minute_bars(frame(spark, GOLD_TRADES, late))
+
+    for parts in ([(hourly, ("1d",)), (minutes, ("1d",))], [(minutes, ("1d",)), (hourly, ("1d",))]):
+        (day,) = without_ends(by_key(add_up(*parts))).items()
+        assert day in plain_bars([*early, *late]).items()
+
+
+def test_the_filter_takes_the_partitions_of_hours_of_several_days(spark: SparkSession) -> None:
+    hour = (NINE - EPOCH) // timedelta(hours=1)
+    inside = [hour, hour + 1, hour + 25]
+    beside = [hour - 1, hour + 2, hour + 24]
+    trades = [
+        gold_row(n, timestamp=EPOCH + timedelta(hours=h)) for n, h in enumerate([*inside, *beside])
+    ]
+
+    found = frame(spark, GOLD_TRADES, trades).where(in_hours(inside))
 
     assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1, 2]
 
 
-def test_whole_hours_are_chosen_by_their_partitions_alone() -> None:
-    assert in_minutes(range(60, 180)) == (
-        "((exchange_date = date'1970-01-01' and exchange_hour in (1, 2)))"
+def test_hours_are_chosen_by_their_partitions_alone() -> None:
+    assert in_hours([2, 1, 24]) == (
+        "(exchange_date = date'1970-01-01' and exchange_hour in (1, 2))"
+        " or (exchange_date = date'1970-01-02' and exchange_hour in (0))"
     )
 
 
-def test_no_minutes_choose_nothing(spark: SparkSession) -> None:
-    found = frame(spark, GOLD_TRADES, [gold_row(0)]).where(in_minutes([]))
-
-    assert found.count() == 0
-
-
-def test_the_generated_code_is_the_same_for_other_minutes(spark: SparkSession) -> None:
-    gold = frame(spark, GOLD_TRADES, [gold_row(0)])
-
-    def code(minutes: list[int]) -> str:
-        chosen = gold.where(in_minutes(minutes)).select("timestamp")
-        stages = chosen._jdf.queryExecution().debug().codegenToSeq()
-        return str(stages.apply(0)._2())
-
-    minute = (NINE - EPOCH) // timedelta(minutes=1)
-
-    assert code([minute, minute + 3]) == code([minute + 1, minute + 2, minute + 5])
+def test_no_hours_choose_nothing(spark: SparkSession) -> None:
+    assert frame(spark, GOLD_TRADES, [gold_row(0)]).where(in_hours([])).count() == 0

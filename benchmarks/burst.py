@@ -1,0 +1,46 @@
+"""Records made ahead, so that a burst comes as fast as it is asked for.
+
+The simulated feed makes some 20,000 records a second beside a service on two cores.
+"""
+
+import json
+import time
+from itertools import chain, islice
+
+from benchmarks.home import Home
+from k2.exchanges import EXCHANGES
+from k2.feeds.feed_files import read_progress
+from k2.feeds.producer import FeedProducer
+from k2.feeds.simulated_record import SimulatedRecord
+from k2.feeds.simulation import SimulatedFeed, Simulation
+from k2.feeds.wire import encoder
+from k2.io.schema_files import schema_text
+from k2.io.schema_registry import SchemaRegistry
+
+_AT_ONCE = 0.01  # seconds of records between two looks at the clock
+
+
+def made_ahead(home: Home, count: int, rate: int) -> list[SimulatedRecord]:
+    """Make records of now, which go on where the home's feed ended."""
+    noted = json.loads((home.folder / "run" / "endpoints.json").read_text())
+    registry = SchemaRegistry(noted["registry"])
+    ids = [pair for exchange in EXCHANGES for pair in registry.register(exchange).items()]
+    encoders = {file: encoder(schema_text(file), schema_id) for file, schema_id in ids}
+    simulation = Simulation(time.time_ns() // 1000, 1e6 / rate, block_size=2_048)
+    progress = read_progress(home.folder / "run" / "simulator.json")
+    feed = SimulatedFeed(simulation, encoders, progress)
+    return list(islice(chain.from_iterable(feed.blocks()), count))
+
+
+def send(home: Home, records: list[SimulatedRecord], rate: int) -> float:
+    """Send them at ``rate`` a second, or as fast as Kafka takes them; return the seconds it took."""
+    step = max(int(rate * _AT_ONCE), 1)
+    began = time.monotonic()
+    with FeedProducer(home.kafka()) as producer:
+        for first in range(0, len(records), step):
+            ahead = first / rate - (time.monotonic() - began)
+            if ahead > 0:
+                time.sleep(ahead)
+            for record in records[first : first + step]:
+                producer.send(record.topic, record.key, record.value)
+    return time.monotonic() - began
