@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,6 +18,7 @@ from k2.io.commits import added_between
 from k2.io.delta import exists, table_path
 from k2.io.offset_log import NOTHING_YET, OffsetLog, Position, next_version, table_offset
 from k2.io.table_writer import WriteId
+from k2.streams.step import Step, progress_of
 from k2.tables import Table
 
 
@@ -27,26 +27,6 @@ class Holding(Protocol):
 
     def close(self) -> None:
         """Let go of it."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """What a batch says of event time: the mean of its trades', and the watermark after it."""
-
-    mean: datetime
-    watermark: datetime
-
-
-@dataclass
-class Step:
-    """A follower's next batch: write it as ``write_id``, and say what it tells of event time.
-
-    ``progress`` is there once it is committed, in the form of a query's.
-    """
-
-    write_id: WriteId
-    event: Event | None = None
-    progress: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -105,7 +85,7 @@ class Follower:
                 "commitOffsets": time.time() - written,
                 "triggerExecution": time.time() - began,
             }
-            step.progress = _progress(position, ends, self.reads, took, began, step.event)
+            step.progress = progress_of(position, ends, self.reads, took, began, step.event)
 
     def lend(self) -> None:
         """Leave everything to the stream's own query, until :meth:`take_back`."""
@@ -184,28 +164,3 @@ class Follower:
 
 def _with(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:
     return (*ends[:place], end, *ends[place + 1 :])
-
-
-def _progress(
-    position: Position,
-    ends: tuple[str, ...],
-    reads: tuple[Table, ...],
-    took: Mapping[str, float],
-    began: float,
-    event: Event | None,
-) -> Mapping[str, Any]:
-    sources = [
-        {"description": f"/{table.name}]", "startOffset": start, "endOffset": end}
-        for table, start, end in zip(reads, position.starts, ends, strict=True)
-        if start != end
-    ]
-    progress: dict[str, Any] = {
-        "timestamp": datetime.fromtimestamp(began, UTC).isoformat(),
-        "batchId": position.batch,
-        "durationMs": {phase: round(seconds * 1000) for phase, seconds in took.items()},
-        "sources": sources,
-    }
-    if event is not None:
-        watermark = datetime.fromtimestamp(position.watermark / 1000, UTC).isoformat()
-        progress["eventTime"] = {"avg": event.mean.isoformat(), "watermark": watermark}
-    return progress

@@ -19,10 +19,11 @@ from k2.io.arrow_writer import ArrowBatch, ArrowWriter
 from k2.io.table_writer import Rows, WriteId
 from k2.observability.recording import LATE, OBSERVED
 from k2.settings import Settings
-from k2.streams.follower import Event, Follower
+from k2.streams.follower import Follower
 from k2.streams.observed import STATIONS, hops
 from k2.streams.schemas import Schemas
 from k2.streams.silver import SilverSink
+from k2.streams.step import Event
 from k2.streams.stream import BatchReport, Stream, prepare
 from k2.tables import GOLD_TRADES, Table
 from k2.transforms.gold import with_derived
