@@ -1,17 +1,20 @@
 """From the broker to a Gold commit, for every row, out of Gold itself."""
 
 import json
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 
 
-def freshness(gold: Path, log: list[Path], from_second: float) -> dict[str, float]:
+def freshness(
+    gold: Path, log: list[Path], from_second: float, to_second: float = inf
+) -> dict[str, float]:
     """Return p50, p99 and the largest of (commit − broker timestamp) in seconds.
 
-    Only rows whose broker timestamp is at least ``from_second`` (epoch) count, so that a start-up can
-    be left out.
+    Only rows count whose broker timestamp is from ``from_second`` (epoch) on and before
+    ``to_second``, so that a start and an end can be left out.
     """
     waits = []
     for commit in log:
@@ -24,7 +27,8 @@ def freshness(gold: Path, log: list[Path], from_second: float) -> dict[str, floa
                 gold / add["path"], columns=["kafka_timestamp"], partitioning=None
             )
             broker = column["kafka_timestamp"].cast("int64").to_numpy() / 1e6
-            waits.append((info["timestamp"] / 1e3 - broker)[broker >= from_second])
+            counts = (broker >= from_second) & (broker < to_second)
+            waits.append((info["timestamp"] / 1e3 - broker)[counts])
     every = np.concatenate(waits) if waits else np.array([np.nan])
     return {
         "rows": int(every.size),

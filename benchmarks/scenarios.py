@@ -8,6 +8,8 @@ from benchmarks.freshness import freshness
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, wait_for
 
+_AFTER = 30.0  # seconds that a steady feed goes on
+
 
 def catch_up(records: int, **options: str) -> dict[str, Any]:
     """Preload Kafka, then run the streams once: records a second, CPU a million, from Kafka to Gold."""
@@ -57,6 +59,8 @@ def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
                 time.sleep(1)
                 lags.append(sum(stream["lag"] or 0 for stream in home.streams()))
             usage = sampler.usage()
+        ended = time.time()
+        time.sleep(_AFTER)  # what comes last is taken by the running service, not by the next one
         home.k2("down")
         home.k2("up", "--feed", "none", "--detach")
         home.k2("drain")
@@ -66,7 +70,7 @@ def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
             "rate": rate,
             "seconds": seconds,
             "freshness": freshness(
-                home.folder / "lake" / "gold_trades", home.gold_log()[1:], begun
+                home.folder / "lake" / "gold_trades", home.gold_log()[1:], begun, ended
             ),
             "lag_first_third": round(sum(lags[:third]) / third),
             "lag_last_third": round(sum(lags[-third:]) / third),
