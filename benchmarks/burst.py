@@ -3,7 +3,6 @@
 The simulated feed makes some 20,000 records a second beside a service on two cores.
 """
 
-import json
 import time
 from itertools import chain, islice
 
@@ -22,8 +21,7 @@ _AT_ONCE = 0.01  # seconds of records between two looks at the clock
 
 def made_ahead(home: Home, count: int, rate: int) -> list[SimulatedRecord]:
     """Make records of now, which go on where the home's feed ended."""
-    noted = json.loads((home.folder / "run" / "endpoints.json").read_text())
-    registry = SchemaRegistry(noted["registry"])
+    registry = SchemaRegistry(home.endpoints()["registry"])
     ids = [pair for exchange in EXCHANGES for pair in registry.register(exchange).items()]
     encoders = {file: encoder(schema_text(file), schema_id) for file, schema_id in ids}
     simulation = Simulation(time.time_ns() // 1000, 1e6 / rate, block_size=2_048)

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 _DRIVER = "driver"
-# What a plan calls its nodes and columns differs from run to run.
-_NUMBERED = re.compile(r"#\d+L?|\[plan_id=\d+\]|\(\d+\)|_\d{3,}")
 _OPERATOR = re.compile(r"^[\s:+*|-]*(?:\(\d+\) )?([A-Z][A-Za-z]+)", re.MULTILINE)
 
 
@@ -17,7 +15,6 @@ _OPERATOR = re.compile(r"^[\s:+*|-]*(?:\(\d+\) )?([A-Z][A-Za-z]+)", re.MULTILINE
 class Application:
     """``tasks`` are counts by executor; bytes are of all tasks together."""
 
-    name: str = ""
     tasks: Counter[str] = field(default_factory=Counter)
     stages: set[int] = field(default_factory=set)
     cpu_seconds: float = 0.0
@@ -26,19 +23,13 @@ class Application:
     shuffle_read_local: int = 0
     largest_plan: str = ""
 
-    @property
-    def on_driver(self) -> int:
-        """Tasks that ran in the driver."""
-        return self.tasks[_DRIVER]
-
     def summary(self) -> dict[str, Any]:
         """Return the figures, and the operators of the largest plan in order."""
         return {
-            "job": self.name,
             "stages": len(self.stages),
             "tasks": sum(self.tasks.values()),
             "tasks_by_executor": dict(sorted(self.tasks.items())),
-            "tasks_on_driver": self.on_driver,
+            "tasks_on_driver": self.tasks[_DRIVER],
             "executor_cpu_seconds": round(self.cpu_seconds, 1),
             "shuffle_written": self.shuffle_written,
             "shuffle_read_remote": self.shuffle_read_remote,
@@ -59,14 +50,12 @@ def read(log: Path) -> Application:
 def operators(plan: str) -> list[str]:
     """Return the physical operators of a plan's tree, from the top."""
     tree = plan.partition("== Physical Plan ==")[2].strip().partition("\n\n")[0]
-    return _OPERATOR.findall(_NUMBERED.sub("", tree))
+    return _OPERATOR.findall(tree)
 
 
 def _take(found: Application, event: dict[str, Any]) -> None:
     kind = event["Event"]
-    if kind == "SparkListenerApplicationStart":
-        found.name = event["App Name"]
-    elif kind == "SparkListenerTaskEnd":
+    if kind == "SparkListenerTaskEnd":
         found.tasks[event["Task Info"]["Executor ID"]] += 1
         found.stages.add(event["Stage ID"])
         metrics = event.get("Task Metrics") or {}

@@ -53,8 +53,12 @@ class Home:
 
     def kafka(self) -> str:
         """Return the bootstrap servers of the running stack."""
-        noted = json.loads((self.folder / "run" / "endpoints.json").read_text())
-        return str(noted["kafka"])
+        return self.endpoints()["kafka"]
+
+    def endpoints(self) -> dict[str, str]:
+        """Return the addresses of the running stack."""
+        noted: dict[str, str] = json.loads((self.folder / "run" / "endpoints.json").read_text())
+        return noted
 
     def streams(self) -> list[dict[str, Any]]:
         """Return the streams' status; empty before there is one."""

@@ -9,15 +9,14 @@ from typing import Any
 from benchmarks.event_log import read
 from benchmarks.home import new_home
 from benchmarks.standalone import cluster, submit
-from k2.exchanges import EXCHANGES
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 
 _PARTITIONS = 4
 _WITH_FEED = (BINANCE, KRAKEN)
 _JOBS = (
-    *(("bronze", "--exchange", exchange.name) for exchange in EXCHANGES if exchange in _WITH_FEED),
-    *(("silver", "--exchange", exchange.name) for exchange in EXCHANGES if exchange in _WITH_FEED),
+    *(("bronze", "--exchange", exchange.name) for exchange in _WITH_FEED),
+    *(("silver", "--exchange", exchange.name) for exchange in _WITH_FEED),
     ("gold",),
     ("ohlcv",),
 )
@@ -38,7 +37,7 @@ def _run(records: int, workers: int) -> dict[str, Any]:
                 events = home.folder / "events" / "-".join(job)
                 submit(home, master, job, events)
                 (log,) = events.iterdir()
-                jobs.append({**read(log).summary(), "job": " ".join(job)})
+                jobs.append({"job": " ".join(job), **read(log).summary()})
         home.require_balance()
         return {"workers": workers, "records": records, "jobs": jobs}
 

@@ -108,6 +108,10 @@ class Settings(BaseSettings):
         """Folder of the streams' checkpoints: ``<stream>/v<version>``."""
         return self.home / "checkpoints"
 
+    def checkpoint(self, app: str) -> Path:
+        """Folder of one stream's checkpoint, ``app`` being its name and version."""
+        return self.checkpoints.joinpath(*app.split("/"))
+
     @property
     def logs(self) -> Path:
         """Folder of all logs."""

@@ -104,8 +104,7 @@ class OhlcvSink:
 
     def _end_of(self, write_id: WriteId) -> int | None:
         """The version of Gold that the batch ends with; None when it ends within one."""
-        checkpoint = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
-        position = OffsetLog(checkpoint).position(1)
+        position = OffsetLog(self.settings.checkpoint(write_id.app)).position(1)
         if position.planned is None or position.batch != write_id.batch:
             return None
         following = next_version(position.planned[0])

@@ -104,7 +104,7 @@ class Redecider:
 
     @property
     def _state(self) -> Path:
-        return self.settings.checkpoints.joinpath(*self.app.split("/"))
+        return self.settings.checkpoint(self.app)
 
     @property
     def _decisions(self) -> Decisions:

@@ -98,7 +98,7 @@ class SilverSink:
             NewSchemaError: it holds schemas that the query was planned without.
             UnavailableError: the registry did not answer; nothing was written.
         """
-        state = self.settings.checkpoints.joinpath(*write_id.app.split("/"))
+        state = self.settings.checkpoint(write_id.app)
         facts = batch.columns(*_FACTS)
         self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
         if self._seen is None and self.redecider is not None:

@@ -98,7 +98,7 @@ class Stream:
 
     def checkpoint(self, settings: Settings) -> Path:
         """The checkpoint folder."""
-        return settings.checkpoints / self.name / f"v{self.version}"
+        return settings.checkpoint(self.app)
 
 
 @dataclass

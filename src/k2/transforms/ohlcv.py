@@ -16,7 +16,6 @@ from k2.tables.ohlcv import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
 
 MINUTE = TIMEFRAMES["1m"]
 HOUR = TIMEFRAMES["1h"]
-LONGER = tuple(name for name, seconds in TIMEFRAMES.items() if seconds > MINUTE)
 
 _SET_WHEN_STORED = ("is_final", "revision", "bar_date")
 # What is stored of a bar when it is made.
