@@ -19,10 +19,11 @@ from benchmarks.processes import Sampler
 from benchmarks.source import Source
 from benchmarks.truth import require_truth
 from benchmarks.varied import STANDARD, Variant
+from k2.io.compaction import compact
 from k2.io.delta import ensure_table
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
-from k2.io.maintenance import compact, files_of
+from k2.io.maintenance import files_of
 from k2.settings import Settings
 from k2.tables import all_tables
 

@@ -14,8 +14,9 @@ from k2.tables import Table
 # For write_deltalake: keep_up does it.
 NOTHING_ELSE = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
-# Few commits, so that no batch waits long behind it; large enough that a row is rewritten rarely.
-_MERGE_EVERY = 32
+# Many commits, because what is merged half full is merged again: of 770 commits of 800 trades merging
+# is 14 ms a commit at every 32nd, 8 at 64, 5 at 128. Few enough that no commit has many files to carry.
+_MERGE_EVERY = 128
 _LARGE_ENOUGH = 1024 * 1024
 
 

@@ -4,6 +4,7 @@ All of this is delta-rs and needs no Spark.
 """
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -24,6 +25,12 @@ _PROPERTIES = {
 def table_path(lake: Path, table: Table) -> Path:
     """Return the folder of a table."""
     return lake / table.name
+
+
+def folder_of(stored: DeltaTable) -> Path:
+    """Return the folder of a table that is open."""
+    # An address, in which a space is %20.
+    return Path(unquote(urlsplit(stored.table_uri).path))
 
 
 def ensure_table(lake: Path, table: Table) -> DeltaTable:

@@ -1,24 +1,23 @@
-"""Upkeep of stored tables: small files of closed partitions become one, forgotten files go."""
+"""Upkeep of stored tables: which partitions are closed, and which files nothing needs."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import orjson
-from deltalake import CommitProperties, DeltaTable
+from deltalake import DeltaTable
 from pyspark.sql.types import DateType
 
 from k2.io.commits import commit_file, entries_of
+from k2.io.compaction import Partition, small_files
+from k2.io.delta import folder_of
 from k2.io.offset_log import newest
-from k2.io.parquet_layout import PACKED, layout
 from k2.tables import Table
 
 LEAST_RETENTION = timedelta(days=7)
-
-Partition = tuple[tuple[str, str], ...]  # column and value
 
 
 @dataclass(frozen=True)
@@ -38,32 +37,13 @@ def files_of(stored: DeltaTable) -> Files:
 def closed_partitions(
     stored: DeltaTable, table: Table, now: datetime, lateness: timedelta
 ) -> list[Partition]:
-    """Return the partitions of several files whose day or hour ended over ``lateness`` ago."""
-    adds = stored.get_add_actions(flatten=True)
-    columns = [adds[f"partition.{name}"].to_pylist() for name in table.partitioned_by]
-    counts: dict[tuple[object, ...], int] = {}
-    for values in zip(*columns, strict=True):
-        counts[values] = counts.get(values, 0) + 1
+    """Return the partitions of several small files whose day or hour ended over ``lateness`` ago."""
+    counts = Counter(file.partition for file in small_files(stored))
     return [
-        tuple(zip(table.partitioned_by, map(str, values), strict=True))
-        for values, count in sorted(counts.items(), key=str)
-        if count > 1 and _end(table, values) + lateness <= now
+        partition
+        for partition, count in sorted(counts.items())
+        if count > 1 and _end(table, partition) + lateness <= now
     ]
-
-
-def compact(stored: DeltaTable, table: Table, partition: Partition) -> None:
-    """Rewrite a partition's small files as large ones, in one commit that changes no data.
-
-    The commit says ``dataChange=false``: a stream that reads the table does not see it. Whoever
-    calls holds the table and keeps its stream's batches out.
-    """
-    stored.optimize.compact(
-        partition_filters=[(name, "=", value) for name, value in partition],
-        max_concurrent_tasks=1,
-        # Written once and read for ever, unlike a stream's small files: worth the better ratio.
-        writer_properties=layout(table, PACKED),
-        commit_properties=CommitProperties(max_commit_retries=0),
-    )
 
 
 def retention(stored: DeltaTable, readers: Iterable[Path], now: datetime) -> timedelta | None:
@@ -89,13 +69,13 @@ def vacuum(stored: DeltaTable, kept: timedelta, dry_run: bool) -> int:
     return len(stored.vacuum(retention_hours=hours, dry_run=dry_run, full=True))
 
 
-def _end(table: Table, values: tuple[object, ...]) -> datetime:
+def _end(table: Table, partition: Partition) -> datetime:
     day, hour = None, None
-    for name, value in zip(table.partitioned_by, values, strict=True):
+    for name, value in partition:
         if isinstance(table.schema[name].dataType, DateType):
-            day = value if isinstance(value, date) else date.fromisoformat(str(value))
+            day = date.fromisoformat(value)
         elif name.endswith("_hour"):
-            hour = int(str(value))
+            hour = int(value)
     if day is None:
         return datetime.max.replace(tzinfo=UTC) - timedelta(days=1)  # never closed
     start = datetime.combine(day, time(hour or 0), UTC)
@@ -121,8 +101,7 @@ def _first_news(stored: DeltaTable, version: int) -> datetime | None:
     """When the first version from ``version`` on that holds new rows was written; the far future
     when there is none, and None when the log no longer says.
     """
-    # An address, in which a space is %20.
-    table = Path(unquote(urlsplit(stored.table_uri).path))
+    table = folder_of(stored)
     for number in range(version, stored.version() + 1):
         entries = entries_of(table, number)
         if entries is None:

@@ -6,8 +6,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from deltalake import DeltaTable
+
+from k2.io.compaction import Partition, compact, pack
 from k2.io.delta import open_table
-from k2.io.maintenance import closed_partitions, compact, files_of, retention, vacuum
+from k2.io.maintenance import closed_partitions, files_of, retention, vacuum
 from k2.settings import Settings
 from k2.streams.redecide import Turn
 from k2.streams.stream import Stream
@@ -54,9 +57,7 @@ def _maintain(
     for partition in () if dry_run else closed:
         if not goes_on():
             return None
-        with turn():
-            stored.update_incremental()
-            compact(stored, table, partition)
+        _compact(stored, table, partition, turn)
     with turn():
         stored.update_incremental()
         kept = retention(stored, readers, datetime.now(UTC))
@@ -69,3 +70,14 @@ def _maintain(
         "retention_hours": None if kept is None else kept // timedelta(hours=1),
         "files_deleted": deleted,
     }
+
+
+def _compact(stored: DeltaTable, table: Table, partition: Partition, turn: Turn) -> None:
+    """Pack beside the stream's batches, and commit between two of them."""
+    with turn():
+        stored.update_incremental()
+    packed = pack(stored, table, partition)
+    with turn():
+        if packed is not None and not packed.commit(stored):
+            # The stream has merged files of the partition meanwhile: now it cannot.
+            compact(stored, table, partition)

@@ -27,6 +27,7 @@ def silver_trades(exchange: Exchange) -> Table:
         key=("message_id",),
         partitioned_by=("exchange_date",),
         unlike=("message_id", "trade_id", "vendor_data"),
+        sorted_by=("symbol", "timestamp", "offset"),
         indexed=("timestamp", "symbol", "partition", "offset", "kafka_timestamp"),
     )
 

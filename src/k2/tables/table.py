@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 
 from pyspark.sql.types import StructType
 
@@ -22,7 +23,8 @@ class Table:
 
     ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
     values Delta keeps a file for skipping; ``unlike`` the texts and bytes of which hardly two are the
-    same; ``properties`` are Delta's own, beside those of every table.
+    same; ``sorted_by`` is how rows lie in a compacted file, which are smaller so; ``properties`` are
+    Delta's own, beside those of every table.
     """
 
     name: str
@@ -33,11 +35,13 @@ class Table:
     partitioned_by: tuple[str, ...]
     indexed: tuple[str, ...] = ()
     unlike: tuple[str, ...] = ()
+    sorted_by: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = set(self.schema.fieldNames())
-        for name in (*self.key, *self.partitioned_by, *self.indexed, *self.unlike):
+        named = (self.key, self.partitioned_by, self.indexed, self.unlike, self.sorted_by)
+        for name in chain(*named):
             if name not in columns:
                 raise ValueError(f"table {self.name}: {name!r} is not one of its columns")
 

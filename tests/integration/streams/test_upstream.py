@@ -6,8 +6,9 @@ import pytest
 
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
+from k2.io.compaction import compact
 from k2.io.delta import open_table
-from k2.io.maintenance import closed_partitions, compact, files_of
+from k2.io.maintenance import closed_partitions, files_of
 from k2.tables import GOLD_TRADES, silver_trades
 from tests.builders import append_silver, silver_row
 from tests.integration.streams.lake import Lake

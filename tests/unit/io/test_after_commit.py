@@ -15,7 +15,7 @@ from k2.tables import duplicates
 pytestmark = pytest.mark.unit
 
 TABLE = duplicates(BINANCE)
-COMMITS = 110
+COMMITS = 140
 
 
 def one_row(number: int) -> pa.Table:

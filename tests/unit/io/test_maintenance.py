@@ -8,12 +8,12 @@ import pytest
 from deltalake import DeltaTable
 
 from k2.exchanges.binance import BINANCE
+from k2.io.compaction import compact
 from k2.io.delta import open_table, table_path
 from k2.io.maintenance import (
     LEAST_RETENTION,
     Files,
     closed_partitions,
-    compact,
     files_of,
     retention,
     vacuum,
@@ -82,30 +82,6 @@ def test_a_partition_of_one_file_is_left_alone(tmp_path):
     stored = silver(tmp_path, commits=1)
 
     assert closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS) == []
-
-
-def test_compacting_changes_files_and_no_rows(tmp_path):
-    stored = silver(tmp_path)
-    rows = stored.to_pyarrow_table().sort_by("offset")
-    (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
-
-    compact(stored, silver_trades(BINANCE), partition)
-
-    assert files_of(stored).files == 1
-    assert stored.to_pyarrow_table().sort_by("offset") == rows
-
-
-def test_the_commit_of_a_compaction_says_that_no_data_changed(tmp_path):
-    stored = silver(tmp_path)
-    (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
-
-    compact(stored, silver_trades(BINANCE), partition)
-
-    log = table_path(tmp_path, silver_trades(BINANCE)) / "_delta_log"
-    lines = (log / f"{stored.version():020}.json").read_text().splitlines()
-    actions = [json.loads(line) for line in lines]
-    changes = {a[k]["dataChange"] for a in actions for k in ("add", "remove") if k in a}
-    assert changes == {False}
 
 
 def test_without_readers_files_stay_for_seven_days(tmp_path):
