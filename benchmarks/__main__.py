@@ -33,7 +33,7 @@ def main() -> int:
         "commits": lambda: growth.commits(arguments.versions),
         "age": lambda: growth.age(arguments.versions),
         "idle": lambda: live.idle(60),
-        "sustained": lambda: [scenarios.sustained(rate, 120) for rate in (1_000, 10_000)],
+        "sustained": lambda: [scenarios.sustained(rate, 300) for rate in (1_000, 10_000)],
         "burst": lambda: live.burst(50_000, 10, 1_000_000),
         "catch_up_running": lambda: live.catch_up_running(arguments.records, 1_000_000),
         "recovery": lambda: live.recovery(1_000),

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 _DRIVER = "driver"
-_OPERATOR = re.compile(r"^[\s:+*|-]*(?:\(\d+\) )?([A-Z][A-Za-z]+)", re.MULTILINE)
+_NAME = re.compile(r"[A-Za-z]+")  # what follows it are numbers, versions and folders
+_WRAPPERS = {"WholeStageCodegen", "InputAdapter"}
+
+Plan = tuple[str, ...]  # operators, from the top
 
 
 @dataclass
@@ -21,10 +24,10 @@ class Application:
     shuffle_written: int = 0
     shuffle_read_remote: int = 0
     shuffle_read_local: int = 0
-    largest_plan: str = ""
+    plans: set[Plan] = field(default_factory=set)
 
     def summary(self) -> dict[str, Any]:
-        """Return the figures, and the operators of the largest plan in order."""
+        """Return the figures, and every plan that ran, by its operators."""
         return {
             "stages": len(self.stages),
             "tasks": sum(self.tasks.values()),
@@ -34,7 +37,7 @@ class Application:
             "shuffle_written": self.shuffle_written,
             "shuffle_read_remote": self.shuffle_read_remote,
             "shuffle_read_local": self.shuffle_read_local,
-            "plan": operators(self.largest_plan),
+            "plans": sorted(self.plans),
         }
 
 
@@ -47,10 +50,11 @@ def read(log: Path) -> Application:
     return found
 
 
-def operators(plan: str) -> list[str]:
+def operators(node: dict[str, Any]) -> Plan:
     """Return the physical operators of a plan's tree, from the top."""
-    tree = plan.partition("== Physical Plan ==")[2].strip().partition("\n\n")[0]
-    return _OPERATOR.findall(tree)
+    name = _NAME.match(node["nodeName"])
+    own = [name[0]] if name and name[0] not in _WRAPPERS else []
+    return (*own, *(below for child in node["children"] for below in operators(child)))
 
 
 def _take(found: Application, event: dict[str, Any]) -> None:
@@ -64,6 +68,4 @@ def _take(found: Application, event: dict[str, Any]) -> None:
         found.shuffle_read_remote += metrics["Shuffle Read Metrics"]["Remote Bytes Read"]
         found.shuffle_read_local += metrics["Shuffle Read Metrics"]["Local Bytes Read"]
     elif kind.endswith("SparkListenerSQLExecutionStart"):
-        plan = event["physicalPlanDescription"]
-        if len(plan) > len(found.largest_plan):
-            found.largest_plan = plan
+        found.plans.add(operators(event["sparkPlanInfo"]))

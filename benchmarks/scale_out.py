@@ -32,10 +32,11 @@ def _run(records: int, workers: int) -> dict[str, Any]:
         home.k2("up", "--feed", "none", "--no-streams", "--detach")
         home.k2("simulate", "--rate", "max", "--count", str(records), "--json")
         jobs = []
+        jars = home.k2("jars").strip()
         with cluster(home.folder, workers, cores=1) as master:
             for job in _JOBS:
                 events = home.folder / "events" / "-".join(job)
-                submit(home, master, job, events)
+                submit(home, master, jars, job, events)
                 (log,) = events.iterdir()
                 jobs.append({"job": " ".join(job), **read(log).summary()})
         home.require_balance()
@@ -50,20 +51,20 @@ def as_markdown(runs: list[dict[str, Any]]) -> str:
         *(f"{title}, {n} workers" for title in ("tasks by executor", "shuffled") for n in counts),
     ]
     lines = [
-        f"| {' | '.join(head)} | in the driver | same plan |",
+        f"| {' | '.join(head)} | in the driver | plans on both |",
         "| --- " * (len(head) + 2) + "|",
     ]
     for same in zip(*(run["jobs"] for run in runs), strict=True):
         tasks = [", ".join(map(str, job["tasks_by_executor"].values())) for job in same]
         shuffled = [f"{job['shuffle_written']:,}" for job in same]
         on_driver = sum(job["tasks_on_driver"] for job in same)
-        plans = {tuple(job["plan"]) for job in same}
+        plans = [set(map(tuple, job["plans"])) for job in same]
         cells = [
             same[0]["job"],
             *tasks,
             *shuffled,
             str(on_driver),
-            "yes" if len(plans) == 1 else "no",
+            f"{len(set.intersection(*plans))} of {len(set.union(*plans))}",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

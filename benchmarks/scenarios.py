@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any
 
-from benchmarks.freshness import freshness
+from benchmarks.freshness import by_minute, freshness
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, wait_for
 
@@ -65,13 +65,13 @@ def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
         home.k2("up", "--feed", "none", "--detach")
         home.k2("drain")
         home.require_balance()
+        gold, log = home.folder / "lake" / "gold_trades", home.gold_log()[1:]
         third = max(len(lags) // 3, 1)
         return {
             "rate": rate,
             "seconds": seconds,
-            "freshness": freshness(
-                home.folder / "lake" / "gold_trades", home.gold_log()[1:], begun, ended
-            ),
+            "freshness": freshness(gold, log, begun, ended),
+            "freshness_by_minute": by_minute(gold, log, begun, ended),
             "lag_first_third": round(sum(lags[:third]) / third),
             "lag_last_third": round(sum(lags[-third:]) / third),
             "cores_streams_and_feed": round(usage.streams_cpu / seconds, 2),

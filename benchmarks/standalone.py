@@ -41,7 +41,7 @@ def cluster(folder: Path, workers: int, cores: int) -> Iterator[str]:
         yield master
 
 
-def submit(home: Home, master: str, job: Sequence[str], events: Path) -> None:
+def submit(home: Home, master: str, jars: str, job: Sequence[str], events: Path) -> None:
     """Run a job until nothing is left, one core an executor, and keep its event log.
 
     Raises:
@@ -60,7 +60,6 @@ def submit(home: Home, master: str, job: Sequence[str], events: Path) -> None:
         "spark.eventLog.rolling.enabled": "false",
     }
     options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
-    jars = home.k2("jars").strip()
     command = [str(_BIN / "spark-submit"), "--master", master, "--jars", jars, *options]
     done = subprocess.run(
         [*command, str(_JOBS / f"{layer}.py"), *arguments, "--trigger", "available-now"],
