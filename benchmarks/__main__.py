@@ -33,7 +33,7 @@ def main() -> int:
         "commits": lambda: growth.commits(arguments.versions),
         "age": lambda: growth.age(arguments.versions),
         "idle": lambda: live.idle(60),
-        "sustained": lambda: [scenarios.sustained(rate, 300) for rate in (1_000, 10_000)],
+        "sustained": _sustained,
         "burst": lambda: live.burst(50_000, 10, 1_000_000),
         "catch_up_running": lambda: live.catch_up_running(arguments.records, 1_000_000),
         "recovery": lambda: live.recovery(1_000),
@@ -63,6 +63,12 @@ def _ablation(arguments: argparse.Namespace) -> dict[str, Any]:
     measured = ablation.ablate(arguments.records, arguments.rounds, variants)
     _keep_table("ablation", ablation.as_markdown(measured))
     return ablation.summary(measured)
+
+
+def _sustained() -> list[dict[str, Any]]:
+    measured = [scenarios.sustained(rate, 300) for rate in (1_000, 10_000)]
+    _keep_table("sustained", "\n".join(map(scenarios.as_markdown, measured)))
+    return measured
 
 
 def _scale_out(records: int) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from statistics import median
 from typing import Any
 
+from benchmarks.charts import bars
 from benchmarks.comparison import compare, ratios, spread
 from benchmarks.contenders import Contender, Figures, k2
 from benchmarks.varied import Variant
@@ -74,7 +75,8 @@ def as_markdown(measured: list[dict[str, Figures]]) -> str:
             cells = [found[measure] for measure in ("cpu", "seconds", "memory")]
             texts = [f"× {c['median']:.2f} ({c['least']:.2f} – {c['most']:.2f})" for c in cells]
             lines.append(f"| {name} | " + " | ".join(texts) + " |")
-    return "\n".join(lines) + "\n"
+    ratios_ = {name: f["cpu"]["median"] for name, f in summary(measured).items() if name != "k2"}
+    return "\n".join(lines) + "\n\n" + bars("CPU, times that of K2 as it is", "times", ratios_)
 
 
 def _contender(name: str, variant: Variant) -> Contender:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from statistics import median
 from typing import Any
 
+from benchmarks.charts import bars
 from benchmarks.contenders import Contender, Figures, k2, lean, stock
 from benchmarks.source import preloaded
 
@@ -83,7 +84,18 @@ def as_markdown(measured: list[dict[str, Figures]]) -> str:
         lines.append(
             f"\nCPU of {ratio}: **{values['median']}** ({values['least']} – {values['most']})"
         )
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + _charts(measured)
+
+
+def _charts(measured: list[dict[str, Figures]]) -> str:
+    drawn = ("CPU-s per million", "seconds to Gold")
+    return "".join(
+        "\n"
+        + bars(
+            title, title, {n: median(_MEASURES[title](f[n]) for f in measured) for n in measured[0]}
+        )
+        for title in drawn
+    )
 
 
 def _cell(values: list[float]) -> str:

@@ -1,9 +1,9 @@
 """What is measured. Each run ends with the balance; one that does not hold has no figures."""
 
-import json
 import time
 from typing import Any
 
+from benchmarks.charts import line
 from benchmarks.freshness import by_minute, freshness
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, wait_for
@@ -90,6 +90,15 @@ def _first_gold(home: Home) -> float:
     return seconds
 
 
-def as_line(name: str, result: dict[str, Any]) -> str:
-    """Return one result for the terminal."""
-    return f"{name}: {json.dumps(result)}"
+def as_markdown(steady: dict[str, Any]) -> str:
+    """Return a steady feed's freshness by the minute, as a table and a chart."""
+    minutes = steady["freshness_by_minute"]
+    lines = [
+        f"{steady['rate']:,} records a second, seconds from broker to Gold:",
+        "",
+        "| minute | p50 | p99 | most |",
+        "| ---: | ---: | ---: | ---: |",
+        *(f"| {n} | {m['p50']} | {m['p99']} | {m['max']} |" for n, m in enumerate(minutes, 1)),
+    ]
+    p99 = [minute["p99"] for minute in minutes]
+    return "\n".join([*lines, "", line("p99 by the minute", "seconds", 1, p99)])

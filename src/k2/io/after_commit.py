@@ -5,24 +5,34 @@ milliseconds for every thousand commits before it. And each costs five microseco
 that the table has, of which a stream leaves some with every batch.
 """
 
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 
 from k2.io.delta import CHECKPOINT_INTERVAL
 from k2.io.parquet_layout import QUICK, layout
 from k2.tables import Table
 
-# For write_deltalake: keep_up does it.
+# For write_deltalake: what is below does it.
 NOTHING_ELSE = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
-# Many commits, because what is merged half full is merged again: of 770 commits of 800 trades merging
-# is 14 ms a commit at every 32nd, 8 at 64, 5 at 128. Few enough that no commit has many files to carry.
-_MERGE_EVERY = 128
+# Files are counted as often as this, each table at commits of its own: a batch waits for one at most.
+_LOOK_EVERY = 16
+# What is merged half full is merged again, so many files wait for it: of 770 commits of 800 trades
+# merging is 14 ms a commit after 32 files, 8 after 64, 5 after 128. But a batch waits 150 ms a MiB.
+_MERGE_FILES = 128
+_MERGE_BYTES = 4 * 1024 * 1024
 _LARGE_ENOUGH = 1024 * 1024
 
 
 def merge_small_files(stored: DeltaTable, table: Table) -> None:
     """Merge small files when it is time, in a commit that says that no data changed."""
-    if stored.version() % _MERGE_EVERY == 0:
+    if (stored.version() + crc32(table.name.encode())) % _LOOK_EVERY:
+        return
+    files, size = _mergeable(stored)
+    if files >= _MERGE_FILES or size >= _MERGE_BYTES:
         stored.optimize.compact(
             target_size=_LARGE_ENOUGH,
             max_concurrent_tasks=1,
@@ -31,6 +41,18 @@ def merge_small_files(stored: DeltaTable, table: Table) -> None:
             commit_properties=CommitProperties(max_commit_retries=0),
             post_commithook_properties=NOTHING_ELSE,
         )
+
+
+def _mergeable(stored: DeltaTable) -> tuple[int, int]:
+    """Number and bytes of the small files that have others beside them in their partition."""
+    adds = pa.table(stored.get_add_actions(flatten=True))
+    small = adds.filter(pc.less(adds["size_bytes"], _LARGE_ENOUGH))
+    partition = [f"partition.{name}" for name in stored.metadata().partition_columns]
+    counted = small.group_by(partition).aggregate([("size_bytes", "count"), ("size_bytes", "sum")])
+    several = counted.filter(pc.greater(counted["size_bytes_count"], 1))
+    found = (pc.sum(several[f"size_bytes_{kind}"]).as_py() or 0 for kind in ("count", "sum"))
+    files, size = found
+    return files, size
 
 
 def keep_log(stored: DeltaTable) -> None:

@@ -278,7 +278,8 @@ def test_the_streams_own_merging_goes_on_after_it(tmp_path, monkeypatch):
     append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 100)])
     stored.update_incremental()
     rows = by_offset(stored)
-    monkeypatch.setattr(after_commit, "_MERGE_EVERY", 1)
+    monkeypatch.setattr(after_commit, "_LOOK_EVERY", 1)
+    monkeypatch.setattr(after_commit, "_MERGE_FILES", 2)
 
     after_commit.merge_small_files(stored, SILVER)
 
