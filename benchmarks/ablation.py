@@ -18,7 +18,18 @@ LEVERS: dict[str, Variant] = {
     "G1 instead of the serial collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseG1GC"}),
     "parallel collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseParallelGC"}),
     "first compiler only": Variant(java={"tiers": "-XX:TieredStopAtLevel=1"}),
-    "huge methods compiled": Variant(java={"huge": "-XX:-DontCompileHugeMethods"}),
+    "Java's own thresholds of the second compiler": Variant(
+        java=dict.fromkeys(
+            (
+                "-XX:Tier4InvocationThreshold=50000",
+                "-XX:Tier4MinInvocationThreshold=6000",
+                "-XX:Tier4CompileThreshold=150000",
+                "-XX:Tier4BackEdgeThreshold=400000",
+            ),
+            "",
+        )
+    ),
+    "huge methods interpreted": Variant(java={"-XX:-DontCompileHugeMethods": ""}),
     "generated code up to 8,000 bytes": Variant(
         options={"spark.sql.codegen.hugeMethodLimit": "8000"}
     ),

@@ -62,7 +62,9 @@ def _drain(
     trades = (table for table in all_tables() if table != GOLD_OHLCV)
     together = not any(_is_held(table, settings) for table in trades)
     streams = all_streams(settings, *addresses, together=together)
-    groups = [_STEPS[:-1], _STEPS[-1:]] if together else [(step,) for step in _STEPS]
+    # Of streams that do not, each would end before the one ahead of it has written.
+    hand_on = any(stream.follower is not None for stream in streams)
+    groups = [_STEPS[:-1], _STEPS[-1:]] if hand_on else [(step,) for step in _STEPS]
     session: list[SparkSession] = []
 
     def spark() -> SparkSession:
