@@ -19,7 +19,7 @@ from benchmarks.processes import Sampler
 from benchmarks.source import Source
 from benchmarks.truth import require_truth
 from benchmarks.varied import STANDARD, Variant
-from k2.io.compaction import compact
+from k2.io.compaction import compact, small_files
 from k2.io.delta import ensure_table
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
@@ -172,12 +172,8 @@ def _judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Fi
 
 def _packed(name: str, table: DeltaTable) -> int:
     definition = next(definition for definition in all_tables() if definition.name == name)
-    adds = table.get_add_actions(flatten=True)
-    names = [name for name in adds.schema.names if name.startswith("partition.")]
-    rows = set(zip(*(map(str, adds[name].to_pylist()) for name in names), strict=True))
-    columns = [name.removeprefix("partition.") for name in names]
-    for values in sorted(rows):
-        compact(table, definition, tuple(zip(columns, values, strict=True)))
+    for partition in sorted({file.partition for file in small_files(table)}):
+        compact(table, definition, partition)
     return files_of(table).bytes
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 
 from benchmarks.burst import made_ahead, send
-from benchmarks.freshness import freshness
+from benchmarks.freshness import waits
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, is_service, tree, wait_for
 from k2.exchanges import EXCHANGES
@@ -55,7 +55,7 @@ def burst(rate: int, seconds: int, before: int, **options: str) -> dict[str, Any
             "rate": rate,
             "sent_in_seconds": round(sent_in, 1),
             "caught_up_seconds": round(caught_up, 1),
-            "freshness": _freshness(home, begun),
+            "freshness": waits(home).between(begun),
             "streams_cpu_seconds": round(usage.streams_cpu, 1),
             "peak_memory_mb": round(usage.peak_memory / 1e6),
         }
@@ -151,10 +151,6 @@ def _suspended(home: Home) -> Iterator[None]:
     finally:
         for process in reversed(driver):
             process.resume()
-
-
-def _freshness(home: Home, since: float) -> dict[str, float]:
-    return freshness(home.folder / "lake" / "gold_trades", home.gold_log()[1:], since)
 
 
 def _kill_all(home: Home) -> None:

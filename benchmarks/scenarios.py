@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 from benchmarks.charts import line
-from benchmarks.freshness import by_minute, freshness
+from benchmarks.freshness import waits
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, wait_for
 
@@ -65,13 +65,13 @@ def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
         home.k2("up", "--feed", "none", "--detach")
         home.k2("drain")
         home.require_balance()
-        gold, log = home.folder / "lake" / "gold_trades", home.gold_log()[1:]
+        waited = waits(home)
         third = max(len(lags) // 3, 1)
         return {
             "rate": rate,
             "seconds": seconds,
-            "freshness": freshness(gold, log, begun, ended),
-            "freshness_by_minute": by_minute(gold, log, begun, ended),
+            "freshness": waited.between(begun, ended),
+            "freshness_by_minute": waited.by_minute(begun, ended),
             "lag_first_third": round(sum(lags[:third]) / third),
             "lag_last_third": round(sum(lags[-third:]) / third),
             "cores_streams_and_feed": round(usage.streams_cpu / seconds, 2),

@@ -74,8 +74,7 @@ def _maintain(
 
 def _compact(stored: DeltaTable, table: Table, partition: Partition, turn: Turn) -> None:
     """Pack beside the stream's batches, and commit between two of them."""
-    with turn():
-        stored.update_incremental()
+    stored.update_incremental()
     packed = pack(stored, table, partition)
     with turn():
         if packed is not None and not packed.commit(stored):
