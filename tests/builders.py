@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -179,11 +180,14 @@ def frame(spark: SparkSession, table: Table, rows: Sequence[Record]) -> DataFram
     return spark.createDataFrame(arrow(table, rows))
 
 
-def bronze_frame(
-    spark: SparkSession, exchange: Exchange, values: Iterable[bytes | None]
-) -> DataFrame:
+def bronze_table(exchange: Exchange, values: Iterable[bytes | None]) -> pa.Table:
     """Values as Bronze rows of one partition."""
-    return frame(spark, bronze_trades(exchange), bronze_rows(exchange, values))
+    return arrow(bronze_trades(exchange), bronze_rows(exchange, values))
+
+
+def each(rows: pa.Table) -> list[SimpleNamespace]:
+    """Rows with their columns as attributes."""
+    return [SimpleNamespace(**row) for row in rows.to_pylist()]
 
 
 def append(lake: Path, table: Table, rows: Sequence[Record]) -> None:

@@ -8,7 +8,6 @@ K2Error
 │   ├── StaleCheckpointError  a table is ahead of its stream's checkpoint
 │   └── DataLossError       the broker no longer has records that Bronze has not read
 ├── FailedError             K2 tried and could not (a full disk, a stream that died)      exit code 1
-├── NewSchemaError          a batch brings a schema its query was planned without; start again
 └── UnavailableError        something outside K2 did not answer; safe to retry            exit code 3
 
 Bad rows are not exceptions. They travel as rows, with a reason, to the dead-letter table.
@@ -59,9 +58,3 @@ class UnavailableError(K2Error):
 
     retryable = True
     exit_code = 3
-
-
-class NewSchemaError(K2Error):
-    """A batch brings a schema that its query was planned without; a new start has it."""
-
-    retryable = True

@@ -3,7 +3,6 @@
 import typer
 from rich.console import Console
 
-from k2.cli.holding import Session
 from k2.cli.printing import print_json
 from k2.io.locks import exclusive
 from k2.settings import Settings
@@ -21,13 +20,11 @@ def rebuild_bars(settings: Settings, as_json: bool) -> None:
     wrong = {}
     with (
         exclusive(settings.run / "locks", [GOLD_OHLCV.name], purpose),
-        Session(settings, "k2-bars") as session,
+        Console(stderr=True).status("Recomputing bars …") as spinner,
     ):
-        spark = session.spark()
-        with Console(stderr=True).status("Recomputing bars …") as spinner:
-            for day, count in rebuild(spark, settings):
-                spinner.update(f"Recomputed bars of {day}")
-                wrong[day.isoformat()] = count
+        for day, count in rebuild(settings):
+            spinner.update(f"Recomputed bars of {day}")
+            wrong[day.isoformat()] = count
     if as_json:
         print_json({"days": len(wrong), "replaced": {d: n for d, n in wrong.items() if n}})
         return

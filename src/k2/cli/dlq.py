@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import typer
 
 from k2.cli.app import group_of
-from k2.cli.holding import Session, local_streams, schemas_of
+from k2.cli.holding import local_streams, schemas_of
 from k2.cli.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
@@ -131,11 +131,10 @@ def replay_command(
     chosen = _chosen(exchange)
     every = local_streams(settings)
     streams = [stream_named(every, f"{Layer.SILVER}-{one.name}") for one in chosen]
-    with Session(settings, "k2-dlq-replay") as session:
-        results = [
-            ask(Request(REPLAY, stream.name, {"reason": reason}), stream, settings, session.spark)
-            for stream in streams
-        ]
+    results = [
+        ask(Request(REPLAY, stream.name, {"reason": reason}), stream, settings)
+        for stream in streams
+    ]
     if as_json:
         print_json(results)
         return

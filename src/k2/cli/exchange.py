@@ -9,20 +9,15 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
-from pyspark.sql import SparkSession
-from rich.console import Console
 
 from k2.cli.app import group_of
-from k2.cli.driver import local_session
 from k2.cli.printing import print_json, print_table
-from k2.cli.sessions import stop_session
 from k2.exchanges import Exchange, exchange_named
 from k2.feeds.parsed import RawRecord
 from k2.feeds.parsers import parser_of
 from k2.feeds.recordings import Recording
 from k2.feeds.wire import encoder
 from k2.io.schema_files import schema_text
-from k2.settings import Settings
 from k2.transforms.screen import TRADE
 from k2.transforms.silver import to_silver
 
@@ -81,15 +76,8 @@ def validate(
     """
     definition = exchange_named(name)
     verdict, records = read_samples([Recording(path) for path in files], definition)
-    settings = Settings.load()
     if records:
-        console = Console(stderr=True)
-        with console.status("Starting Spark …"):
-            spark = local_session(settings, "k2-validate", console)
-        try:
-            judge(spark, definition, records, verdict, limit)
-        finally:
-            stop_session(spark)
+        judge(definition, records, verdict, limit)
     _print(definition, verdict, as_json)
     if not verdict.holds:
         raise typer.Exit(1)
@@ -115,13 +103,7 @@ def read_samples(
     return verdict, records
 
 
-def judge(
-    spark: SparkSession,
-    definition: Exchange,
-    records: Sequence[RawRecord],
-    verdict: Verdict,
-    limit: int,
-) -> None:
+def judge(definition: Exchange, records: Sequence[RawRecord], verdict: Verdict, limit: int) -> None:
     """Encode the records, let Silver decide on them, and count what it said."""
     reader = schema_text(definition.reader_schema)
     encode = encoder(reader, _SCHEMA_ID)
@@ -137,9 +119,9 @@ def judge(
         }
         for offset, record in enumerate(records)
     ]
-    bronze = spark.createDataFrame(pa.Table.from_pylist(rows, schema=_BRONZE))
+    bronze = pa.Table.from_pylist(rows, schema=_BRONZE)
     seen: set[str] = set()
-    for row in to_silver(bronze, definition, {_SCHEMA_ID: reader}, reader).toArrow().to_pylist():
+    for row in to_silver(bronze, definition, {_SCHEMA_ID: reader}, reader).to_pylist():
         if row["outcome"] != TRADE:
             verdict.dead_letters[", ".join(row["error_reasons"])] += 1
             continue

@@ -1,11 +1,6 @@
 """The streams of a home for commands that work on their tables, with or without services."""
 
-from pyspark.sql import SparkSession
-from rich.console import Console
-
-from k2.cli.driver import local_session
 from k2.cli.endpoints import Endpoints, find_endpoints
-from k2.cli.sessions import stop_session
 from k2.errors import UnavailableError
 from k2.io.schema_registry import SchemaRegistry
 from k2.runner.plan import all_streams, schema_cache
@@ -32,27 +27,3 @@ def _endpoints(settings: Settings) -> Endpoints:
         return find_endpoints(settings)
     except UnavailableError:
         return _NOWHERE
-
-
-class Session:
-    """A Spark session that starts when it is first asked for, and stops at the end."""
-
-    def __init__(self, settings: Settings, app_name: str) -> None:
-        self._settings = settings
-        self._app_name = app_name
-        self._spark: SparkSession | None = None
-
-    def __enter__(self) -> "Session":
-        """Start nothing yet."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop the session if there is one."""
-        if self._spark is not None:
-            stop_session(self._spark)
-
-    def spark(self) -> SparkSession:
-        """Return the session."""
-        if self._spark is None:
-            self._spark = local_session(self._settings, self._app_name, Console(stderr=True))
-        return self._spark

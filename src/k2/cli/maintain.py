@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from k2.cli.holding import Session, local_streams
+from k2.cli.holding import local_streams
 from k2.cli.printing import bytes_text, print_json, print_table
 from k2.observability.logs import configure_logs
 from k2.runner.holder import MAINTAIN, ask
@@ -29,10 +29,8 @@ def maintain_command(
     streams = local_streams(settings)
     options = {"readers": _readers(streams, settings), "dry_run": dry_run}
     found: dict[str, dict[str, Any]] = {}
-    with Session(settings, "k2-maintain") as session:
-        for stream in streams:
-            request = Request(MAINTAIN, stream.name, options)
-            found |= ask(request, stream, settings, session.spark)
+    for stream in streams:
+        found |= ask(Request(MAINTAIN, stream.name, options), stream, settings)
     if as_json:
         print_json({"dry_run": dry_run, "tables": found})
         return

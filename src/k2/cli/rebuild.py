@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 from rich.console import Console
 
 from k2.cli.app import group_of
-from k2.cli.holding import Session, local_streams, schemas_of
+from k2.cli.holding import local_streams, schemas_of
 from k2.cli.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.exchanges import Exchange, exchange_named
@@ -85,43 +85,40 @@ def _compared(
             f"There is no table {bronze_trades(exchange).name} in {settings.lake} yet."
         )
     stream = stream_named(local_streams(settings), f"{Layer.SILVER}-{exchange.name}")
-    with Session(settings, "k2-rebuild") as session:
-        # All tables as they were between two batches; Bronze afterwards has at least their records.
-        versions = ask(Request(VERSIONS, stream.name), stream, settings, session.spark)
-        bronze.update_incremental()
+    # All tables as they were between two batches; Bronze afterwards has at least their records.
+    versions = ask(Request(VERSIONS, stream.name), stream, settings)
+    bronze.update_incremental()
 
-        def at_version(table: Table) -> DeltaTable | None:
-            version = versions.get(table.name)
-            if version is None:
-                return None
-            return DeltaTable(table_path(settings.lake, table), version=version)
+    def at_version(table: Table) -> DeltaTable | None:
+        version = versions.get(table.name)
+        if version is None:
+            return None
+        return DeltaTable(table_path(settings.lake, table), version=version)
 
-        live = {
-            table.name: (table, at_version(table))
-            for table in (silver_trades(exchange), duplicates(exchange), dead_letters(exchange))
-        }
-        ledger = at_version(resolutions(exchange))
-        ends = newest_offsets(stored for _, stored in live.values() if stored is not None)
-        pending = beyond(bronze, ends)
-        with Console(stderr=True).status("Deciding Bronze again …") as spinner:
-            done = 0
+    live = {
+        table.name: (table, at_version(table))
+        for table in (silver_trades(exchange), duplicates(exchange), dead_letters(exchange))
+    }
+    ledger = at_version(resolutions(exchange))
+    ends = newest_offsets(stored for _, stored in live.values() if stored is not None)
+    pending = beyond(bronze, ends)
+    with Console(stderr=True).status("Deciding Bronze again …") as spinner:
+        done = 0
 
-            def count(rows: int) -> None:
-                nonlocal done
-                done += rows
-                spinner.update(f"Deciding Bronze again: {done:,} records")
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            spinner.update(f"Deciding Bronze again: {done:,} records")
 
-            reader = schema_text(exchange.reader_schema)
-            Rebuild(exchange, scratch, schemas_of(settings), reader).run(
-                session.spark(), bronze, ledger, ends, count
-            )
-            spinner.update("Comparing …")
-            found = []
-            for table, stored in live.values():
-                rebuilt = DeltaTable(table_path(scratch.lake, table))
-                history = ledger if table.name == dead_letters(exchange).name else None
-                parts = ((part.partition, part.first, part.last) for part in slices(ends))
-                found.append(compare(table, stored, rebuilt, history, parts))
+        reader = schema_text(exchange.reader_schema)
+        Rebuild(exchange, scratch, schemas_of(settings), reader).run(bronze, ledger, ends, count)
+        spinner.update("Comparing …")
+        found = []
+        for table, stored in live.values():
+            rebuilt = DeltaTable(table_path(scratch.lake, table))
+            history = ledger if table.name == dead_letters(exchange).name else None
+            parts = ((part.partition, part.first, part.last) for part in slices(ends))
+            found.append(compare(table, stored, rebuilt, history, parts))
     return found, pending
 
 

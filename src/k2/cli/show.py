@@ -7,9 +7,9 @@ import typer
 from k2.cli.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.io.delta import open_table
-from k2.io.queries import utc_database
 from k2.settings import Settings
 from k2.tables import Table, all_tables
+from k2.transforms.sql import utc_database
 
 # Columns that a person wants to see first; --json and --wide have all.
 _BRIEF = (

@@ -14,13 +14,13 @@ QUOTES = (
 )
 
 # Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits,
-# and below the first year they would overflow, which stops a stream.
+# and below the first year they would overflow.
 TRADE_TIME = (
-    "case when trade_time_ms >= 100000000000000 then timestamp_micros(trade_time_ms)"
-    " when trade_time_ms > -62135596800000 then timestamp_millis(trade_time_ms) end"
+    "case when trade_time_ms >= 100000000000000 then trade_time_ms"
+    " when trade_time_ms > -62135596800000 then trade_time_ms * 1000 end"
 )
 
-_BASE, _QUOTE = split_by_suffix("symbol", QUOTES)
+_BASE, _QUOTE = split_by_suffix("exchange_symbol", QUOTES)
 
 BINANCE = Exchange(
     name="binance",
@@ -36,11 +36,9 @@ BINANCE = Exchange(
         # Binance reports who rested, not who crossed: a buying maker means a selling taker.
         "side": "if(is_buyer_maker, 'SELL', 'BUY')",
         "timestamp": TRADE_TIME,
-        "trade_conditions": (
-            "if(event_type = 'aggTrade', array('aggregate'), cast(array() as array<string>))"
-        ),
+        "trade_conditions": "if(event_type = 'aggTrade', ['aggregate'], [])",
         "source_sequence": "trade_id",
-        "ingestion_timestamp": "timestamp_micros(ingestion_timestamp)",
+        "ingestion_timestamp": "ingestion_timestamp",
     },
     vendor={
         "event_type": "event_type",

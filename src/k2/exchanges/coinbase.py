@@ -6,10 +6,11 @@ Source: the exchange's documents of the ``matches`` channel.
 from k2.exchanges.exchange import Exchange, Identity
 from k2.exchanges.symbols import split_at
 
-_BASE, _QUOTE = split_at("symbol", "-")
+_BASE, _QUOTE = split_at("exchange_symbol", "-")
 
-# Spark reads less than a whole time as one, such as a year; the exchange never sends that.
-_WHOLE_TIME = "'^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z$'"
+# A cast takes less than a whole time too, and other zones; the exchange never sends that.
+_WHOLE_TIME = "'[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z'"
+_TIME = "try_cast(left(trade_time, length(trade_time) - 1) as timestamp)"
 
 COINBASE = Exchange(
     name="coinbase",
@@ -24,10 +25,10 @@ COINBASE = Exchange(
         "quantity": "quantity",
         # Coinbase names the side of the order that rested: a buying maker means a selling taker.
         "side": "case maker_side when 'buy' then 'SELL' when 'sell' then 'BUY' end",
-        "timestamp": f"if(trade_time rlike {_WHOLE_TIME}, try_cast(trade_time as timestamp), null)",
-        "trade_conditions": "cast(array() as array<string>)",
+        "timestamp": f"case when regexp_full_match(trade_time, {_WHOLE_TIME}) then epoch_us({_TIME}) end",
+        "trade_conditions": "[]",
         "source_sequence": "sequence",
-        "ingestion_timestamp": "timestamp_micros(ingestion_timestamp)",
+        "ingestion_timestamp": "ingestion_timestamp",
     },
     vendor={
         "message_type": "message_type",

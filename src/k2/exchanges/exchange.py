@@ -8,23 +8,26 @@ from dataclasses import dataclass, field
 MAPPED_COLUMNS = frozenset(
     {
         "exchange_symbol",  # the exchange's own name of the market
-        "base",  # text of the base asset, not yet standardised; null when it cannot be parsed
+        "base",  # of exchange_symbol alone: text of the base asset, not yet standardised, or null
         "quote",  # text of the quote asset, likewise
         "trade_id",  # string; null when the exchange gives none
         "price",  # text
         "quantity",  # text
         "side",  # BUY or SELL of the taker; null when unknown
-        "timestamp",  # TIMESTAMP, microseconds
-        "trade_conditions",  # array<string>
+        "timestamp",  # BIGINT, microseconds since 1970, UTC; null when it is none
+        "trade_conditions",  # VARCHAR[]
         "source_sequence",  # BIGINT; null when there is none
-        "ingestion_timestamp",  # TIMESTAMP, microseconds, when the feed received the message
+        "ingestion_timestamp",  # BIGINT, likewise, when the feed received the message
     }
 )
+
+# Those of a market, not of a trade: SQL over ``exchange_symbol`` and nothing else.
+OF_MARKET = frozenset({"base", "quote"})
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What makes two records the same trade. All texts are Spark SQL over the raw record.
+    """What makes two records the same trade. All texts are DuckDB's SQL over the raw record.
 
     ``space`` and ``number`` identify a trade wherever ``number`` is not null: within a space the
     exchange numbers its trades with increasing whole numbers. Where ``number`` is null the trade is
@@ -41,9 +44,9 @@ class Identity:
 class Exchange:
     """One exchange: names, raw schemas, the mapping to the V2 trade, and its identity.
 
-    ``columns`` and ``vendor`` are Spark SQL over the fields of the newest raw schema (the reader
+    ``columns`` and ``vendor`` are DuckDB's SQL over the fields of the newest raw schema (the reader
     schema). External text must go through ``try_cast`` and the other functions that give null
-    instead of failing.
+    instead of failing. ``base`` and ``quote`` are SQL over ``exchange_symbol``.
     """
 
     name: str

@@ -6,15 +6,12 @@ Source: the exchange's documents of the ``trade`` channel, versions 1 and 2.
 from k2.exchanges.exchange import Exchange, Identity
 from k2.exchanges.symbols import split_at
 
-_BASE, _QUOTE = split_at("symbol", "/")
+_BASE, _QUOTE = split_at("exchange_symbol", "/")
 
-# "seconds.micros" as exact text; a float would lose the last digits. Only plain digits are cast:
-# Spark works out the ten to the power of an exponent, however large somebody writes it.
-_SECONDS = (
-    "if(trade_time_seconds rlike '^-?[0-9]{1,13}([.][0-9]{1,9})?$',"
-    " try_cast(trade_time_seconds as decimal(20, 6)), null)"
-)
-_MICROS = f"try_cast({_SECONDS} * 1000000 as bigint)"
+# "seconds.micros" as exact text; a float would lose the last digits. Thirteen digits of seconds are more
+# than a long has microseconds for.
+_SECONDS = "'-?[0-9]{1,13}([.][0-9]{1,9})?'"
+_MICROS = "try_cast(cast(trade_time_seconds as decimal(20, 6)) * 1000000 as bigint)"
 
 KRAKEN = Exchange(
     name="kraken",
@@ -28,13 +25,15 @@ KRAKEN = Exchange(
         "price": "price",
         "quantity": "quantity",
         "side": "case side when 'b' then 'BUY' when 's' then 'SELL' end",
-        "timestamp": f"timestamp_micros({_MICROS})",
+        "timestamp": (
+            f"case when regexp_full_match(trade_time_seconds, {_SECONDS}) then {_MICROS} end"
+        ),
         "trade_conditions": (
-            "filter(array(case order_type when 'l' then 'limit' when 'm' then 'market'"
-            " else order_type end, misc), condition -> condition <> '')"
+            "list_filter([case order_type when 'l' then 'limit' when 'm' then 'market'"
+            " else order_type end, misc], lambda condition: condition <> '')"
         ),
         "source_sequence": "trade_id",
-        "ingestion_timestamp": "timestamp_micros(ingestion_timestamp)",
+        "ingestion_timestamp": "ingestion_timestamp",
     },
     vendor={
         "order_type": "order_type",

@@ -65,8 +65,7 @@ def split_by_suffix(symbol: str, quotes: Iterable[str]) -> tuple[str, str]:
     """SQL for base and quote of a market name without separator, such as ``BTCUSDT``.
 
     The longest of ``quotes`` that ends the name is the quote, and what is before it, capitals and
-    digits, the base; otherwise both are null. (One set a length: a comparison with each quote is
-    many times the code to generate and to compile.)
+    digits, the base; otherwise both are null.
     """
     by_length: dict[int, list[str]] = {}
     for quote in sorted(quotes):
@@ -77,20 +76,16 @@ def split_by_suffix(symbol: str, quotes: Iterable[str]) -> tuple[str, str]:
     )
     ending = f"case {whens} end"
     start = f"left({symbol}, length({symbol}) - length({ending}))"
-    # Not '^…$': an expression's end is before a last line break too.
-    is_code = f"{start} <> '' and not {start} rlike '[^A-Z0-9]'"
-    return f"if({is_code}, {start}, null)", f"if({is_code}, {ending}, null)"
+    is_code = f"regexp_full_match({start}, '[A-Z0-9]+')"
+    return f"case when {is_code} then {start} end", f"case when {is_code} then {ending} end"
 
 
 def split_at(symbol: str, separator: str) -> tuple[str, str]:
     """SQL for base and quote of a market name with a separator, such as ``BTC/USD``.
 
-    Both are null unless the name is two non-empty codes of capitals and digits.
+    Both are null unless the name is two non-empty codes of capitals, digits and points.
     """
-    parts = [f"split_part({symbol}, '{separator}', {place})" for place in (1, 2)]
-    # Not '^…$': an expression's end is before a last line break too.
-    is_name = (
-        f"{symbol} = concat({parts[0]}, '{separator}', {parts[1]}) and {parts[0]} <> ''"
-        f" and {parts[1]} <> '' and not concat({parts[0]}, {parts[1]}) rlike '[^A-Z0-9.]'"
-    )
-    return f"if({is_name}, {parts[0]}, null)", f"if({is_name}, {parts[1]}, null)"
+    is_name = f"regexp_full_match({symbol}, '[A-Z0-9.]+{separator}[A-Z0-9.]+')"
+    parts = (f"split_part({symbol}, '{separator}', {place})" for place in (1, 2))
+    base, quote = (f"case when {is_name} then {part} end" for part in parts)
+    return base, quote

@@ -3,17 +3,19 @@
 Spark collects the rows once; filters, projections and commits cost no Spark job.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 
 from k2.errors import FailedError
 from k2.io.after_commit import NOTHING_ELSE, keep_log, merge_small_files
@@ -21,7 +23,7 @@ from k2.io.delta import table_path
 from k2.io.open_tables import OpenTable
 from k2.io.parquet_layout import QUICK, layout
 from k2.io.table_checksum import keep_checksum
-from k2.io.table_writer import ALL, Appended, Rows, WriteId
+from k2.io.table_writer import ALL, Appended, Rows, Transform, WriteId
 from k2.tables import Table
 
 # As delta-rs reckons: some 30,000 trades. Whoever reads the table on has a file in memory whole.
@@ -42,7 +44,11 @@ class ArrowWriter:
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
         """Open a batch: run its query once and hold the result."""
         del reused  # one collect serves every use
-        yield ArrowBatch(self, rows.toArrow())
+        yield self.holding(rows.toArrow())
+
+    def holding(self, rows: pa.Table) -> "ArrowBatch":
+        """Return rows as a batch."""
+        return ArrowBatch(self, rows)
 
     def version(self, table: Table) -> int:
         """Return the table's newest version."""
@@ -93,23 +99,28 @@ class ArrowBatch:
     writer: ArrowWriter
     rows: pa.Table
 
-    def columns(self, *names: str) -> pa.Table:
-        """Select some columns."""
-        return self.rows.select(list(names))
+    def mapped(self, transform: Transform, columns: StructType) -> "ArrowBatch":
+        """Transform all rows at once."""
+        del columns  # they come with the rows
+        return ArrowBatch(self.writer, transform(self.rows))
+
+    def distinct(self, name: str) -> set[Any]:
+        """Find a column's values."""
+        return set(pc.unique(self.rows[name]).drop_null().to_pylist())
 
     def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
         """Append the chosen rows."""
-        return self.writer.append(table, write_id, self.chosen(rows, table.columns))
+        return self.writer.append(table, write_id, self.columns(*table.columns, of=rows))
 
-    def chosen(self, rows: Rows, columns: Sequence[str]) -> pa.Table:
-        """Return some columns of the chosen rows."""
+    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
+        """Select some columns of the chosen rows."""
         wanted = []
-        if rows.outcome is not None:
-            wanted.append(pc.equal(self.rows["outcome"], rows.outcome))
-        if rows.records is not None and (rows.only_records or rows.records.num_rows):
-            is_named = pc.is_in(_record(self.rows), _record(rows.records).combine_chunks())
-            wanted.append(is_named if rows.only_records else pc.invert(is_named))
-        chosen = self.rows.select(list(columns))
+        if of.outcome is not None:
+            wanted.append(pc.equal(self.rows["outcome"], of.outcome))
+        if of.records is not None and (of.only_records or of.records.num_rows):
+            is_named = pc.is_in(_record(self.rows), _record(of.records).combine_chunks())
+            wanted.append(is_named if of.only_records else pc.invert(is_named))
+        chosen = self.rows.select(list(names))
         return chosen.filter(reduce(pc.and_, wanted)) if wanted else chosen
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from k2.io.queries import utc_database
 from k2.tables import GOLD_OHLCV, TIMEFRAMES
+from k2.transforms.sql import utc_database
 
 _KEY = ", ".join(GOLD_OHLCV.key)
 _NUMBERS = (

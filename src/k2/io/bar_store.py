@@ -22,6 +22,7 @@ from k2.io.table_writer import WriteId
 from k2.tables import GOLD_OHLCV
 
 _COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
+_INSTANT = pa.timestamp("us", "UTC")
 _LONGEST_BAR = timedelta(days=1)
 
 # Replaced files are removed as often as this, unless a reader may still be at them.
@@ -92,7 +93,7 @@ class BarStore:
         latest = pa.table(
             {
                 "exchange": bars["exchange"],
-                "at": pc.struct_field(bars["last_trade"], "timestamp"),
+                "at": pc.struct_field(bars["last_trade"], "timestamp_us").cast(_INSTANT),
             }
         )
         for row in latest.group_by("exchange").aggregate([("at", "max")]).to_pylist():

@@ -9,8 +9,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
-from k2.io.queries import utc_database
 from k2.tables import Table, dead_letters, resolutions
+from k2.transforms.sql import utc_database
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

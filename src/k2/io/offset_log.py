@@ -8,6 +8,7 @@ The forms are those of Spark's ``OffsetSeqLog`` and ``CommitLog`` and of Delta's
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import orjson
@@ -48,6 +49,11 @@ class OffsetLog:
             return Position(batch + 1, ends, watermark=said.get("nextBatchWatermarkMs", 0))
         before = self._ends(batch - 1) if batch else (NOTHING_YET,) * sources
         return Position(batch, before, ends, self._header(batch)["batchWatermarkMs"])
+
+    def planned_at(self, batch: int) -> datetime:
+        """Return when a batch was planned: the same however often it runs."""
+        milliseconds = self._header(batch)["batchTimestampMs"]
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
     def plan(self, batch: int, ends: tuple[str, ...], watermark: int, now: int) -> None:
         """Say how far a batch will have read, before it writes; ``now`` in milliseconds."""

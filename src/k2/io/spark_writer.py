@@ -2,16 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
+from k2.io.arrow_writer import ArrowWriter
 from k2.io.commits import appended_after, newest_version
 from k2.io.delta import table_path
-from k2.io.table_writer import ALL, Appended, Rows, WriteId
+from k2.io.mapped_frame import mapped
+from k2.io.table_writer import ALL, Appended, Batch, Rows, Transform, WriteId
 from k2.tables import Table
 
 _RECORD = ["partition", "offset"]
@@ -26,15 +30,21 @@ class SparkWriter:
 
     @contextmanager
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["SparkBatch"]:
-        """Open a batch; a reused one is kept in memory, spilling to disk, until it is closed."""
-        if not reused:
-            yield SparkBatch(self.lake, rows)
-            return
-        rows.persist()
+        """Open a batch; a reused one is kept in memory, spilling to disk, until it is closed.
+
+        So is what it is mapped to.
+        """
+        batch = SparkBatch(self.lake, rows.persist() if reused else rows, reused)
+        batch.kept.extend([rows] if reused else [])
         try:
-            yield SparkBatch(self.lake, rows)
+            yield batch
         finally:
-            rows.unpersist()
+            for kept in batch.kept:
+                kept.unpersist()
+
+    def holding(self, rows: pa.Table) -> Batch:
+        """Return rows as a batch of the other writer's: they are few."""
+        return ArrowWriter(self.lake).holding(rows)
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,24 @@ class SparkBatch:
 
     lake: Path
     rows: DataFrame
+    reused: bool = False
+    kept: list[DataFrame] = field(default_factory=list)
 
-    def columns(self, *names: str) -> pa.Table:
+    def mapped(self, transform: Transform, columns: StructType) -> "SparkBatch":
+        """Transform the rows where they are, some at a time."""
+        made = mapped(self.rows, transform, columns)
+        if self.reused:
+            self.kept.append(made.persist())
+        return SparkBatch(self.lake, made, self.reused, self.kept)
+
+    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
         """Collect some columns."""
-        return self.rows.select(*names).toArrow()
+        return self._chosen(of).select(*names).toArrow()
+
+    def distinct(self, name: str) -> set[Any]:
+        """Collect a column's values."""
+        found = self.rows.select(name).where(F.col(name).isNotNull()).distinct()
+        return set(found.toArrow()[name].to_pylist())
 
     def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
         """Append with Delta's transaction id, which skips what the table already has."""

@@ -5,13 +5,15 @@ executors, for clusters and big batches; :class:`~k2.io.arrow_writer.ArrowWriter
 driver and commits with delta-rs, at a fifth of the CPU, for small batches on one machine.
 """
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
+from pyspark.sql.types import StructType
 
 from k2.tables import Table
 
@@ -50,11 +52,21 @@ class Appended(NamedTuple):
 NOTHING = Appended()
 
 
+# Pure, and of any part of the rows: it gives the same rows whether it is called once or for each part.
+Transform = Callable[[pa.Table], pa.Table]
+
+
 class Batch(Protocol):
     """The rows of one micro-batch, computed once and written to several tables."""
 
-    def columns(self, *names: str) -> pa.Table:
-        """Bring some columns of all rows to the driver, in no particular order."""
+    def mapped(self, transform: Transform, columns: StructType) -> "Batch":
+        """Return the rows that ``transform`` makes of these, which have these ``columns``."""
+
+    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
+        """Bring some columns of the rows to the driver, in no particular order."""
+
+    def distinct(self, name: str) -> set[Any]:
+        """Bring the values of a column to the driver, each once; null is none."""
 
     def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
         """Append rows to a table, which takes the columns of its definition by name.
@@ -68,3 +80,6 @@ class TableWriter(Protocol):
 
     def batch(self, rows: DataFrame, reused: bool = False) -> AbstractContextManager[Batch]:
         """Open a batch; ``reused`` says that it will be read more than once."""
+
+    def holding(self, rows: pa.Table) -> Batch:
+        """Return rows that are on the driver as a batch; they are written from there."""

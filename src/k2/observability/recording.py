@@ -34,6 +34,8 @@ class Report(Protocol):
     def dead_letters(self) -> dict[str, int]: ...
     @property
     def duplicates(self) -> int: ...
+    @property
+    def observed(self) -> Mapping[str, float]: ...
 
 
 def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
@@ -51,6 +53,7 @@ def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
             # A broker's clock may be ahead of ours.
             latency = max(0.0, (now - time).total_seconds())
             metrics.observe("k2_e2e_latency_seconds", latency)
+    _observed(metrics, report.observed)
     if report.written.newest is not None:
         metrics.set("k2_newest_record_timestamp_seconds", report.written.newest.timestamp())
 
@@ -104,7 +107,7 @@ def kafka_lag(source: Mapping[str, Any]) -> int:
 
 
 def _observed(metrics: StreamMetrics, row: Any) -> None:
-    """Take in what Spark counted along with the batch (:mod:`k2.streams.observed`)."""
+    """Take in what was counted of a batch beside its rows (:mod:`k2.streams.observed`)."""
     found = row.asDict() if hasattr(row, "asDict") else row or {}
     if metrics.has("k2_late_records_total"):
         metrics.count("k2_late_records_total", found.get(LATE) or 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Rule:
-    """``holds`` is Spark SQL over a normalised trade; null counts as broken.
+    """``holds`` is DuckDB's SQL over a normalised trade; null counts as broken.
 
     ``reason`` names the defect and ends up in ``error_reasons`` of the dead letter.
     """

@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
-from k2.io.queries import utc_database
 from k2.tables import (
     GOLD_TRADES,
     Table,
@@ -24,6 +23,7 @@ from k2.tables import (
     resolutions,
     silver_trades,
 )
+from k2.transforms.sql import utc_database
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from deltalake import DeltaTable
 
-from k2.io.queries import utc_database
 from k2.tables import Table
+from k2.transforms.sql import utc_database
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection

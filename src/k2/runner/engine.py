@@ -11,7 +11,7 @@ import structlog
 from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
-from k2.errors import FailedError, K2Error, NewSchemaError
+from k2.errors import FailedError, K2Error
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
 from k2.runner.failures import cause_of
@@ -75,7 +75,7 @@ class Engine:
             )
             for slot in self._slots:
                 self._start(slot)
-            self._server = request_server(self._slots, self.settings, self.spark)
+            self._server = request_server(self._slots, self.settings)
             self._server.start()
             if metrics is not None:
                 self._measuring = Measuring(metrics, self._slots, self.settings)
@@ -228,12 +228,9 @@ class Engine:
         gave_up = self.available_now and now - slot.failing_since > _PATIENCE
         if error.retryable and not gave_up:
             slot.status.state = "retrying"
-            if isinstance(error, NewSchemaError):
-                slot.retry_at, slot.status.error = now, None  # nothing to wait for
-            else:
-                slot.pause = slot.pause or FIRST_PAUSE
-                slot.retry_at = now + slot.pause
-                slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
+            slot.pause = slot.pause or FIRST_PAUSE
+            slot.retry_at = now + slot.pause
+            slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
             log.warning("stream_retries", job_name=slot.stream.name, reason=str(error))
         else:
             slot.status.state, slot.failure, slot.done = "failed", error, True

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from pyspark.sql import SparkSession
 
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
 from k2.io.delta import ensure_table, open_table
@@ -33,7 +32,6 @@ class Holder:
 
     stream: Stream
     settings: Settings
-    spark: Callable[[], SparkSession]
     turn: Turn = nullcontext
     goes_on: Callable[[], bool] = lambda: True
 
@@ -55,18 +53,14 @@ class Holder:
             return maintain(stream, settings, self.turn, self.goes_on, **request.options)
         if request.kind == REPLAY and stream.redecider is not None:
             reason = request.options.get("reason")
-            replayed = stream.redecider.replay(
-                self.spark, request.id, reason, self.turn, self.goes_on
-            )
+            replayed = stream.redecider.replay(request.id, reason, self.turn, self.goes_on)
             if replayed is None:
                 return None
             return asdict(replayed) | {"unresolved": replayed.unresolved}
         raise ConfigError(f"Nobody can ask {request.kind!r} of stream {stream.name}.")
 
 
-def ask(
-    request: Request, stream: Stream, settings: Settings, spark: Callable[[], SparkSession]
-) -> dict[str, Any]:
+def ask(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
     """Have a request carried out, by whoever holds the stream's tables or else here.
 
     An interrupted call leaves its request: what was begun is ended by the next holder.
@@ -76,7 +70,7 @@ def ask(
     """
     submit(settings, request)
     try:
-        result = _outcome(request, stream, settings, spark)
+        result = _outcome(request, stream, settings)
     except K2Error:
         forget(settings, request)
         raise
@@ -84,9 +78,7 @@ def ask(
     return result
 
 
-def _outcome(
-    request: Request, stream: Stream, settings: Settings, spark: Callable[[], SparkSession]
-) -> dict[str, Any]:
+def _outcome(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
     while (result := answered(settings, request)) is None:
         with ExitStack() as held:
             try:
@@ -96,7 +88,7 @@ def _outcome(
                 continue
             # Its last holder may have answered just before it let go.
             if (result := answered(settings, request)) is None:
-                result = Holder(stream, settings, spark).carry_out(request) or {}
+                result = Holder(stream, settings).carry_out(request) or {}
             break
     return result
 

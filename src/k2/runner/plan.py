@@ -47,7 +47,7 @@ def all_streams(
         streams = fused(bronze, silver, gold, settings, writer, schemas, readers)
     else:
         streams = [*bronze, *silver, gold]
-    return [*streams, ohlcv_stream(settings)]
+    return [*streams, ohlcv_stream(settings, writer)]
 
 
 def stream_named(streams: Iterable[Stream], name: str) -> Stream:

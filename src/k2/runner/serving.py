@@ -5,8 +5,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from k2.runner.holder import Holder, RequestServer
 from k2.runner.left import leave_to_readers
 from k2.runner.requests import Request
@@ -14,7 +12,7 @@ from k2.runner.slot import Slot
 from k2.settings import Settings
 
 
-def request_server(slots: Sequence[Slot], settings: Settings, spark: SparkSession) -> RequestServer:
+def request_server(slots: Sequence[Slot], settings: Settings) -> RequestServer:
     """Return the server of the requests to these streams, which are reserved; it is not started."""
 
     def carried_out(request: Request, result: Mapping[str, Any]) -> None:
@@ -27,7 +25,7 @@ def request_server(slots: Sequence[Slot], settings: Settings, spark: SparkSessio
     server = RequestServer(settings, holders, carried_out)
     for slot in slots:
         holders[slot.stream.name] = Holder(
-            slot.stream, settings, lambda: spark, partial(_turn, slot), lambda: not server.ending
+            slot.stream, settings, partial(_turn, slot), lambda: not server.ending
         )
     return server
 

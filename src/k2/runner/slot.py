@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from k2.errors import K2Error, NewSchemaError
+from k2.errors import K2Error
 from k2.observability.batch_trace import batch_trace
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.redaction import redacted
@@ -108,11 +108,7 @@ class Slot:
         self.status.error = redacted(str(error))  # it is written to a file
         if self.stream.follower is not None:
             self.stream.follower.take_back(left=True)
-        if self.metrics is None:
-            return
-        if isinstance(error, NewSchemaError):
-            self.metrics.stopped(self.stream.name)  # it starts again by its own wish
-        else:
+        if self.metrics is not None:
             self.metrics.failed(self.stream.name, error)
 
     def let_go(self) -> None:

@@ -1,17 +1,18 @@
 """The Bronze stream: Kafka's records to a table, untouched."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame, SparkSession
 
 from k2.exchanges import Exchange
 from k2.io.kafka import published
-from k2.io.table_writer import TableWriter, WriteId
+from k2.io.offset_log import OffsetLog
+from k2.io.table_writer import Batch, TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, Stream
-from k2.tables import Layer, Table, bronze_trades
-from k2.transforms.wire_format import to_bronze
+from k2.tables import Layer, bronze_trades
+from k2.transforms.wire_format import NEEDED, to_bronze
 
 # Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
 # beyond it: so a poll takes all that a fetch brings, 1 MiB.
@@ -35,40 +36,42 @@ def bronze_stream(
             .option("kafka.max.poll.records", _RECORDS_A_POLL)
             .load()
         )
-        return to_bronze(records.withColumn("ingested_at", _batch_time()))
+        return records.select(*NEEDED)
 
-    table = bronze_trades(exchange)
     return Stream(
         layer=Layer.BRONZE,
         exchange=exchange,
         version=1,
-        tables=(table,),
+        tables=(bronze_trades(exchange),),
         source=source,
-        sink=lambda _: CopySink(table, writer),
+        sink=lambda _: BronzeSink(exchange, settings, writer),
         published=lambda: published(bootstrap, exchange.topic),
     )
 
 
-def _batch_time() -> Column:
-    """Return the batch's time, which Spark keeps with its offsets: the same on every run of it.
-
-    By itself it would be a number in the code that Spark generates: code of its own for every batch,
-    which is compiled anew and never gets warm. Of a function like transform() Spark generates none.
-    """
-    return F.transform(F.array(F.current_timestamp()), lambda time: time).getItem(0)
-
-
 @dataclass(frozen=True)
-class CopySink:
-    """Writes a batch to one table as it is."""
+class BronzeSink:
+    """Writes a batch of Kafka's records to the exchange's table."""
 
-    table: Table
+    exchange: Exchange
+    settings: Settings
     writer: TableWriter
 
     def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
-            return [BatchReport(write_id.app, write_id.batch, batch.append(self.table, write_id))]
+            return [self.take(self.shaped(batch, write_id), write_id)]
+
+    def shaped(self, records: Batch, write_id: WriteId) -> Batch:
+        """Return Kafka's records as rows of Bronze."""
+        read_at = OffsetLog(self.settings.checkpoint(write_id.app)).planned_at(write_id.batch)
+        shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
+        return records.mapped(shape, bronze_trades(self.exchange).schema)
+
+    def take(self, bronze: Batch, write_id: WriteId) -> BatchReport:
+        """Append rows of Bronze."""
+        written = bronze.append(bronze_trades(self.exchange), write_id)
+        return BatchReport(write_id.app, write_id.batch, written)
 
     def close(self) -> None:
         """Hold nothing."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from k2.errors import NewSchemaError
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.commits import added_between
 from k2.io.delta import exists, table_path
@@ -70,9 +69,8 @@ class Follower:
             step = Step(WriteId(self.app, position.batch))
             try:
                 yield step
-            except Exception as error:
-                # A new schema has the batch handed on again, by a query that knows it.
-                self.left = self.left or not isinstance(error, NewSchemaError)
+            except Exception:
+                self.left = True
                 raise
             written = time.time()
             watermark = position.watermark

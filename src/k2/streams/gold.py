@@ -1,16 +1,17 @@
 """The Gold stream: the trades of all exchanges in one table."""
 
 from collections.abc import Sequence
-from functools import reduce
+from dataclasses import dataclass
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
 from k2.exchanges import Exchange
-from k2.io.table_writer import TableWriter
+from k2.io.mapped_frame import mapped
+from k2.io.table_writer import TableWriter, WriteId
 from k2.settings import Settings
-from k2.streams.bronze import CopySink
 from k2.streams.observed import with_late_trades
-from k2.streams.stream import Stream
+from k2.streams.stream import BatchReport, Stream
 from k2.streams.upstream import new_rows
 from k2.tables import GOLD_TRADES, Layer, silver_trades
 from k2.transforms.gold import to_gold
@@ -30,8 +31,9 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         trades = (new_rows(spark, settings, table, *limits).drop("schema_id") for table in inputs)
         union = reduce(DataFrame.unionByName, trades)
         delay = f"{settings.lateness_minutes} minutes"
-        gold = to_gold(union.withWatermark("timestamp", delay), settings.lateness_minutes)
-        return with_late_trades(gold)
+        timed = union.withWatermark("timestamp", delay)
+        shape = partial(to_gold, lateness_minutes=settings.lateness_minutes)
+        return with_late_trades(mapped(timed, shape, GOLD_TRADES.schema))
 
     return Stream(
         layer=Layer.GOLD,
@@ -40,5 +42,21 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         tables=(GOLD_TRADES,),
         reads=inputs,
         source=source,
-        sink=lambda _: CopySink(GOLD_TRADES, writer),
+        sink=lambda _: GoldSink(writer),
     )
+
+
+@dataclass(frozen=True)
+class GoldSink:
+    """Writes a batch of Gold's rows to its table."""
+
+    writer: TableWriter
+
+    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
+        """Append the batch."""
+        with self.writer.batch(rows) as batch:
+            written = batch.append(GOLD_TRADES, write_id)
+            return [BatchReport(write_id.app, write_id.batch, written)]
+
+    def close(self) -> None:
+        """Hold nothing."""

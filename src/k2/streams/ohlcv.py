@@ -6,18 +6,21 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.io.bar_store import BarStore
 from k2.io.delta import open_table, table_path
+from k2.io.gold_hours import trades_of
 from k2.io.offset_log import OffsetLog, next_version
-from k2.io.table_writer import Appended, WriteId
+from k2.io.table_writer import Appended, TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.known_hours import KnownHours, hours_of
 from k2.streams.stream import BatchReport, Stream
 from k2.streams.upstream import new_rows
 from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, TIMEFRAMES, Layer
-from k2.transforms.ohlcv import BAR, HOUR, MADE_OF, add_up, in_hours, to_minute_bars, with_ends
+from k2.transforms.ohlcv import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_ends
 
 # A batch writes whole days of bars anew: a few seconds' trades at a time cost little more than one's.
 _TRIGGERS = 10
@@ -26,12 +29,12 @@ _FILES_PER_GOLD_FILE = 8
 _DAY = 24  # hours; those of an argument or result count from 1970
 
 
-def ohlcv_stream(settings: Settings) -> Stream:
+def ohlcv_stream(settings: Settings, writer: TableWriter) -> Stream:
     """Keep up the bars of all exchanges and lengths."""
 
     def source(spark: SparkSession) -> DataFrame:
         files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
-        return new_rows(spark, settings, GOLD_TRADES, files).select(*MADE_OF, "kafka_timestamp")
+        return new_rows(spark, settings, GOLD_TRADES, files).select(*MADE_OF)
 
     return Stream(
         layer=Layer.GOLD,
@@ -41,7 +44,7 @@ def ohlcv_stream(settings: Settings) -> Stream:
         tables=(GOLD_OHLCV,),
         reads=(GOLD_TRADES,),
         source=source,
-        sink=lambda _: OhlcvSink(settings),
+        sink=lambda _: OhlcvSink(settings, writer),
         triggers=_TRIGGERS,
     )
 
@@ -55,33 +58,38 @@ class OhlcvSink:
     """
 
     settings: Settings
+    writer: TableWriter
     known: KnownHours = field(default_factory=KnownHours)
     _store: BarStore | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
-        """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar."""
+        """Replace the bars of a batch of Gold's trades."""
+        with self.writer.batch(rows) as batch:
+            parts = batch.mapped(to_minute_bars, BAR).columns(*BAR.fieldNames())
+        return [self.take(parts, write_id)]
+
+    def take(self, parts: pa.Table, write_id: WriteId) -> BatchReport:
+        """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.
+
+        ``parts`` are its one-minute bars, or parts of them.
+        """
         store = self._opened()
         if store.has(write_id):
-            return [BatchReport(write_id.app, write_id.batch)]
-        batch = to_minute_bars(
-            rows,
-            "min(kafka_timestamp) as oldest",
-            "max(kafka_timestamp) as newest",
-        ).toArrow()
-        if batch.num_rows:
-            self._replace(rows.sparkSession, batch.select(BAR), write_id)
+            return BatchReport(write_id.app, write_id.batch)
+        if parts.num_rows:
+            self._replace(parts, write_id)
         written = Appended(
-            pc.sum(batch["trade_count"]).as_py() or 0,
-            pc.min(batch["oldest"]).as_py(),
-            pc.max(batch["newest"]).as_py(),
+            pc.sum(parts["trade_count"]).as_py() or 0,
+            pc.min(parts["oldest"]).as_py(),
+            pc.max(parts["newest"]).as_py(),
         )
-        return [BatchReport(write_id.app, write_id.batch, written)]
+        return BatchReport(write_id.app, write_id.batch, written)
 
     def close(self) -> None:
         """Forget what the table was like."""
         self._store = None
 
-    def _replace(self, spark: SparkSession, batch: pa.Table, write_id: WriteId) -> None:
+    def _replace(self, batch: pa.Table, write_id: WriteId) -> None:
         store = self._opened()
         self.known.begin(write_id.batch)
         in_batch = hours_of(batch)
@@ -93,9 +101,10 @@ class OhlcvSink:
         end = None
         if unknown:
             end = self._end_of(write_id)
-            minutes.append(_minutes_in_gold(spark, self.settings, unknown, end))
+            gold = DeltaTable(table_path(self.settings.lake, GOLD_TRADES), version=end)
+            minutes.append(_minutes_of(gold, unknown))
         others = hourly.filter(_is_none_of(hours_of(hourly), touched))
-        bars = _bars(spark, pa.concat_tables(minutes, promote_options="permissive"), others)
+        bars = _bars(pa.concat_tables(minutes), others)
         store.replace(bars, write_id)
         # What was read beyond the batch's end comes again with the next one.
         whole = touched if end is not None else [hour for hour in touched if hour not in unknown]
@@ -121,37 +130,35 @@ def bar_store(settings: Settings) -> BarStore:
     return BarStore(settings.lake, timedelta(minutes=settings.lateness_minutes))
 
 
-def rebuild(spark: SparkSession, settings: Settings) -> Iterator[tuple[date, int]]:
+def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
     """Recompute all bars from Gold, a day at a time; yield each day and how many bars were wrong.
 
     The caller holds the table's lock. Of equal bars nothing is written: their revision stays.
     """
     store = bar_store(settings)
     gold = open_table(settings.lake, GOLD_TRADES)
-    days = {part["exchange_date"] for part in gold.partitions()} if gold is not None else set()
-    for day in sorted(map(date.fromisoformat, days)):
+    if gold is None:
+        return
+    for day in sorted({date.fromisoformat(part["exchange_date"]) for part in gold.partitions()}):
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // HOUR
-        minutes = _minutes_in_gold(spark, settings, range(midnight, midnight + _DAY))
-        yield day, store.replace(_bars(spark, minutes))
+        minutes = _minutes_of(gold, range(midnight, midnight + _DAY))
+        yield day, store.replace(_bars(minutes))
 
 
-def _minutes_in_gold(
-    spark: SparkSession, settings: Settings, hours: Sequence[int], version: int | None = None
-) -> pa.Table:
-    """The one-minute bars of these hours, of all that Gold has, or had in a version."""
-    reader = spark.read.format("delta")
-    if version is not None:
-        reader = reader.option("versionAsOf", version)
-    gold = reader.load(str(table_path(settings.lake, GOLD_TRADES)))
-    return to_minute_bars(gold.where(in_hours(hours))).toArrow()
+def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
+    """The one-minute bars of these hours, of all that a version of Gold has."""
+    parts = [to_minute_bars(trades) for trades in trades_of(gold, hours, MADE_OF)]
+    if not parts:
+        return to_arrow_schema(BAR).empty_table()
+    return add_up((pa.concat_tables(parts), ("1m",)))
 
 
-def _bars(spark: SparkSession, minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:
+def _bars(minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:
     """The bars of all lengths of whole hours, ``hourly`` being those of the other hours of their days."""
-    parts = [(spark.createDataFrame(minutes), tuple(TIMEFRAMES))]
+    parts: list[tuple[pa.Table, Sequence[str]]] = [(minutes, tuple(TIMEFRAMES))]
     if hourly is not None:
-        parts.append((with_ends(spark.createDataFrame(hourly)), ("1d",)))
-    return add_up(*parts).toArrow()
+        parts.append((with_ends(hourly), ("1d",)))
+    return add_up(*parts)
 
 
 def _is_none_of(numbers: pa.ChunkedArray, those: Sequence[int]) -> pa.ChunkedArray:

@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from pyspark.sql import SparkSession
 
 from k2.exchanges import Exchange
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import ensure_table
-from k2.io.queries import utc_database
 from k2.io.table_writer import WriteId
 from k2.settings import Settings
 from k2.streams.redecide import DUPLICATE
-from k2.streams.schemas import Schemas, known_with
+from k2.streams.schemas import Schemas
 from k2.streams.silver import SilverSink
 from k2.tables import dead_letters, duplicates, silver_trades
 from k2.transforms.screen import TRADE
-from k2.transforms.silver import to_silver
+from k2.transforms.sql import utc_database
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -50,7 +48,6 @@ class Rebuild:
 
     def run(
         self,
-        spark: SparkSession,
         bronze: DeltaTable,
         ledger: DeltaTable | None,
         ends: Ends,
@@ -64,28 +61,18 @@ class Rebuild:
         """
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
-        known = self._schemas_of(bronze)
-        sink = SilverSink(
-            self.exchange, self.scratch, ArrowWriter(self.scratch.lake), self.schemas, known
-        )
+        writer = ArrowWriter(self.scratch.lake)
+        sink = SilverSink(self.exchange, self.scratch, writer, self.schemas, self.reader)
         batch = 0
         try:
             for outcome in (TRADE, None, DUPLICATE):
                 for rows in _parts(bronze, ledger, ends, outcome):
-                    judged = to_silver(
-                        spark.createDataFrame(rows), self.exchange, known, self.reader
-                    )
-                    sink.write(judged, WriteId(f"rebuild-{self.exchange.name}/v1", batch))
+                    write_id = WriteId(f"rebuild-{self.exchange.name}/v1", batch)
+                    sink.take(writer.holding(rows), write_id)
                     batch += 1
                     on_rows(rows.num_rows)
         finally:
             sink.close()
-
-    def _schemas_of(self, bronze: DeltaTable) -> dict[int, str]:
-        with _database(bronze, None) as database:
-            query = "select distinct schema_id from bronze where schema_id is not null"
-            ids = [row[0] for row in database.execute(query).fetchall()]
-        return known_with(self.schemas, ids)
 
 
 def slices(ends: Ends) -> Iterator[Slice]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import SparkSession
 
 from k2.errors import UnavailableError
 from k2.exchanges import Exchange
@@ -23,7 +22,7 @@ from k2.io.delta import ensure_table, open_table
 from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Rows, TableWriter, WriteId
 from k2.settings import Settings
-from k2.streams.schemas import Schemas, known_with
+from k2.streams.schemas import Schemas
 from k2.tables import duplicates, resolutions, silver_trades
 from k2.transforms.screen import TRADE
 from k2.transforms.silver import to_silver
@@ -63,7 +62,6 @@ class Redecider:
 
     def replay(
         self,
-        spark: Callable[[], SparkSession],
         replay_id: str,
         reason: str | None,
         turn: Turn,
@@ -79,7 +77,7 @@ class Redecider:
         """
         lake = self.settings.lake
         with turn():
-            self.finish(spark)
+            self.finish()
             before = resolved_by(lake, self.exchange, replay_id)
             wanted = open_coordinates(lake, self.exchange, reason)
         known = self._schemas_of(wanted)
@@ -87,7 +85,7 @@ class Redecider:
             if not goes_on():
                 return None
             with turn():
-                self._step(spark, replay_id, chunk, known)
+                self._step(replay_id, chunk, known)
         after = resolved_by(lake, self.exchange, replay_id)
         return Replayed(
             self.exchange.name,
@@ -97,10 +95,10 @@ class Redecider:
             duplicates=after.get(DUPLICATE, 0),
         )
 
-    def finish(self, spark: Callable[[], SparkSession]) -> None:
+    def finish(self) -> None:
         """Write what a crash left decided but perhaps not written, and take it into the index."""
         for write_id, decided in self._decisions.unfinished():
-            self._write(spark(), write_id, decided)
+            self._write(write_id, decided)
 
     @property
     def _state(self) -> Path:
@@ -110,21 +108,14 @@ class Redecider:
     def _decisions(self) -> Decisions:
         return Decisions(self._state / "replays")
 
-    def _schemas_of(self, wanted: pa.Table) -> dict[int, str]:
-        ids = pc.unique(wanted["schema_id"]).to_pylist()
-        return known_with(self.schemas, (id_ for id_ in ids if id_ is not None))
+    def _schemas_of(self, wanted: pa.Table) -> dict[int, str | None]:
+        ids = pc.unique(wanted["schema_id"]).drop_null().to_pylist()
+        return {id_: self.schemas.schema_by_id(id_) for id_ in sorted(ids)}
 
-    def _step(
-        self,
-        spark: Callable[[], SparkSession],
-        replay_id: str,
-        coordinates: pa.Table,
-        known: dict[int, str],
-    ) -> None:
+    def _step(self, replay_id: str, coordinates: pa.Table, known: dict[int, str | None]) -> None:
         records = records_of(self.settings.lake, self.exchange, coordinates)
-        judged = to_silver(spark().createDataFrame(records), self.exchange, known, self.reader)
-        judged_rows = judged.toArrow()
-        trades = judged_rows.filter(pc.equal(judged_rows["outcome"], TRADE)).combine_chunks()
+        judged = to_silver(records, self.exchange, known, self.reader)
+        trades = judged.filter(pc.equal(judged["outcome"], TRADE)).combine_chunks()
         if not trades.num_rows:
             return
         with closing(self._level_index()) as seen:
@@ -135,16 +126,16 @@ class Redecider:
         written = ledger.transaction_version(app)
         write_id = WriteId(app, 0 if written is None else written + 1)
         self._decisions.keep(write_id, decided)
-        self._write(spark(), write_id, decided)
+        self._write(write_id, decided)
 
-    def _write(self, spark: SparkSession, write_id: WriteId, decided: pa.Table) -> None:
+    def _write(self, write_id: WriteId, decided: pa.Table) -> None:
         trades = decided.filter(pc.equal(decided["outcome"], TRADE)).combine_chunks()
-        with self.writer.batch(spark.createDataFrame(decided), reused=True) as batch:
-            if trades.num_rows:
-                batch.append(silver_trades(self.exchange), write_id, Rows(TRADE))
-            if trades.num_rows < decided.num_rows:
-                batch.append(duplicates(self.exchange), write_id, Rows(DUPLICATE))
-            batch.append(resolutions(self.exchange), write_id)
+        batch = self.writer.holding(decided)
+        if trades.num_rows:
+            batch.append(silver_trades(self.exchange), write_id, Rows(TRADE))
+        if trades.num_rows < decided.num_rows:
+            batch.append(duplicates(self.exchange), write_id, Rows(DUPLICATE))
+        batch.append(resolutions(self.exchange), write_id)
         with closing(SeenTrades(self._state / "seen-trades.db")) as seen:
             seen.add(seen.judge(trades))
         self._decisions.forget(write_id)

@@ -1,53 +1,43 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
-from k2.errors import NewSchemaError
 from k2.exchanges import Exchange
 from k2.io.delta import open_table
 from k2.io.seen_trades import STORED, SeenTrades, with_identity
 from k2.io.table_writer import Batch, Rows, TableWriter, WriteId
 from k2.io.unknown_schema_ids import UnknownSchemaIds
 from k2.settings import Settings
-from k2.streams.observed import with_hops
+from k2.streams.observed import STATIONS, hops
 from k2.streams.redecide import Redecider
 from k2.streams.schemas import Schemas
 from k2.streams.stream import BatchReport, Stream
 from k2.streams.upstream import new_rows
 from k2.tables import Layer, bronze_trades, dead_letters, duplicates, resolutions, silver_trades
-from k2.transforms.decode import SCHEMA
 from k2.transforms.screen import DEAD_LETTER, TRADE
-from k2.transforms.silver import to_silver
+from k2.transforms.silver import NEEDED, judged_columns, to_silver
 
 _RECORD = ("partition", "offset")
-_IDENTITY = ("identity_number", "message_id", "timestamp")
-_FACTS = ("outcome", "error_type", "schema_id", *_IDENTITY, *_RECORD)
+_IDENTITY = ("identity_number", "message_id")
+_FACTS = ("outcome", "error_type", *_IDENTITY, *_RECORD, *STATIONS)
 
 
 def silver_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, schemas: Schemas, reader: str
 ) -> Stream:
-    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema.
-
-    The query is planned once, with the writers' schemas known at its start: planning this much anew
-    for every batch would cost more than the rows do. A batch with a schema that is news to it ends
-    the query, which starts again with what it has learned.
-    """
+    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema."""
     source_table = bronze_trades(exchange)
-    known = schemas.known()
 
     def source(spark: SparkSession) -> DataFrame:
         limits = (settings.max_files_per_batch, settings.max_bytes_per_batch)
-        bronze = new_rows(spark, settings, source_table, *limits).select(
-            "topic", *_RECORD, "schema_id", "kafka_timestamp", "value"
-        )
-        return with_hops(to_silver(bronze, exchange, known, reader))
+        return new_rows(spark, settings, source_table, *limits).select(*NEEDED)
 
     version = 1
     redecider = Redecider(
@@ -60,7 +50,7 @@ def silver_stream(
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
-        sink=lambda _: SilverSink(exchange, settings, writer, schemas, known, redecider),
+        sink=lambda _: SilverSink(exchange, settings, writer, schemas, reader, redecider),
         ledgers=(resolutions(exchange),),
         redecider=redecider,
     )
@@ -68,9 +58,13 @@ def silver_stream(
 
 @dataclass(frozen=True)
 class Taken:
-    """A batch that Silver has, and which of its rows are new trades; None when it had them before."""
+    """A batch that Silver has: its judged rows, and which of them are new trades.
+
+    ``new`` is None when Silver had the batch before: which were new is known no more.
+    """
 
     report: BatchReport
+    judged: Batch
     new: Rows | None = None
 
 
@@ -82,28 +76,30 @@ class SilverSink:
     settings: Settings
     writer: TableWriter
     schemas: Schemas
-    known: dict[int, str]
+    reader: str
     redecider: Redecider | None = None
     _seen: SeenTrades | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
-        """Write a batch of :func:`~k2.transforms.silver.to_silver`."""
+        """Write a batch of Bronze's rows."""
         with self.writer.batch(rows, reused=True) as batch:
-            return [self.take(batch, write_id, rows.sparkSession).report]
+            return [self.take(batch, write_id).report]
 
-    def take(self, batch: Batch, write_id: WriteId, spark: SparkSession) -> Taken:
-        """Write a batch that is open.
+    def take(self, bronze: Batch, write_id: WriteId) -> Taken:
+        """Decode and judge a batch that is open, and write it.
 
         Raises:
-            NewSchemaError: it holds schemas that the query was planned without.
             UnavailableError: the registry did not answer; nothing was written.
         """
         state = self.settings.checkpoint(write_id.app)
-        facts = batch.columns(*_FACTS)
-        self._learn(facts, UnknownSchemaIds(state / "unknown-schema-ids"), write_id.batch)
+        unknown = UnknownSchemaIds(state / "unknown-schema-ids")
+        known = self._schemas(bronze.distinct("schema_id"), unknown, write_id.batch)
+        judge = partial(to_silver, exchange=self.exchange, writer_schemas=known, reader=self.reader)
+        judged = bronze.mapped(judge, judged_columns(self.exchange))
         if self._seen is None and self.redecider is not None:
-            self.redecider.finish(lambda: spark)
-        return self._write(batch, facts, write_id, self._index(state, facts, write_id))
+            self.redecider.finish()
+        facts = judged.columns(*_FACTS)
+        return self._write(judged, facts, write_id, self._index(state, facts, write_id))
 
     def close(self) -> None:
         """Close the index."""
@@ -111,34 +107,22 @@ class SilverSink:
             self._seen.close()
             self._seen = None
 
-    def _learn(self, facts: pa.Table, unknown: UnknownSchemaIds, batch: int) -> None:
-        """Ask the registry for the ids that the batch lacks.
+    def _schemas(self, ids: set[int], unknown: UnknownSchemaIds, batch: int) -> dict[int, str]:
+        """Return the schemas of a batch's ids, but for those that the registry does not have.
 
-        What it does not have is remembered before anything is written: a batch that runs again must
-        become the same rows, though the id may have been registered meanwhile.
+        These are remembered before anything is written: a batch that runs again must become the
+        same rows, though an id may have been registered meanwhile.
         """
-        undecided = unknown.recall(batch)
-        if withheld := undecided & self.known.keys():
-            for id_ in withheld:
-                del self.known[id_]
-            raise NewSchemaError(
-                f"Batch {batch} was first decided without schema {_listed(withheld)}; the query"
-                " starts again without it, and has it for the next batch."
-            )
-        missing = _unknown_ids(facts) - self.known.keys() - undecided
-        answers = {id_: self.schemas.schema_by_id(id_) for id_ in sorted(missing)}
-        news = {id_: schema for id_, schema in answers.items() if schema is not None}
-        unknown.remember(batch, missing - news.keys())
-        if news:
-            self.known.update(news)
-            raise NewSchemaError(
-                f"Batch {batch} brings schema {_listed(news)}; the query starts again with it."
-            )
+        asked = sorted(ids - unknown.recall(batch))
+        answers = {id_: self.schemas.schema_by_id(id_) for id_ in asked}
+        known = {id_: schema for id_, schema in answers.items() if schema is not None}
+        unknown.remember(batch, answers.keys() - known.keys())
+        return known
 
     def _write(self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades) -> Taken:
         if seen.applied_batch >= write_id.batch:
             # All tables had the batch before the index took it in.
-            return Taken(BatchReport(write_id.app, write_id.batch))
+            return Taken(BatchReport(write_id.app, write_id.batch), batch)
         trades = facts.filter(pc.equal(facts["outcome"], TRADE)).combine_chunks()
         judgement = seen.judge(trades)
         again = trades.filter(pa.array(judgement.duplicates)).select(list(_RECORD))
@@ -156,8 +140,9 @@ class SilverSink:
             written=written,
             dead_letters=dict(_counts(dead["error_type"])),
             duplicates=again.num_rows,
+            observed=hops(facts),
         )
-        return Taken(report, new)
+        return Taken(report, batch, new)
 
     def _index(self, state: Path, facts: pa.Table, write_id: WriteId) -> SeenTrades:
         if self._seen is None:
@@ -167,16 +152,6 @@ class SilverSink:
             silver = _silver_without(self.settings.lake, self.exchange, facts)
             self._seen.rebuild(silver, write_id.batch - 1)
         return self._seen
-
-
-def _listed(ids: Iterable[int]) -> str:
-    return ", ".join(map(str, sorted(ids)))
-
-
-def _unknown_ids(facts: pa.Table) -> set[int]:
-    """Ids of schema errors; those of known but incompatible schemas are among them."""
-    of_schema = facts.filter(pc.equal(facts["error_type"], SCHEMA))["schema_id"]
-    return {id_ for id_ in pc.unique(of_schema).to_pylist() if id_ is not None}
 
 
 def _silver_without(lake: Path, exchange: Exchange, facts: pa.Table) -> Iterator[pa.Table]:

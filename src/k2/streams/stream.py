@@ -35,6 +35,7 @@ class BatchReport:
     written: Appended = NOTHING
     dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
     duplicates: int = 0
+    observed: Mapping[str, float] = field(default_factory=dict)  # what else was counted of it
     # As a query's, of a batch that was handed on and that no query made.
     progress: Mapping[str, Any] | None = None
 

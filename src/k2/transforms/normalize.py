@@ -1,107 +1,79 @@
 """A raw record of one exchange becomes a V2 trade, valid or not. One row in, one row out."""
 
-from collections.abc import Sequence
+import pyarrow as pa
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from k2.exchanges.exchange import OF_MARKET, Exchange
+from k2.transforms.decimals import is_plain, with_others
+from k2.transforms.identity import space_hashes
+from k2.transforms.markets import markets
+from k2.transforms.sql import query
 
-from k2.exchanges.exchange import Exchange
-from k2.exchanges.symbols import STANDARD_CODE
-from k2.tables.columns import PRICE
-from k2.transforms.decimals import exact, is_number_that_does_not_fit
-from k2.transforms.identity import identity_hash, message_id, space_hash
+_NUMBERS = ("price", "quantity")
+# Microseconds of the years 1 to 9999: a time beyond them is none.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
-# Where a record came from; these pass through untouched.
-LINEAGE = ("topic", "partition", "offset", "schema_id", "kafka_timestamp", "value")
-VERDICT = ("error_type", "error_reason")
-# What rules and the search for duplicates need beside the trade itself.
-WORKINGS = (
-    "exchange_symbol",
-    "price_exact",
-    "price_too_large",
-    "quantity_exact",
-    "quantity_too_large",
-    "identity_space",
-    "identity_number",
+# What is done once the definition has spoken: markets, numbers and hashes have ways of their own.
+_MAPPED = (
+    *("exchange_symbol", "trade_id", "side", "timestamp", "trade_conditions", "source_sequence"),
+    *("ingestion_timestamp", "vendor_data", "identity_number", "identity_fields"),
 )
 
 
-def normalize(decoded: DataFrame, exchange: Exchange, carried: Sequence[str] = ()) -> DataFrame:
-    """Map raw records to V2 trades by the exchange's definition.
+def normalize(raw: pa.Table, exchange: Exchange) -> pa.Table:
+    """Map raw records to V2 trades by the exchange's definition, row by row.
 
     Args:
-        decoded: the columns of :func:`k2.transforms.decode.decode`.
+        raw: fields of the exchange's newest raw schema.
         exchange: whose records they are.
-        carried: further columns of ``decoded`` that pass through untouched.
 
     Returns:
-        The 15 V2 fields, and the columns of ``LINEAGE``, ``VERDICT``, ``WORKINGS`` and ``carried``. What cannot
-        be mapped is null; the rules of :mod:`k2.quality.rules` judge it.
+        Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64); for
+        the rules ``exchange_symbol``, ``price_sign`` and ``quantity_sign`` (null: no number); and of
+        the trade's identity ``identity_space`` (a hash), ``identity_number`` and
+        ``identity_fields``. What cannot be mapped is null; the rules of :mod:`k2.quality.rules`
+        judge it.
     """
-    kept = [F.col(name) for name in (*LINEAGE, *VERDICT, *carried)]
-    raw = decoded.select("raw.*", F.struct(*kept).alias("_kept"))
-    mapped = raw.select(
-        *(F.expr(sql).alias(f"_{name}") for name, sql in exchange.columns.items()),
-        space_hash(F.expr(exchange.identity.space)).alias("identity_space"),
-        F.expr(exchange.identity.number).cast("bigint").alias("identity_number"),
-        F.expr(exchange.identity.fields).alias("_fields"),
-        _vendor_data(exchange).alias("vendor_data"),
-        "_kept.*",
-    )
-    numbers = mapped.select(
-        "*",
-        exact(F.col("_price")).alias("price_exact"),
-        exact(F.col("_quantity")).alias("quantity_exact"),
-        standard_code(F.col("_base")).alias("_base_code"),
-        standard_code(F.col("_quote")).alias("_quote_code"),
-        identity_hash(F.col("identity_space"), F.col("identity_number"), F.col("_fields")).alias(
-            "_identity"
+    mapped = query(_mapping(exchange), raw=raw)
+    columns = {name: mapped[name] for name in _MAPPED}
+    columns["symbol"], columns["currency"] = markets(exchange, mapped["exchange_symbol"])
+    for name in _NUMBERS:
+        numbers = with_others(mapped[name], mapped[f"{name}_text"])
+        columns[name], columns[f"{name}_sign"] = numbers
+    return pa.table(columns | {"identity_space": space_hashes(mapped["identity_space"])})
+
+
+def _mapping(exchange: Exchange) -> str:
+    """The mapping in two steps: what the definition says, and what K2 makes of it."""
+    said = {name: sql for name, sql in exchange.columns.items() if name not in OF_MARKET}
+    said |= {
+        "identity_space": exchange.identity.space,
+        "identity_number": exchange.identity.number,
+        # Where there is a number, nobody asks for the fields.
+        "identity_fields": (
+            f"case when ({exchange.identity.number}) is null then {exchange.identity.fields} end"
         ),
+        "vendor_data": _vendor_data(exchange),
+    }
+    first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
+    numbers = ", ".join(
+        f"case when {is_plain(name)} then cast({name} as decimal(18, 8)) end as {name},"
+        f" case when not {is_plain(name)} then {name} end as {name}_text"
+        for name in _NUMBERS
     )
-    return numbers.select(
-        message_id(exchange.name, F.col("_timestamp"), F.col("_identity")).alias("message_id"),
-        F.coalesce("_trade_id", "_identity").alias("trade_id"),
-        F.concat("_base_code", F.lit("-"), "_quote_code").alias("symbol"),
-        F.lit(exchange.name).alias("exchange"),
-        F.lit("crypto").alias("asset_class"),
-        F.col("_timestamp").alias("timestamp"),
-        _fitting(F.col("price_exact")).alias("price"),
-        _fitting(F.col("quantity_exact")).alias("quantity"),
-        F.col("_quote_code").alias("currency"),
-        F.col("_side").alias("side"),
-        F.col("_trade_conditions").alias("trade_conditions"),
-        F.col("_source_sequence").cast("bigint").alias("source_sequence"),
-        F.col("_ingestion_timestamp").alias("ingestion_timestamp"),
-        F.col("offset").alias("platform_sequence"),
-        "vendor_data",
-        *LINEAGE,
-        *VERDICT,
-        *carried,
-        F.col("_exchange_symbol").alias("exchange_symbol"),
-        "price_exact",
-        is_number_that_does_not_fit(F.col("_price"), F.col("price_exact")).alias("price_too_large"),
-        "quantity_exact",
-        is_number_that_does_not_fit(F.col("_quantity"), F.col("quantity_exact")).alias(
-            "quantity_too_large"
-        ),
-        "identity_space",
-        "identity_number",
-    )
+    return f"""
+        select exchange_symbol, trade_id, side,
+            case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
+            cast(trade_conditions as varchar[]) as trade_conditions,
+            cast(source_sequence as bigint) as source_sequence, ingestion_timestamp, vendor_data,
+            identity_space, cast(identity_number as bigint) as identity_number, identity_fields,
+            {numbers}
+        from (select {first} from raw)
+    """  # noqa: S608 — of our own definitions
 
 
-def standard_code(asset: Column) -> Column:
-    """Return the standard code of an asset's code on an exchange: BTC for XBT, itself for most."""
-    # One map, not a comparison each: less code to generate and to compile.
-    standards = F.create_map(*(F.lit(text) for pair in STANDARD_CODE.items() for text in pair))
-    return F.coalesce(F.try_element_at(standards, asset), asset)
-
-
-def _fitting(number: Column) -> Column:
-    """The number as a price, or null when that would round it or overflow."""
-    narrow = number.try_cast(PRICE)
-    return F.when(narrow == number, narrow)
-
-
-def _vendor_data(exchange: Exchange) -> Column:
-    fields = {"exchange_symbol": exchange.columns["exchange_symbol"], **exchange.vendor}
-    return F.to_json(F.struct(*(F.expr(sql).alias(name) for name, sql in fields.items())))
+def _vendor_data(exchange: Exchange) -> str:
+    """SQL for a JSON object of the exchange's own fields, without those that are null."""
+    name = exchange.columns["exchange_symbol"]
+    parts = ["'{\"exchange_symbol\":'", f"coalesce(to_json({name}), 'null')"]
+    parts += [f"',\"{field}\":' || to_json({sql})" for field, sql in exchange.vendor.items()]
+    return f"concat({', '.join(parts)}, '}}')"

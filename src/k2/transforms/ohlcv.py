@@ -4,15 +4,23 @@ Prices, volumes and quote volumes are decimals and their sums are exact, so that
 shorter ones, or from parts of a minute, equals one added up from trades.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from functools import reduce
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    BooleanType,
+    IntegerType,
+    LongType,
+    StructField,
+    StructType,
+    TimestampType,
+)
 
 from k2.tables.columns import PRICE
 from k2.tables.ohlcv import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
+from k2.transforms.sql import query, text
 
 MINUTE = TIMEFRAMES["1m"]
 HOUR = TIMEFRAMES["1h"]
@@ -20,84 +28,124 @@ HOUR = TIMEFRAMES["1h"]
 _SET_WHEN_STORED = ("is_final", "revision", "bar_date")
 # What is stored of a bar when it is made.
 STORED = tuple(name for name in GOLD_OHLCV.columns if name not in _SET_WHEN_STORED)
-# A bar as it is made: with the places of its first and last trade among all trades.
-BAR = (*STORED, "first_trade", "last_trade")
+# Where a trade is among all trades; what has no sequence comes before what has.
+_PLACE = StructType(
+    [
+        StructField("timestamp_us", LongType()),
+        StructField("has_sequence", BooleanType()),
+        StructField("sequence", LongType()),
+        StructField("offset", LongType()),
+        StructField("partition", IntegerType()),
+    ]
+)
+# A bar as it is made: with the places of its first and last trade, and when the broker had the first
+# and the last to arrive.
+BAR = StructType(
+    [
+        *(StructField(name, GOLD_OHLCV.schema[name].dataType) for name in STORED),
+        StructField("first_trade", _PLACE),
+        StructField("last_trade", _PLACE),
+        StructField("oldest", TimestampType()),
+        StructField("newest", TimestampType()),
+    ]
+)
 
 _MARKET = ("exchange", "symbol")
 _ORDER = ("timestamp", "source_sequence", "offset", "partition")
 # What of a trade a bar is made of.
-MADE_OF = (*_MARKET, *_ORDER, "price", "quantity", "side")
+MADE_OF = (*_MARKET, *_ORDER, "price", "quantity", "side", "kafka_timestamp")
 
-# SQL texts, each one call to the JVM: a bar is planned anew for every batch, and put together from
-# columns that took as long as its trades.
 _VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
-_PLACE = f"struct({', '.join(_ORDER)})"
-_VALUE = f"cast(price * quantity as {_QUOTE_VOLUME})"
-# Null when the exact sum, or one of the values, does not fit.
-_SUM_OR_NULL = (
-    "cast(case when count({0}) = count(*) then try_sum({0}) end as " + _QUOTE_VOLUME + ")"
-)
+# As wide as a product of two prices, which DuckDB does not widen for itself.
+_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
 _OF_TRADES = (
-    f"min_by(price, {_PLACE}) as open",
+    "arg_min(price, place) as open",
     "max(price) as high",
     "min(price) as low",
-    f"max_by(price, {_PLACE}) as close",
+    "arg_max(price, place) as close",
     f"cast(sum(quantity) as {_VOLUME}) as volume",
-    _SUM_OR_NULL.format(_VALUE) + " as quote_volume",
+    "sum(trunc(value)) as whole",
+    "sum(value - trunc(value)) as fraction",
+    "true as is_known",
     "count(*) as trade_count",
     f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
-    f"min({_PLACE}) as first_trade",
-    f"max({_PLACE}) as last_trade",
+    "min(place) as first_trade",
+    "max(place) as last_trade",
+    "min(kafka_timestamp) as oldest",
+    "max(kafka_timestamp) as newest",
 )
 _OF_BARS = (
-    "min_by(open, first_trade) as open",
+    "arg_min(open, first_trade) as open",
     "max(high) as high",
     "min(low) as low",
-    "max_by(close, last_trade) as close",
+    "arg_max(close, last_trade) as close",
     f"cast(sum(volume) as {_VOLUME}) as volume",
-    _SUM_OR_NULL.format("quote_volume") + " as quote_volume",
-    "sum(trade_count) as trade_count",
+    "sum(trunc(quote_volume)) as whole",
+    "sum(quote_volume - trunc(quote_volume)) as fraction",
+    "count(quote_volume) = count(*) as is_known",
+    "cast(sum(trade_count) as bigint) as trade_count",
     f"cast(sum(taker_buy_volume) as {_VOLUME}) as taker_buy_volume",
     "min(first_trade) as first_trade",
     "max(last_trade) as last_trade",
+    "min(oldest) as oldest",
+    "max(newest) as newest",
 )
-_VWAP = f"cast(round(quote_volume / volume, {PRICE.scale}) as {PRICE.simpleString()}) as vwap"
-_NOT_ADDED_UP = ("timeframe", "bar_start", "vwap")
+# A sum has 22 digits before the point at most; in two parts it is exact however large it gets.
+_SUM = (
+    "case when is_known and whole + trunc(fraction) < 10::decimal(38, 0) ** 22"
+    f" then cast(whole as {_QUOTE_VOLUME}) + cast(fraction as {_QUOTE_VOLUME}) end"
+)
+_UNIT = Decimal(1).scaleb(-PRICE.scale)
+# Between a quotient of these sums and the half of a unit there are never fewer digits than that.
+_EXACTLY = Context(prec=80)
 
 
-def to_minute_bars(trades: DataFrame, *also: str) -> DataFrame:
-    """Add up trades to one-minute bars, the columns of ``BAR`` and what the SQL of ``also`` names.
-
-    A minute without trades has none.
+def to_minute_bars(trades: pa.Table) -> pa.Table:
+    """Add up trades to one-minute bars, the columns of ``BAR``; a minute without trades has none.
 
     Args:
-        trades: the columns of ``MADE_OF`` and what ``also`` needs, each trade once.
-        also: what else to make of each bar's trades: aggregates with their names.
+        trades: the columns of ``MADE_OF``, each trade once.
 
     Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
     sequence before any; the partition only decides between two records with the same offset.
     """
-    minute = F.expr(f"{_window('timestamp', MINUTE)} as bar_start")
-    bars = trades.groupBy(*_MARKET, minute).agg(*map(F.expr, (*_OF_TRADES, *also)))
-    others = bars.columns[len(_MARKET) + 1 + len(_OF_TRADES) :]
-    of_one_minute = {"timeframe": "'1m' as timeframe", "vwap": _VWAP}
-    return bars.selectExpr(*(of_one_minute.get(name, name) for name in BAR), *others)
+    sql = f"""
+        select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
+            {", ".join(_OF_TRADES)}
+        from (
+            select *, {_VALUE} as value,
+                {{
+                    'timestamp_us': epoch_us(timestamp),
+                    'has_sequence': source_sequence is not null,
+                    'sequence': coalesce(source_sequence, 0),
+                    'offset': "offset",
+                    'partition': "partition"
+                }} as place
+            from trades
+        )
+        group by all
+    """  # noqa: S608 — our own columns only
+    return _bars(query(_summed(sql), trades=trades.select(MADE_OF)))
 
 
-def with_ends(stored: DataFrame) -> DataFrame:
+def with_ends(stored: pa.Table) -> pa.Table:
     """Return stored bars (``STORED``) as ones that can be added up (``BAR``).
 
     Which trades were their first and last is not known any more. That they are of the bar's window
     puts them in order beside bars of other windows.
     """
     place = (
-        "named_struct('timestamp', bar_start, 'source_sequence', cast(null as bigint),"
-        " 'offset', 0L, 'partition', 0)"
+        "{'timestamp_us': epoch_us(bar_start), 'has_sequence': false, 'sequence': 0, 'offset': 0,"
+        " 'partition': 0}"
     )
-    return stored.selectExpr(*STORED, f"{place} as first_trade", f"{place} as last_trade")
+    sql = (
+        f"select {', '.join(STORED)}, {place} as first_trade, {place} as last_trade,"  # noqa: S608
+        " null as oldest, null as newest from stored"
+    )
+    return _of_schema(query(sql, stored=stored.select(STORED)))
 
 
-def add_up(*parts: tuple[DataFrame, Sequence[str]]) -> DataFrame:
+def add_up(*parts: tuple[pa.Table, Sequence[str]]) -> pa.Table:
     """Add up bars to the bars of windows of their own length or longer, the columns of ``BAR``.
 
     Args:
@@ -105,32 +153,45 @@ def add_up(*parts: tuple[DataFrame, Sequence[str]]) -> DataFrame:
 
     A window is only right when all of it is there, each trade in one of its parts.
     """
-    together = reduce(DataFrame.union, (_in_windows(*part) for part in parts))
-    bars = together.groupBy(*_MARKET, "timeframe", "bar_start").agg(*map(F.expr, _OF_BARS))
-    return bars.selectExpr(*(_VWAP if name == "vwap" else name for name in BAR))
-
-
-def in_hours(hours: Iterable[int]) -> str:
-    """SQL that holds for the partitions of Gold with the trades of hours, counted from 1970."""
-    days: dict[int, list[int]] = {}
-    for hour in sorted(set(hours)):
-        days.setdefault(hour // 24, []).append(hour % 24)
-    return " or ".join(_on_day(day, among) for day, among in days.items()) or "false"
-
-
-def _in_windows(bars: DataFrame, timeframes: Sequence[str]) -> DataFrame:
-    windows = (f"struct('{name}', {_window('bar_start', TIMEFRAMES[name])})" for name in timeframes)
-    return bars.selectExpr(
-        *(name for name in BAR if name not in _NOT_ADDED_UP),
-        f"inline(array({', '.join(windows)})) as (timeframe, bar_start)",
+    named = {f"part{number}": bars for number, (bars, _) in enumerate(parts)}
+    windows = " union all ".join(
+        f"select *, {_window('bar_start', TIMEFRAMES[length])} as start_us, {text(length)} as length"  # noqa: S608
+        f" from {name}"
+        for name, (_, lengths) in zip(named, parts, strict=True)
+        for length in lengths
     )
+    sql = f"""
+        select exchange, symbol, start_us, length as timeframe, {", ".join(_OF_BARS)}
+        from ({windows}) group by all
+    """  # noqa: S608 — our own columns only
+    return _bars(query(_summed(sql), **named))
 
 
-def _on_day(day: int, hours: Iterable[int]) -> str:
-    date = datetime.fromtimestamp(day * 24 * HOUR, UTC)
-    among = ", ".join(map(str, hours))
-    return f"(exchange_date = date'{date:%Y-%m-%d}' and exchange_hour in ({among}))"
+def _summed(bars: str) -> str:
+    columns = "* exclude (whole, fraction, is_known)"
+    return f"select {columns}, {_SUM} as quote_volume from ({bars})"  # noqa: S608
+
+
+def _bars(made: pa.Table) -> pa.Table:
+    start = made["start_us"].cast(pa.timestamp("us", "UTC"))
+    vwap = pa.array(map(_vwap, made["quote_volume"].to_pylist(), made["volume"].to_pylist()),
+                    pa.decimal128(PRICE.precision, PRICE.scale))  # fmt: skip
+    return _of_schema(made.append_column("bar_start", start).append_column("vwap", vwap))
+
+
+def _vwap(quote_volume: Decimal | None, volume: Decimal) -> Decimal | None:
+    """Quote volume ÷ volume, rounded half up."""
+    if quote_volume is None:
+        return None
+    return _EXACTLY.divide(quote_volume, volume).quantize(_UNIT, ROUND_HALF_UP, _EXACTLY)
+
+
+def _of_schema(bars: pa.Table) -> pa.Table:
+    schema = to_arrow_schema(BAR)
+    return pa.table([bars[field.name].cast(field.type) for field in schema], schema=schema)
 
 
 def _window(moment: str, seconds: int) -> str:
-    return f"timestamp_seconds(unix_seconds({moment}) div {seconds} * {seconds})"
+    """SQL for the start of a window, in microseconds."""
+    micros = seconds * 1_000_000
+    return f"epoch_us({moment}) // {micros} * {micros}"

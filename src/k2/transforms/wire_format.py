@@ -3,35 +3,58 @@
 Source: Confluent's schema registry documents, "wire format".
 """
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.transforms.payloads import Payloads
 
 HEADER_LENGTH = 5
+# Of Kafka's records, by the names that Spark's source gives.
+NEEDED = ("key", "value", "headers", "partition", "offset", "timestamp")
+_MAGIC = 0
 
 
-def schema_id(value: Column) -> Column:
-    """Return the schema id (INT) in a record's header; null where there is no such header."""
-    has_header = (F.length(value) >= HEADER_LENGTH) & (F.substring(value, 1, 1) == F.lit(b"\0"))
-    # conv reads up to 32 unsigned bits; an id beyond INT is nobody's and becomes null.
-    number = F.conv(F.hex(F.substring(value, 2, 4)), 16, 10)
-    return F.when(has_header, number.try_cast("int"))
-
-
-def to_bronze(records: DataFrame) -> DataFrame:
+def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
     """Shape Kafka's records as Bronze rows; key, value and headers stay as they are.
 
-    In: Kafka's source columns with headers, and ``ingested_at``. Out: the columns of
-    :func:`k2.tables.bronze_trades`. Every record is one row.
+    Args:
+        records: the columns of ``NEEDED``.
+        topic: where they are from.
+        ingested_at: when they were read, the same for a batch that runs again.
+
+    Returns:
+        The columns of :func:`k2.tables.bronze_trades`. Every record is one row.
     """
-    return records.select(
-        "key",
-        "value",
-        "headers",
-        "topic",
-        "partition",
-        "offset",
-        F.col("timestamp").alias("kafka_timestamp"),
-        schema_id(F.col("value")).alias("schema_id"),
-        "ingested_at",
-        F.to_date("timestamp").alias("ingest_date"),
-    )
+    count, instant = records.num_rows, pa.timestamp("us", "UTC")
+    received = records["timestamp"].cast(instant)
+    columns = {
+        **{name: records[name] for name in ("key", "value", "headers")},
+        "topic": pa.repeat(pa.scalar(topic), count),
+        **{name: records[name] for name in ("partition", "offset")},
+        "kafka_timestamp": received,
+        "schema_id": schema_ids(Payloads.of(records["value"])),
+        "ingested_at": pa.repeat(pa.scalar(ingested_at, instant), count),
+        "ingest_date": received.cast(pa.date32()),
+    }
+    return pa.table(columns)
+
+
+def schema_ids(values: Payloads) -> pa.Array:
+    """Return the schema id (int32) in each record's header; null where there is no such header.
+
+    An id beyond 31 bits is nobody's and null too.
+    """
+    ids, framed = header(values)
+    return pc.if_else(pa.array(framed & (ids < 2**31)), pa.array(ids), None).cast(pa.int32())
+
+
+def header(values: Payloads) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the number where a schema id would be, and whether there is such a header."""
+    words = values.words[values.starts]
+    ids = (words >> np.uint64(8)).astype(np.uint32).byteswap().astype(np.int64)
+    is_magic = (words & np.uint64(0xFF)) == _MAGIC
+    return ids, values.valid & is_magic & (values.lengths >= HEADER_LENGTH)

@@ -5,14 +5,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import open_table
 from k2.io.spark_writer import SparkWriter
-from k2.io.table_writer import ALL, Appended, Batch, Rows, TableWriter, WriteId
+from k2.io.table_writer import (
+    ALL,
+    Appended,
+    Batch,
+    Rows,
+    TableWriter,
+    Transform,
+    WriteId,
+)
 from k2.runner.engine import Engine
 from k2.settings import Settings
 from k2.streams.gold import gold_stream
@@ -37,12 +47,10 @@ class Registry:
     down: int = 0  # how many more questions get no answer
     asked: list[int] = field(default_factory=list)
 
-    def known(self) -> dict[int, str]:
-        """What is known without asking."""
-        return dict(self.cached)
-
     def schema_by_id(self, schema_id: int) -> str | None:
-        """Answer, and keep what was answered."""
+        """Answer, and keep what was answered; what was kept needs no question."""
+        if schema_id in self.cached:
+            return self.cached[schema_id]
         self.asked.append(schema_id)
         if self.down:
             self.down -= 1
@@ -67,6 +75,10 @@ class CrashingWriter:
         with self.inner.batch(rows, reused) as batch:
             yield CrashingBatch(batch, self)
 
+    def holding(self, rows: pa.Table) -> "CrashingBatch":
+        """Hold rows as the real writer does."""
+        return CrashingBatch(self.inner.holding(rows), self)
+
 
 @dataclass(frozen=True)
 class CrashingBatch:
@@ -75,9 +87,17 @@ class CrashingBatch:
     inner: Batch
     writer: CrashingWriter
 
-    def columns(self, *names: str) -> Any:
+    def mapped(self, transform: Transform, columns: StructType) -> "CrashingBatch":
+        """Map the real batch."""
+        return CrashingBatch(self.inner.mapped(transform, columns), self.writer)
+
+    def columns(self, *names: str, of: Rows = ALL) -> Any:
         """Hand on."""
-        return self.inner.columns(*names)
+        return self.inner.columns(*names, of=of)
+
+    def distinct(self, name: str) -> set[Any]:
+        """Hand on."""
+        return self.inner.distinct(name)
 
     def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
         """Append, then perhaps crash."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from k2.io.bar_store import BarStore
@@ -31,13 +32,15 @@ class Service:
         self.lake = lake
         self.trades: list[Record] = []
         self.read: list[list[int]] = []  # hours, each time that Gold itself was read
-        monkeypatch.setattr(ohlcv, "_minutes_in_gold", self._reading(ohlcv._minutes_in_gold))
+        monkeypatch.setattr(ohlcv, "_minutes_of", self._reading(ohlcv._minutes_of))
         self.restart()
 
     def restart(self) -> None:
         """Start over, with what is stored."""
-        sink = OhlcvSink(self.lake.settings)
-        self.stream = replace(ohlcv_stream(self.lake.settings), sink=lambda _: sink)
+        sink = OhlcvSink(self.lake.settings, self.lake.writer())
+        self.stream = replace(
+            ohlcv_stream(self.lake.settings, self.lake.writer()), sink=lambda _: sink
+        )
 
     def gold(self, *trades: Record) -> None:
         """Add a commit to Gold."""
@@ -55,11 +58,9 @@ class Service:
         assert numbers(stored(self.lake)) == plain_bars(self.trades)
 
     def _reading(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        def read(
-            spark: SparkSession, settings: Settings, hours: Sequence[int], *version: int | None
-        ) -> Any:
+        def read(gold: DeltaTable, hours: Sequence[int]) -> Any:
             self.read.append(list(hours))
-            return real(spark, settings, hours, *version)
+            return real(gold, hours)
 
         return read
 
@@ -104,14 +105,14 @@ def test_a_trade_that_comes_while_gold_is_read_counts_once(
 ) -> None:
     service.batch(trade(1))
     service.restart()
-    read = ohlcv._minutes_in_gold
+    read = ohlcv._minutes_of
 
     def read_late(*asked: Any) -> Any:
-        monkeypatch.setattr(ohlcv, "_minutes_in_gold", read)
+        monkeypatch.setattr(ohlcv, "_minutes_of", read)
         service.gold(trade(3))
         return read(*asked)
 
-    monkeypatch.setattr(ohlcv, "_minutes_in_gold", read_late)
+    monkeypatch.setattr(ohlcv, "_minutes_of", read_late)
     service.gold(trade(2))
 
     service.batch()
@@ -171,7 +172,7 @@ def test_a_batch_that_was_committed_and_runs_again_is_not_added_twice(service: S
 def test_bars_rebuilt_beyond_what_the_stream_has_read_come_right(service: Service) -> None:
     service.batch(trade(1))
     service.gold(trade(2), trade(3, NINE + HOUR))
-    for _ in rebuild(service.lake.spark, service.lake.settings):
+    for _ in rebuild(service.lake.settings):
         pass
     service.restart()
 

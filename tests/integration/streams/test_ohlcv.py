@@ -34,7 +34,7 @@ def gold(lake: Lake, *trades: Record) -> None:
 
 
 def run(lake: Lake) -> None:
-    lake.run(ohlcv_stream(lake.settings))
+    lake.run(ohlcv_stream(lake.settings, lake.writer()))
 
 
 def bar(lake: Lake, timeframe: str = "1m", at: datetime = NINE, symbol: str = "BTC-USDT") -> Record:
@@ -115,7 +115,7 @@ def test_a_batch_that_runs_again_after_a_crash_changes_nothing(lake: Lake) -> No
     gold(lake, *day_of_trades(6))
     run(lake)
     bars, before = stored(lake), version(lake)
-    lake.forget_last_commit(ohlcv_stream(lake.settings))
+    lake.forget_last_commit(ohlcv_stream(lake.settings, lake.writer()))
 
     run(lake)
 
@@ -147,7 +147,7 @@ def test_a_replay_that_finds_newer_trades_in_gold_still_counts_each_once(lake: L
     first, second = gold_row(1, timestamp=NINE), gold_row(2, timestamp=NINE + timedelta(seconds=9))
     gold(lake, first)
     run(lake)
-    lake.forget_last_commit(ohlcv_stream(lake.settings))
+    lake.forget_last_commit(ohlcv_stream(lake.settings, lake.writer()))
     gold(lake, second)
 
     run(lake)
@@ -190,7 +190,7 @@ def test_a_rebuild_from_gold_gives_equal_bars_and_writes_nothing(lake: Lake) -> 
         run(lake)
     before = version(lake)
 
-    differences = dict(rebuild(lake.spark, lake.settings))
+    differences = dict(rebuild(lake.settings))
 
     assert set(differences.values()) == {0}
     assert len(differences) == 2
@@ -207,7 +207,7 @@ def test_a_rebuild_into_an_empty_table_gives_the_same_bars_but_for_revisions(
         run(lake)
         gold(other, *trade)
 
-    for _ in rebuild(spark, other.settings):
+    for _ in rebuild(other.settings):
         pass
 
     rebuilt = {key: bar | {"revision": 0} for key, bar in stored(other).items()}
@@ -221,7 +221,7 @@ def test_a_rebuild_repairs_a_wrong_bar_as_a_new_revision(lake: Lake) -> None:
     assert table is not None
     table.update(updates={"volume": "77"}, predicate="timeframe = '1h'")
 
-    differences = dict(rebuild(lake.spark, lake.settings))
+    differences = dict(rebuild(lake.settings))
 
     assert differences == {NINE.date(): 1}
     repaired = bar(lake, "1h")

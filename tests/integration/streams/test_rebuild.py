@@ -28,7 +28,7 @@ def lake(spark, settings):
     lake.run(lake.silver(KRAKEN))
     lake.registry.schemas[NEW_ID] = NEW_SCHEMA
     request = Request(REPLAY, "silver-kraken", {})
-    ask(request, lake.silver(KRAKEN), settings, lambda: spark)
+    ask(request, lake.silver(KRAKEN), settings)
     lake.bronze(KRAKEN, framed(kraken_raw(trade_id=7)), first_offset=10)
     lake.run(lake.silver(KRAKEN))
     return lake
@@ -42,7 +42,7 @@ def differences(lake):
     ledger = stored(resolutions(KRAKEN))
     ends = newest_offsets(map(stored, TABLES))
     Rebuild(KRAKEN, scratch, lake.registry, READER["kraken"]).run(
-        lake.spark, stored(bronze_trades(KRAKEN)), ledger, ends
+        stored(bronze_trades(KRAKEN)), ledger, ends
     )
     found = []
     for table in TABLES:

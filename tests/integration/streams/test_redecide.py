@@ -37,7 +37,7 @@ def lake(spark, settings):
 
 def replay(lake, request=None, **options):
     request = request or Request(REPLAY, "silver-kraken", options)
-    return ask(request, lake.silver(KRAKEN), lake.settings, lambda: lake.spark)
+    return ask(request, lake.silver(KRAKEN), lake.settings)
 
 
 def where(lake):
@@ -188,7 +188,7 @@ def test_a_registry_that_does_not_answer_leaves_all_as_it_was(lake):
 
 
 def test_a_replay_stops_between_steps_when_its_holder_ends(lake):
-    holder = Holder(lake.silver(KRAKEN), lake.settings, lambda: lake.spark, goes_on=lambda: False)
+    holder = Holder(lake.silver(KRAKEN), lake.settings, goes_on=lambda: False)
 
     result = holder.carry_out(Request(REPLAY, "silver-kraken", {}))
 

@@ -8,18 +8,18 @@ import pytest
 
 from k2.errors import FailedError, InUseError, StaleCheckpointError, UnavailableError
 from k2.exchanges.kraken import KRAKEN
+from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import ensure_table
 from k2.io.table_writer import WriteId
 from k2.streams.silver import SilverSink
 from k2.tables import bronze_trades, dead_letters, duplicates, silver_trades
-from k2.transforms.silver import to_silver
 from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
     SCHEMA_TEXT,
     avro,
-    bronze_frame,
+    bronze_table,
     framed,
     header,
     kraken_raw,
@@ -314,46 +314,46 @@ def test_tables_that_another_process_writes_are_refused(arrow_lake, lock):
 
 
 @pytest.fixture
-def sink(spark, settings):
-    """A sink without a stream, and a function that decides values as its query would."""
+def sink(settings):
+    """A sink without a stream, and a function that gives it values as its query would."""
     registry = Registry(cached=dict(SCHEMA_TEXT))
     for table in (bronze_trades(KRAKEN), *TABLES.values()):
         ensure_table(settings.lake, table)
-    made = SilverSink(KRAKEN, settings, WRITERS["arrow"](settings.lake), registry, registry.known())
+    writer = ArrowWriter(settings.lake)
+    made = SilverSink(KRAKEN, settings, writer, registry, SCHEMA_TEXT[KRAKEN_V2_ID])
 
-    def decide(*values):
-        frame = bronze_frame(spark, KRAKEN, values)
-        return to_silver(frame, KRAKEN, registry.known(), SCHEMA_TEXT[KRAKEN_V2_ID])
+    def take(batch, *values):
+        bronze = writer.holding(bronze_table(KRAKEN, values))
+        return made.take(bronze, WriteId("silver-kraken/v1", batch)).report
 
-    yield made, decide
+    yield made, take
     made.close()
 
 
 def test_the_same_batch_written_twice_is_there_once(sink, spark, settings):
-    made, decide = sink
-    rows = decide(*MIXED)
+    _, take = sink
 
-    (first,), (second,) = (made.write(rows, WriteId("silver-kraken/v1", 0)) for _ in range(2))
+    first, second = (take(0, *MIXED) for _ in range(2))
 
     assert (first.rows, second.rows) == (7, 0)
     assert where(Lake(spark, settings)) == WHERE
 
 
 def test_an_outage_writes_nothing_at_all(sink, spark, settings):
-    made, decide = sink
+    made, take = sink
     made.schemas.down = 1
 
     with pytest.raises(UnavailableError):
-        made.write(decide(trade(1), header(NEW_ID) + b"x"), WriteId("silver-kraken/v1", 0))
+        take(0, trade(1), header(NEW_ID) + b"x")
 
     assert where(Lake(spark, settings)) == {"silver": [], "dup": [], "dlq": []}
 
 
 def test_a_batch_of_dead_letters_alone_and_one_of_nothing(sink, spark, settings):
-    made, decide = sink
+    _, take = sink
 
-    made.write(decide(b"x", None), WriteId("silver-kraken/v1", 0))
-    (report,) = made.write(decide(b"x").where("false"), WriteId("silver-kraken/v1", 1))
+    take(0, b"x", None)
+    report = take(1)
 
     assert report.rows == 0
     assert where(Lake(spark, settings)) == {"silver": [], "dup": [], "dlq": [0, 1]}

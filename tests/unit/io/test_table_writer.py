@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 
@@ -97,8 +98,8 @@ TABLES = {
 
 def rows_of(spark, name):
     if name == "gold":
-        trades = frame(spark, silver_trades(BINANCE), SILVER_ROWS).drop("schema_id")
-        return GOLD_TRADES, to_gold(trades, 5)
+        trades = to_gold(arrow(silver_trades(BINANCE), SILVER_ROWS), 5)
+        return GOLD_TRADES, spark.createDataFrame(trades)
     table, rows = TABLES[name]
     return table, frame(spark, table, rows)
 
@@ -371,6 +372,43 @@ def test_some_columns_come_to_the_driver(writer, judged):
         {"outcome": "trade", "offset": 1},
         {"outcome": "dead_letter", "offset": 2},
     ]
+
+
+def test_some_columns_of_chosen_rows_come_to_the_driver(writer, judged):
+    with writer.batch(judged) as batch:
+        columns = batch.columns("offset", of=Rows("trade", records(0)))
+
+    assert columns.to_pylist() == [{"offset": 1}]
+
+
+def test_the_values_of_a_column_come_to_the_driver_once(writer, judged):
+    with writer.batch(judged) as batch:
+        found = batch.distinct("outcome"), batch.distinct("offset")
+    with writer.batch(judged.selectExpr("cast(null as int) as nothing")) as batch:
+        nothing = batch.distinct("nothing")
+
+    assert found == ({"trade", "dead_letter"}, {0, 1, 2})
+    assert nothing == set()
+
+
+def doubled(rows):
+    """Every row twice, the second with an offset that there is not yet."""
+    more = pc.add(rows["offset"], 10)
+    place = rows.schema.get_field_index("offset")
+    return pa.concat_tables([rows, rows.set_column(place, rows.schema.field(place), more)])
+
+
+def test_rows_are_transformed_and_written(writer, spark):
+    _, rows = TABLES["duplicates"]
+    with writer.batch(frame(spark, DUPLICATES, rows), reused=True) as batch:
+        mapped = batch.mapped(doubled, DUPLICATES.schema)
+        again = mapped.mapped(doubled, DUPLICATES.schema)
+        appended = mapped.append(DUPLICATES, FIRST)
+        counted = again.columns("offset").num_rows
+
+    assert appended.rows == 6
+    assert offsets(writer) == [0, 1, 2, 10, 11, 12]
+    assert counted == 12
 
 
 @pytest.mark.parametrize("kind", WRITERS)

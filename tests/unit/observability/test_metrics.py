@@ -54,6 +54,7 @@ class Report:
     written: Written = Written()
     dead_letters: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
+    observed: dict[str, float] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -158,12 +159,11 @@ def test_late_trades_count_in_gold_and_hops_in_silver() -> None:
     gold, silver = metrics_of("gold", None), metrics_of("silver")
 
     record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=4)}))
-    record_progress(
-        silver,
-        progress(observedMetrics={OBSERVED: Row(exchange_to_feed=0.2, feed_to_broker=-0.1)}),
-    )
+    record_batch(gold, Report(observed={"late": 3}), NOW)
+    ways = {"exchange_to_feed": 0.2, "feed_to_broker": -0.1}
+    record_batch(silver, Report(observed=ways), NOW)
 
-    assert value(gold, "k2_late_records_total") == 4
+    assert value(gold, "k2_late_records_total") == 7
     assert value(silver, "k2_hop_latency_seconds_sum", hop="exchange_to_feed") == 0.2
     assert value(silver, "k2_hop_latency_seconds_sum", hop="feed_to_broker") == 0
 
@@ -172,10 +172,7 @@ def test_a_batch_without_a_trade_has_no_way_to_time() -> None:
     gold, silver = metrics_of("gold", None), metrics_of("silver")
 
     record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=None)}))
-    record_progress(
-        silver,
-        progress(observedMetrics={OBSERVED: Row(exchange_to_feed=None, feed_to_broker=None)}),
-    )
+    record_batch(silver, Report(), NOW)
 
     assert value(gold, "k2_late_records_total") == 0
     assert value(silver, "k2_hop_latency_seconds_count", hop="exchange_to_feed") == 0

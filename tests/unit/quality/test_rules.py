@@ -1,9 +1,11 @@
 """Rules as data."""
 
+import pyarrow as pa
 import pytest
 
 from k2.quality.rule import Rule
 from k2.quality.rules import TRADE_RULES
+from k2.transforms.sql import query
 
 pytestmark = pytest.mark.unit
 
@@ -27,35 +29,21 @@ def test_no_rule_asks_the_clock_or_chance(rule):
     assert not [word for word in ("current_", "now(", "rand", "uuid", "today") if word in said]
 
 
-def test_a_row_of_nulls_breaks_every_rule_that_asks_for_its_subject(spark):
+def test_a_row_of_nulls_breaks_every_rule_that_asks_for_its_subject():
+    texts = ("exchange_symbol", "symbol", "trade_id", "side")
+    longs = ("timestamp", "kafka_timestamp", "ingestion_timestamp")
     columns = {
-        "exchange_symbol": "string",
-        "symbol": "string",
-        "trade_id": "string",
-        "price": "decimal(18,8)",
-        "price_exact": "decimal(38,18)",
-        "price_too_large": "boolean",
-        "quantity": "decimal(18,8)",
-        "quantity_exact": "decimal(38,18)",
-        "quantity_too_large": "boolean",
-        "side": "string",
-        "timestamp": "timestamp",
-        "kafka_timestamp": "timestamp",
-        "ingestion_timestamp": "timestamp",
+        **{name: pa.nulls(1, pa.string()) for name in texts},
+        **{name: pa.nulls(1, pa.int64()) for name in longs},
+        **{name: pa.nulls(1, pa.decimal128(18, 8)) for name in ("price", "quantity")},
+        **{name: pa.nulls(1, pa.int8()) for name in ("price_sign", "quantity_sign")},
     }
-    nothing = [f"cast(null as {kind}) as {name}" for name, kind in columns.items()]
-    # Whether a number is too large is known of every text.
-    row = spark.range(1).selectExpr(
-        *(sql for sql in nothing if "too_large" not in sql),
-        "false as price_too_large",
-        "false as quantity_too_large",
-    )
 
-    held = row.selectExpr(
-        *(f"coalesce({rule.holds}, false) as {rule.reason}" for rule in TRADE_RULES)
-    ).head()
+    held = ", ".join(f"coalesce({rule.holds}, false) as {rule.reason}" for rule in TRADE_RULES)
+    sql = f"select {held} from nothing"  # noqa: S608
+    (answer,) = query(sql, nothing=pa.table(columns)).to_pylist()
 
-    broken = {reason for reason, holds in held.asDict().items() if not holds}
+    broken = {reason for reason, holds in answer.items() if not holds}
     assert broken >= {
         "symbol_empty",
         "trade_id_missing",

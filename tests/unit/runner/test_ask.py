@@ -32,10 +32,6 @@ def stream(settings):
     return stream_named(streams, NAME)
 
 
-def no_spark():
-    raise AssertionError("maintenance needs no Spark")
-
-
 def files(settings):
     return open_table(settings.lake, silver_trades(BINANCE)).file_uris()
 
@@ -53,7 +49,7 @@ def test_without_a_holder_the_asker_writes_and_holds_all_tables_meanwhile(
 
     monkeypatch.setattr(holder, "maintain", watched)
 
-    done = ask(REQUEST, stream, settings, no_spark)
+    done = ask(REQUEST, stream, settings)
 
     assert done["silver_binance_trades"]["partitions_compacted"] == 1
     assert len(files(settings)) == 1
@@ -64,7 +60,7 @@ def test_without_a_holder_the_asker_writes_and_holds_all_tables_meanwhile(
 def test_beside_a_holder_the_asker_writes_nothing_and_waits_for_its_answer(settings, stream):
     before, results = files(settings), []
     asker = threading.Thread(
-        target=lambda: results.append(ask(replace(REQUEST, id="x"), stream, settings, no_spark))
+        target=lambda: results.append(ask(replace(REQUEST, id="x"), stream, settings))
     )
 
     with reserved(stream, settings):

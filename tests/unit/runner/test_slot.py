@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from k2.errors import FailedError, NewSchemaError
+from k2.errors import FailedError
 from k2.exchanges import EXCHANGES
 from k2.io.table_writer import Appended
 from k2.observability.engine_metrics import EngineMetrics
@@ -114,13 +114,6 @@ def test_a_failure_is_counted_and_the_start_after_it(
     assert value(metrics, "k2_checkpoint_write_failures_total") == 1
     assert value(metrics, "k2_stream_restarts_total") == 1
     assert value(metrics, "k2_stream_running") == 1
-
-
-def test_a_new_start_for_a_schema_is_no_failure(slot: Slot, metrics: EngineMetrics) -> None:
-    slot.failed(NewSchemaError("Batch 1 brings schema 7; the query starts again with it."))
-
-    assert value(metrics, "k2_batch_failures_total", kind="other") == 0
-    assert value(metrics, "k2_stream_running") == 0
 
 
 def test_a_run_without_metrics_counts_and_logs_all_the_same(

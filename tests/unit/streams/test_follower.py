@@ -2,7 +2,6 @@
 
 import pytest
 
-from k2.errors import NewSchemaError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.io.arrow_writer import ArrowWriter
@@ -155,13 +154,6 @@ def test_a_batch_that_failed_is_left_and_may_be_handed_on_again(gold):
 
     assert gold.written == [0, 0]
     assert gold.position.planned is None
-
-
-def test_a_new_schema_has_the_batch_handed_on_again(gold):
-    with pytest.raises(NewSchemaError):
-        gold.take(gold.give(0), fails=NewSchemaError("7"))
-
-    assert not gold.follower.left
 
 
 def test_a_batch_that_was_begun_is_no_other(gold):

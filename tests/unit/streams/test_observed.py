@@ -6,8 +6,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import Observation
 
-from k2.streams import observed
-from k2.streams.observed import STATIONS, hops, with_hops
+from k2.streams.observed import STATIONS, hops, late_trades, with_late_trades
 
 pytestmark = pytest.mark.unit
 
@@ -33,38 +32,26 @@ def batch(*rows):
 DEAD_LETTER = {"kafka_timestamp": NOON + timedelta(seconds=9)}
 
 
-@pytest.fixture
-def asked(spark, monkeypatch):
-    """What a query counts of a batch."""
-
-    def ask(rows):
-        observation = Observation()
-        monkeypatch.setattr(observed, "OBSERVED", observation)
-        with_hops(spark.createDataFrame(rows)).collect()
-        return {hop: value for hop, value in observation.get.items() if value is not None}
-
-    return ask
-
-
 @pytest.mark.parametrize(
-    "rows",
+    ("rows", "ways"),
     [
-        batch(row(1, 0.25, 0.5), row(3, 0.125, 2.5), row(2, 60, 70)),
-        batch(row(1, 0.25, 0.5), DEAD_LETTER),
-        batch(row(1, -0.25, 0.5)),
-        batch(DEAD_LETTER),
+        (batch(row(1, 0.25, 0.5), row(3, 0.125, 2.5), row(2, 60, 70)), [0.125, 2.5]),
+        (batch(row(1, 0.25, 0.5), DEAD_LETTER), [0.25, 0.5]),
+        (batch(row(1, -0.25, 0.5)), [-0.25, 0.5]),
+        (batch(DEAD_LETTER), []),
+        (batch(), []),
     ],
-    ids=["the-newest-counts", "dead-letters-do-not", "a-clock-that-is-ahead", "no-trade"],
+    ids=["the-newest-counts", "dead-letters-do-not", "a-clock-ahead", "no-trade", "no-rows"],
 )
-def test_a_batch_handed_on_is_timed_as_a_query_times_it(asked, rows):
-    assert hops(rows) == asked(rows)
+def test_the_way_of_the_newest_trade_is_timed(rows, ways):
+    assert list(hops(rows).values()) == ways
 
 
-def test_the_way_of_the_newest_trade_is_told_in_seconds():
-    of_the_newest = hops(batch(row(3, 0.125, 2.5), row(1, 60, 70)))
+def test_gold_counts_the_late_trades_whoever_makes_the_batch(spark):
+    rows = pa.table({"is_late": [True, False, True]})
+    observation = Observation()
 
-    assert list(of_the_newest.values()) == [0.125, 2.5]
+    with_late_trades(spark.createDataFrame(rows), observation).collect()
 
-
-def test_a_batch_without_rows_tells_no_way():
-    assert hops(batch()) == {}
+    assert late_trades(rows) == observation.get == {"late": 2}
+    assert late_trades(rows.slice(0, 0)) == {"late": 0}

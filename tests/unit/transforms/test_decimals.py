@@ -2,16 +2,18 @@
 
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
-from pyspark.sql import functions as F
 
-from k2.transforms.decimals import exact, is_number_that_does_not_fit
+from k2.transforms.decimals import NUMBER, is_plain, with_others
+from k2.transforms.sql import query
 
 pytestmark = pytest.mark.unit
 
 NUMBERS = {
     "0": "0",
     "-0": "0",
+    "0e5": "0",
     "1": "1",
     "+1": "1",
     "-1": "-1",
@@ -26,79 +28,78 @@ NUMBERS = {
     "1e+2": "100",
     "1e2": "100",
     "1.25E-3": "0.00125",
-    "1E-18": "0.000000000000000001",
-    "0.000000000000000001": "0.000000000000000001",
-    "0.123456789012345678": "0.123456789012345678",
+    "1E-0008": "0.00000001",
     "1.00000000000000000000000000": "1",
-    "12345678901234567890": "12345678901234567890",
-    "99999999999999999999.999999999999999999": "99999999999999999999.999999999999999999",
-    "1234567890123456789e1": "12345678901234567890",
+    "0000000000000000001.5": "1.5",
+    "9999999999.99999999": "9999999999.99999999",
+    "-9999999999.99999999": "-9999999999.99999999",
+    "123456789e1": "1234567890",
+    "99999999999e-1": "9999999999.9",
     # A float has neither of these.
     "0.1": "0.1",
-    "9007199254740993": "9007199254740993",
+    "9007199254.740993": "9007199254.740993",
 }
 TOO_LARGE_OR_TOO_FINE = [
-    "0.0000000000000000001",
-    "1E-19",
-    "1.5e-18",
-    "0.1234567890123456789",
-    "1234567890.1234567890123456789",
-    "100000000000000000000",
-    "-100000000000000000000",
-    "1e20",
+    "0.000000001",
+    "1E-9",
+    "1.5e-8",
+    "0.123456789",
+    "10000000000",
+    "-10000000000",
+    "9999999999.999999999",
+    "1e10",
     "1e400",
     "1e999999999",
     "1e-999999999",
+    "1E-0000000001000000",
     "99999999999999999999999999999999999999999999",
     "0." + "0" * 60 + "1",
+    "1" + "0" * 200,
 ]
 NO_NUMBERS = ["", " ", "NaN", "Infinity", "-Infinity", "inf", "abc", "1,000", "1_000", "0x10"]
-NO_NUMBERS += ["1f", "1e", "e1", ".", "-", "1 000", "--1", "1.2.3", "null", "½"]
+NO_NUMBERS += ["1f", "1e", "e1", ".", "-", "1 000", "--1", "1.2.3", "null", "½", "1\u00a0"]
+NO_NUMBERS += ["\u0661", "0.\u0660\u0665"]  # digits of other scripts
 
 
 @pytest.fixture(scope="module")
-def parsed(spark):
+def parsed():
     texts = [*NUMBERS, *TOO_LARGE_OR_TOO_FINE, *NO_NUMBERS, None]
-    rows = spark.createDataFrame([(text,) for text in texts], "text string").select(
-        "text", exact(F.col("text")).alias("number")
-    )
-    found = rows.select(
-        "*", is_number_that_does_not_fit(F.col("text"), F.col("number")).alias("unfit")
-    )
-    return {row.text: (row.number, row.unfit) for row in found.collect()}
+    plain = is_plain("text")
+    sql = f"""
+        select case when {plain} then cast(text as decimal(18, 8)) end as plain,
+            case when not {plain} then text end as other
+        from rows
+    """  # noqa: S608
+    found = query(sql, rows=pa.table({"text": pa.array(texts, pa.string())}))
+    numbers, signs = with_others(found["plain"], found["other"])
+    return dict(zip(texts, zip(numbers.to_pylist(), signs.to_pylist(), strict=True), strict=True))
 
 
 @pytest.mark.parametrize(("text", "number"), NUMBERS.items())
 def test_a_number_is_kept_exactly(parsed, text, number):
-    assert parsed[text] == (Decimal(number), False)
+    number = Decimal(number)
+
+    assert parsed[text] == (number, (number > 0) - (number < 0))
 
 
 @pytest.mark.parametrize("text", TOO_LARGE_OR_TOO_FINE)
 def test_a_number_that_does_not_fit_is_none_and_never_rounded(parsed, text):
-    assert parsed[text] == (None, True)
+    assert parsed[text] == (None, -1 if text.startswith("-") else 1)
 
 
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_what_is_no_number_is_none(parsed, text):
-    assert parsed[text] == (None, False)
+    assert parsed[text] == (None, None)
 
 
 def test_null_is_none(parsed):
-    assert parsed[None] == (None, False)
+    assert parsed[None] == (None, None)
 
 
-def test_zeros_before_an_exponent_do_not_hide_it(spark):
-    frame = spark.createDataFrame([("1E-0000000001000000",)], "text string")
+def test_texts_that_are_all_plain_are_not_looked_at_again():
+    numbers = pa.chunked_array([pa.array([Decimal("1.5"), Decimal(0)], NUMBER)])
 
-    number = frame.select(exact(F.col("text"))).head()[0]
+    found, signs = with_others(numbers, pa.chunked_array([pa.nulls(2, pa.string())]))
 
-    assert number is None
-
-
-def test_digits_of_other_scripts_are_not_rounded(spark):
-    zero, five = "\u0660", "\u0665"
-    frame = spark.createDataFrame([(f"0.{zero * 18}{five}",)], "text string")
-
-    number = frame.select(exact(F.col("text"))).head()[0]
-
-    assert number is None
+    assert found.to_pylist() == [Decimal("1.5"), 0]
+    assert signs.to_pylist() == [1, 0]

@@ -3,11 +3,12 @@
 import json
 from io import BytesIO
 
+import pyarrow as pa
 import pytest
 from fastavro import parse_schema, schemaless_reader
 
-from k2.exchanges.kraken import KRAKEN
-from k2.transforms.decode import can_be_read, decode
+from k2.transforms.avro_schema import can_be_read
+from k2.transforms.decode import decode
 from tests.builders import (
     BINANCE_ID,
     KRAKEN_V1_ID,
@@ -15,7 +16,6 @@ from tests.builders import (
     READER,
     SCHEMA_TEXT,
     avro,
-    bronze_frame,
     framed,
     header,
     kraken_raw,
@@ -159,13 +159,20 @@ BROKEN = {
 }
 
 
+def read(values, writers=WRITERS, reader=READER_SCHEMA):
+    """Records by their place: raw, or why not."""
+    found = decode(pa.array(values, pa.binary()), writers, reader)
+    places = [*found.rows.tolist(), *found.unread.tolist()]
+    assert sorted(places) == list(range(len(values)))
+    said = [*found.raw.to_pylist(), *found.errors.to_pylist()]
+    return dict(zip(places, said, strict=True))
+
+
 @pytest.fixture(scope="module")
-def decoded(spark):
+def decoded():
     names = [*DECODABLE, *BROKEN]
-    values = [*DECODABLE.values(), *(value for value, *_ in BROKEN.values())]
-    rows = decode(bronze_frame(spark, KRAKEN, values), WRITERS, READER_SCHEMA).collect()
-    assert sorted(row.offset for row in rows) == list(range(len(names)))
-    return {names[row.offset]: row for row in rows}
+    found = read([*DECODABLE.values(), *(value for value, *_ in BROKEN.values())])
+    return {names[place]: row for place, row in found.items()}
 
 
 @pytest.mark.parametrize("name", DECODABLE)
@@ -176,36 +183,26 @@ def test_a_record_is_read_into_the_newest_schema(decoded, name):
         BytesIO(value[5:]), parse_schema(written), parse_schema(json.loads(READER_SCHEMA))
     )
 
-    row = decoded[name]
-
-    assert (row.error_type, row.error_reason) == (None, None)
-    assert row.raw.asDict() == wanted
-    assert bytes(row.value) == value
+    assert decoded[name] == wanted
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_does_not_decode_says_why(decoded, name):
-    value, error_type, reason = BROKEN[name]
+    _, error_type, reason = BROKEN[name]
 
-    row = decoded[name]
-
-    assert (row.error_type, row.error_reason) == (error_type, reason)
-    assert (row.value if row.value is None else bytes(row.value)) == value
+    assert decoded[name] == {"error_type": error_type, "error_reason": reason}
 
 
 def test_a_field_that_the_writer_does_not_have_gets_its_default(decoded):
     row = decoded["version 1"]
 
-    assert (row.raw.trade_id, row.raw.sequence_in_message) == (None, None)
+    assert (row["trade_id"], row["sequence_in_message"]) == (None, None)
 
 
-def test_without_any_known_schema_every_framed_record_is_of_an_unknown_id(spark):
-    rows = decode(bronze_frame(spark, KRAKEN, [GOOD, None]), {}, READER_SCHEMA).collect()
+def test_without_any_known_schema_every_framed_record_is_of_an_unknown_id():
+    rows = read([GOOD, None], {})
 
-    assert {(row.offset, row.error_reason) for row in rows} == {
-        (0, "unknown_schema_id"),
-        (1, "null_value"),
-    }
+    assert [rows[place]["error_reason"] for place in (0, 1)] == ["unknown_schema_id", "null_value"]
 
 
 def test_compatibility_asks_for_the_same_record_with_all_required_fields():
@@ -286,12 +283,99 @@ NULLABLE_FIRST = json.dumps(
         ),
     ],
 )
-def test_no_schema_of_the_registry_stops_the_stream(spark, schema, record, readable):
+def test_no_schema_of_the_registry_stops_the_stream(schema, record, readable):
     odd = header(300) + (avro(record, schema) if record else b"x")
     writers = {KRAKEN_V2_ID: READER_SCHEMA, 300: schema}
 
-    rows = decode(bronze_frame(spark, KRAKEN, [GOOD, odd]), writers, READER_SCHEMA).collect()
+    rows = read([GOOD, odd], writers)
 
-    reasons = {row.offset: row.error_reason for row in rows}
-    assert reasons[0] is None
-    assert (reasons[1] is None) == readable
+    assert [("error_reason" not in rows[place]) for place in (0, 1)] == [True, readable]
+
+
+# Numbers at the ends of every length that they can have, both signs.
+LONGS = sorted(
+    {sign * (1 << bits) + near for bits in range(63) for sign in (1, -1) for near in (-1, 0, 1)}
+    | {2**63 - 1, -(2**63)}
+)
+
+
+def test_every_length_of_a_number_is_read():
+    records = [kraken_raw(trade_id=number, ingestion_timestamp=number) for number in LONGS]
+
+    rows = read([framed(record) for record in records])
+
+    assert [rows[place]["trade_id"] for place in range(len(LONGS))] == LONGS
+    assert [rows[place]["ingestion_timestamp"] for place in range(len(LONGS))] == LONGS
+
+
+@pytest.mark.parametrize("length", [*range(30), 63, 64, 65, 1_000, 60_000])
+@pytest.mark.parametrize("character", ["x", "é"])
+def test_every_length_of_a_text_is_read(length, character):
+    text = character * (length // len(character.encode())) + "x" * (
+        length % len(character.encode())
+    )
+
+    rows = read([framed(kraken_raw(symbol=text, misc="after")), GOOD])
+
+    assert (rows[0]["symbol"], rows[0]["misc"]) == (text, "after")
+    assert rows[1] == kraken_raw()
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(b"\x80\x00", id="zero in two bytes"),
+        pytest.param(b"\x81\x80\x00", id="one too many"),
+        pytest.param(b"\xff" * 9 + b"\x02", id="more than 64 bits"),
+        pytest.param(b"\xff" * 9 + b"\x00", id="ten bytes that nine hold"),
+        pytest.param(b"\xff" * 10 + b"\x01", id="eleven bytes"),
+        pytest.param(b"\xff" * 12, id="no end"),
+    ],
+)
+def test_a_number_in_another_form_than_a_writers_does_not_decode(number):
+    value = framed(kraken_raw(trade_id=None, sequence_in_message=None))
+    assert value.endswith(b"\0\0")
+    odd = value[:-2] + b"\x02" + number + b"\0"
+
+    rows = read([odd, GOOD])
+
+    assert rows[0]["error_reason"] == "undecodable_payload"
+    assert rows[1] == kraken_raw()
+
+
+@pytest.mark.parametrize("branch", [b"\x01", b"\x04", b"\xff\xff\xff\xff\x0f"])
+def test_a_union_has_no_branches_but_its_own(branch):
+    value = framed(kraken_raw(trade_id=None, sequence_in_message=None))
+
+    rows = read([value[:-1] + branch])
+
+    assert rows[0]["error_reason"] == "undecodable_payload"
+
+
+def test_what_one_record_claims_changes_no_other():
+    cut = [framed(kraken_raw(trade_id=number))[:end] for number in range(9) for end in range(5, 60)]
+    whole = [framed(kraken_raw(trade_id=number)) for number in range(len(cut))]
+    values = [value for pair in zip(whole, cut, strict=True) for value in pair]
+
+    rows = read(values)
+
+    assert [rows[place]["trade_id"] for place in range(0, len(values), 2)] == list(range(len(cut)))
+    assert {rows[place]["error_reason"] for place in range(1, len(values), 2)} == {
+        "undecodable_payload"
+    }
+
+
+def test_a_raw_schema_of_other_types_is_a_mistake_that_is_named():
+    with pytest.raises(ValueError, match="fields of the types boolean, int, long, string"):
+        read([GOOD], reader=changed(types={"price": "double"}))
+    with pytest.raises(ValueError, match="every field may be null"):
+        read([GOOD], reader=OPTIONAL_ONLY)
+
+
+OPTIONAL_ONLY = json.dumps(
+    {
+        "type": "record",
+        "name": "KrakenRawTrade",
+        "fields": [{"name": "price", "type": ["null", "string"], "default": None}],
+    }
+)

@@ -3,13 +3,14 @@
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.symbols import DOLLARS
 from k2.tables import GOLD_TRADES, silver_trades
 from k2.transforms.gold import to_gold
-from tests.builders import TRADE_TIME, frame, silver_row
+from tests.builders import TRADE_TIME, arrow, each, silver_row
 
 pytestmark = pytest.mark.unit
 
@@ -37,18 +38,17 @@ CASES = {
 }
 
 
-def gold(spark, cases, minutes=5):
+def gold(cases, minutes=5):
     rows = [silver_row(BINANCE, offset, **change) for offset, change in enumerate(cases.values())]
-    trades = frame(spark, silver_trades(BINANCE), rows).drop("schema_id")
-    result = to_gold(trades, minutes)
-    assert result.columns == GOLD_TRADES.columns
+    result = to_gold(arrow(silver_trades(BINANCE), rows), minutes)
+    assert result.column_names == GOLD_TRADES.columns
     names = list(cases)
-    return {names[row.offset]: row for row in result.collect()}
+    return {names[row.offset]: row for row in each(result)}
 
 
 @pytest.fixture(scope="module")
-def rows(spark):
-    found = gold(spark, CASES)
+def rows():
+    found = gold(CASES)
     assert len(found) == len(CASES)
     return found
 
@@ -89,8 +89,8 @@ def test_a_trade_is_late_when_it_reached_the_broker_after_the_limit(rows, name, 
     assert rows[name].is_late is late
 
 
-def test_the_limit_is_the_settings(spark):
-    ten = gold(spark, {name: CASES[name] for name in ("past the limit", "days late")}, minutes=10)
+def test_the_limit_is_the_settings():
+    ten = gold({name: CASES[name] for name in ("past the limit", "days late")}, minutes=10)
 
     assert [row.is_late for row in ten.values()] == [False, True]
 
@@ -108,25 +108,21 @@ def test_date_and_hour_are_of_the_trade_in_utc(rows, name, day, hour):
     assert (rows[name].exchange_date, rows[name].exchange_hour) == (day, hour)
 
 
-def test_the_hour_is_utc_in_a_session_of_another_zone(spark):
-    zone = spark.conf.get("spark.sql.session.timeZone")
-    spark.conf.set("spark.sql.session.timeZone", "Asia/Kolkata")
-    try:
-        (row,) = gold(spark, {"first moment of the year": {"timestamp": NEW_YEAR}}).values()
-    finally:
-        spark.conf.set("spark.sql.session.timeZone", zone)
+def test_the_hour_is_utc_of_times_in_another_zone():
+    elsewhere = pa.timestamp("us", "Asia/Kolkata")
+    rows = arrow(silver_trades(BINANCE), [silver_row(BINANCE, 0, timestamp=NEW_YEAR)])
+    place = rows.schema.get_field_index("timestamp")
+
+    (row,) = each(
+        to_gold(rows.set_column(place, "timestamp", rows["timestamp"].cast(elsewhere)), 5)
+    )
 
     assert row.exchange_hour == 0
 
 
 def test_the_fifteen_fields_and_the_coordinates_stay_as_they_are(rows):
-    wanted = silver_row(BINANCE, 0)
+    wanted, row = silver_row(BINANCE, 0), vars(rows["plain"])
 
-    row = rows["plain"].asDict()
-
-    times = {"timestamp", "ingestion_timestamp", "kafka_timestamp"}
-    same = (wanted.keys() & row.keys()) - times
+    same = wanted.keys() & row.keys()
     assert {name: row[name] for name in same} == {name: wanted[name] for name in same}
-    assert {name: row[name].replace(tzinfo=UTC) for name in times} == {
-        name: wanted[name] for name in times
-    }
+    assert wanted.keys() - same == {"schema_id"}

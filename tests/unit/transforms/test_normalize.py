@@ -1,16 +1,20 @@
 """Raw records to V2 trades, field by field, with the ugly ones."""
 
 import json
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
+from types import SimpleNamespace
 
-import psutil
+import pyarrow as pa
 import pytest
 
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
+from k2.quality.rules import TRADE_RULES
 from k2.transforms.decode import decode
 from k2.transforms.normalize import normalize
+from k2.transforms.screen import screen
 from k2.transforms.silver import to_silver
 from tests.builders import (
     BINANCE_ID,
@@ -22,7 +26,8 @@ from tests.builders import (
     TRADE_SECONDS,
     TRADE_TIME,
     binance_raw,
-    bronze_frame,
+    bronze_table,
+    each,
     framed,
     kraken_raw,
     raw,
@@ -116,57 +121,60 @@ for field, change in {
     KRAKEN_VALUES[f"no id, other {field}"] = kraken(trade_id=None, **change)
 
 
-def normalized(spark, exchange, values):
+def decoded(exchange, values):
     writers = {id_: SCHEMA_TEXT[id_] for id_ in (BINANCE_ID, KRAKEN_V1_ID, KRAKEN_V2_ID)}
-    bronze = bronze_frame(spark, exchange, values.values())
-    decoded = decode(bronze, writers, READER[exchange.name])
-    # Times as microseconds: Python has no year 294247.
-    rows = normalize(decoded, exchange).selectExpr(
-        "* except (timestamp, ingestion_timestamp)",
-        "unix_micros(timestamp) as micros",
-        "unix_micros(ingestion_timestamp) as ingested",
-    )
-    names = list(values)
-    return {names[row.offset]: row for row in rows.collect()}
+    return decode(bronze_table(exchange, values)["value"], writers, READER[exchange.name])
+
+
+def normalized(exchange, values):
+    """Records by name, as they are before they are judged: with their names and identities."""
+    found = decoded(exchange, values.values())
+    rows = normalize(found.raw, exchange)
+    times = pa.chunked_array([pa.repeat(TRADE_SECONDS * 1_000_000, rows.num_rows)])
+    named = screen(rows, times, exchange, TRADE_RULES)
+    own = rows.select([name for name in rows.column_names if name not in named.column_names])
+    names = [list(values)[at] for at in found.rows]
+    return {
+        name: SimpleNamespace(**row, **of_identity)
+        for name, row, of_identity in zip(names, named.to_pylist(), own.to_pylist(), strict=True)
+    }
+
+
+def silver(exchange, value):
+    id_ = NEWEST_ID[exchange.name]
+    bronze, schemas = bronze_table(exchange, [value]), {id_: SCHEMA_TEXT[id_]}
+    (row,) = each(to_silver(bronze, exchange, schemas, READER[exchange.name]))
+    return row
 
 
 @pytest.fixture(scope="module")
-def of_binance(spark):
-    return normalized(spark, BINANCE, BINANCE_VALUES)
+def of_binance():
+    return normalized(BINANCE, BINANCE_VALUES)
 
 
 @pytest.fixture(scope="module")
-def of_kraken(spark):
-    return normalized(spark, KRAKEN, KRAKEN_VALUES)
+def of_kraken():
+    return normalized(KRAKEN, KRAKEN_VALUES)
 
 
-def test_a_binance_trade_becomes_these_fifteen_fields(spark):
-    row = to_silver(
-        bronze_frame(spark, BINANCE, [binance()]),
-        BINANCE,
-        {BINANCE_ID: SCHEMA_TEXT[BINANCE_ID]},
-        READER["binance"],
-    ).head()
+def test_a_binance_trade_becomes_these_fifteen_fields():
+    row = silver(BINANCE, binance())
 
-    space = "f6d1c2f0b5d97b6e"
     assert row.outcome == "trade"
-    assert row.message_id.startswith("binance-20260707-")
-    assert row.message_id.endswith(f"{4_100_000_001:016x}")
-    assert len(row.message_id) == len(f"binance-20260707-{space}{space}")
+    # xxHash64 of "BTCUSDT:trade:spot", then the number: another hash would find no stored duplicate.
+    assert row.message_id == f"binance-20260707-442bda7cc695323c{4_100_000_001:016x}"
     assert row.trade_id == "4100000001"
     assert row.symbol == "BTC-USDT"
     assert row.exchange == "binance"
     assert row.asset_class == "crypto"
-    assert row.timestamp.replace(tzinfo=UTC) == TRADE_TIME
+    assert row.timestamp == TRADE_TIME
     assert row.price == Decimal("61837.63000000")
     assert row.quantity == Decimal("0.00100000")
     assert row.currency == "USDT"
     assert row.side == "SELL"
     assert row.trade_conditions == []
     assert row.source_sequence == 4_100_000_001
-    assert row.ingestion_timestamp.replace(tzinfo=UTC) == datetime(
-        2026, 7, 7, 9, 30, 0, 40_000, UTC
-    )
+    assert row.ingestion_timestamp == datetime(2026, 7, 7, 9, 30, 0, 40_000, UTC)
     assert row.platform_sequence == row.offset == 0
     assert json.loads(row.vendor_data) == {
         "exchange_symbol": "BTCUSDT",
@@ -184,15 +192,14 @@ def test_a_kraken_trade_becomes_these_fifteen_fields(of_kraken):
     assert row.symbol == "BTC-USD"
     assert row.exchange == "kraken"
     assert row.asset_class == "crypto"
-    assert row.micros == TRADE_SECONDS * 1_000_000 + 1
+    assert row.timestamp == TRADE_SECONDS * 1_000_000 + 1
     assert row.price == Decimal("63912.10000000")
     assert row.quantity == Decimal("0.00300000")
     assert row.currency == "USD"
     assert row.side == "BUY"
     assert row.trade_conditions == ["market"]
     assert row.source_sequence == 91_826_591
-    assert row.ingested == TRADE_SECONDS * 1_000_000 + 40_000
-    assert row.platform_sequence == row.offset
+    assert row.ingestion_timestamp == TRADE_SECONDS * 1_000_000 + 40_000
     assert json.loads(row.vendor_data) == {
         "exchange_symbol": "BTC/USD",
         "order_type": "m",
@@ -255,7 +262,7 @@ def test_a_kraken_market_gets_standard_codes_and_keeps_its_own_name(
     ],
 )
 def test_binance_times_are_milliseconds_or_microseconds_by_their_size(of_binance, name, micros):
-    assert of_binance[name].micros == micros
+    assert of_binance[name].timestamp == micros
 
 
 @pytest.mark.parametrize(
@@ -272,7 +279,7 @@ def test_binance_times_are_milliseconds_or_microseconds_by_their_size(of_binance
     ],
 )
 def test_kraken_times_are_exact_to_the_microsecond_or_none(of_kraken, name, micros):
-    assert of_kraken[name].micros == micros
+    assert of_kraken[name].timestamp == micros
 
 
 @pytest.mark.parametrize("name", ["no time", "one more"])
@@ -295,35 +302,26 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("exchange", "change"), TIMES)
-def test_no_time_stops_the_stream(spark, exchange, change):
-    id_ = NEWEST_ID[exchange.name]
-    bronze = bronze_frame(spark, exchange, [framed(raw(exchange, **change))])
-
-    row = to_silver(bronze, exchange, {id_: SCHEMA_TEXT[id_]}, READER[exchange.name]).head()
+def test_no_time_stops_the_stream(exchange, change):
+    row = silver(exchange, framed(raw(exchange, **change)))
 
     assert row.outcome == "dead_letter"
 
 
 @pytest.mark.parametrize(
-    ("name", "price", "unfit"),
+    ("name", "price", "sign"),
     [
-        ("tiny price", Decimal("0.00000001"), False),
-        ("ten digits", Decimal("9999999999.99999999"), False),
-        ("eleven digits", None, False),
-        ("nine places", None, False),
-        ("no number", None, False),
+        ("tiny price", Decimal("0.00000001"), 1),
+        ("ten digits", Decimal("9999999999.99999999"), 1),
+        ("eleven digits", None, 1),
+        ("nine places", None, 1),
+        ("no number", None, None),
     ],
 )
-def test_a_price_that_does_not_fit_is_none_and_never_rounded(of_binance, name, price, unfit):
+def test_a_price_that_does_not_fit_is_none_and_never_rounded(of_binance, name, price, sign):
     row = of_binance[name]
 
-    assert (row.price, row.price_too_large) == (price, unfit)
-
-
-def test_a_price_that_is_not_kept_is_still_known_exactly(of_binance):
-    assert of_binance["nine places"].price_exact == Decimal("0.000000001")
-    assert of_binance["eleven digits"].price_exact == Decimal("10000000000")
-    assert of_binance["no number"].price_exact is of_binance["no number"].quantity_exact is None
+    assert (row.price, row.price_sign) == (price, sign)
 
 
 def test_an_aggregate_says_so(of_binance):
@@ -384,14 +382,32 @@ def test_a_date_is_part_of_the_name(of_binance):
 
 
 def test_a_far_ingestion_time_is_kept_for_the_rules_to_judge(of_binance):
-    assert of_binance["ingestion far ahead"].ingested == LONGEST
+    assert of_binance["ingestion far ahead"].ingestion_timestamp == LONGEST
 
 
-def test_the_exponent_of_a_time_costs_nothing(spark):
-    normalized(spark, KRAKEN, {"warm": kraken(trade_time_seconds="1E-9")})
-    java = psutil.Process(spark.sparkContext._gateway.proc.pid)
-    before = java.cpu_times().user
+def test_the_exponent_of_a_number_costs_nothing():
+    normalized(KRAKEN, {"warm": kraken(price="1E-9")})
+    before = time.process_time()
 
-    normalized(spark, KRAKEN, {"costly": kraken(trade_time_seconds="1E-20000000")})
+    normalized(KRAKEN, {"costly": kraken(price="1E-20000000", trade_time_seconds="1E-20000000")})
 
-    assert java.cpu_times().user - before < 5
+    assert time.process_time() - before < 5
+
+
+def test_a_market_is_split_alike_whatever_garbage_was_seen_before():
+    garbage = {f"M{number}": kraken(symbol=f"M{number}") for number in range(10_500)}
+    split = {"BTC/USD": kraken()}
+
+    before = normalized(KRAKEN, split)
+    normalized(KRAKEN, garbage)
+    after = normalized(KRAKEN, split)
+
+    assert before["BTC/USD"].symbol == after["BTC/USD"].symbol == "BTC-USD"
+
+
+def test_a_market_of_unusual_characters_is_written_as_json():
+    name = 'a"\\/\n\u00e9\U0001f4a9'
+
+    (row,) = normalized(KRAKEN, {"odd": kraken(symbol=name)}).values()
+
+    assert json.loads(row.vendor_data)["exchange_symbol"] == name

@@ -4,15 +4,15 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
 
 from k2.tables import GOLD_TRADES, TIMEFRAMES
-from k2.transforms.ohlcv import add_up, in_hours, to_minute_bars, with_ends
-from tests.bars import EPOCH, LENGTHS, Key, gold_row, plain_bars
-from tests.builders import frame
+from k2.transforms.ohlcv import add_up, to_minute_bars, with_ends
+from tests.bars import LENGTHS, Key, gold_row, plain_bars
+from tests.builders import arrow
 from tests.fixtures.crypto_fixtures import Record
 
 pytestmark = pytest.mark.unit
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.unit
 NINE = datetime(2026, 7, 7, 9, 0, tzinfo=UTC)
 
 
-def bars_of(spark: SparkSession, trades: list[Record]) -> dict[Key, Record]:
+def bars_of(trades: list[Record]) -> dict[Key, Record]:
     """All bars that K2 makes of these trades."""
-    return by_key(add_up((to_minute_bars(frame(spark, GOLD_TRADES, trades)), tuple(TIMEFRAMES))))
+    return by_key(add_up((to_minute_bars(arrow(GOLD_TRADES, trades)), tuple(TIMEFRAMES))))
 
 
-def by_key(bars: DataFrame) -> dict[Key, Record]:
-    rows = bars.toArrow().to_pylist()
+def by_key(bars: pa.Table) -> dict[Key, Record]:
+    rows = bars.to_pylist()
     found = {
         (row["exchange"], row["symbol"], row["timeframe"], row["bar_start"].astimezone(UTC)): row
         for row in rows
@@ -42,13 +42,13 @@ def without_ends(bars: dict[Key, Record]) -> dict[Key, Record]:
     }
 
 
-def minute_bar(spark: SparkSession, *trades: Record) -> Record:
+def minute_bar(*trades: Record) -> Record:
     """The only one-minute bar of these trades."""
-    (bar,) = to_minute_bars(frame(spark, GOLD_TRADES, list(trades))).toArrow().to_pylist()
+    (bar,) = to_minute_bars(arrow(GOLD_TRADES, list(trades))).to_pylist()
     return bar
 
 
-ENDS = ("first_trade", "last_trade")
+ENDS = ("first_trade", "last_trade", "oldest", "newest")
 PRICES = st.decimals("0.00000001", "9999999999.99999999", places=8)
 TRADES = st.lists(
     st.builds(
@@ -72,22 +72,20 @@ TRADES = st.lists(
 
 
 @settings(
-    max_examples=8,
+    max_examples=40,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(changes=TRADES)
-def test_bars_are_what_plain_python_makes_of_the_trades(
-    spark: SparkSession, changes: list[dict[str, Any]]
-) -> None:
+def test_bars_are_what_plain_python_makes_of_the_trades(changes: list[dict[str, Any]]) -> None:
     trades = [gold_row(offset, **change) for offset, change in enumerate(changes)]
 
-    bars = bars_of(spark, trades)
+    bars = bars_of(trades)
 
     assert without_ends(bars) == plain_bars(trades)
 
 
-def test_trades_of_one_instant_open_and_close_by_sequence_then_offset(spark: SparkSession) -> None:
+def test_trades_of_one_instant_open_and_close_by_sequence_then_offset() -> None:
     trades = [
         gold_row(7, source_sequence=2, price=Decimal(3)),
         gold_row(8, source_sequence=1, price=Decimal(2)),
@@ -95,68 +93,64 @@ def test_trades_of_one_instant_open_and_close_by_sequence_then_offset(spark: Spa
         gold_row(6, source_sequence=2, price=Decimal(4)),
     ]
 
-    bar = minute_bar(spark, *trades)
+    bar = minute_bar(*trades)
 
     assert (bar["open"], bar["close"]) == (Decimal(1), Decimal(3))
 
 
-def test_the_order_of_rows_means_nothing(spark: SparkSession) -> None:
+def test_the_order_of_rows_means_nothing() -> None:
     trades = [
         gold_row(n, timestamp=NINE + timedelta(seconds=n), price=Decimal(n + 1)) for n in range(59)
     ]
 
-    forwards, backwards = minute_bar(spark, *trades), minute_bar(spark, *reversed(trades))
+    forwards, backwards = minute_bar(*trades), minute_bar(*reversed(trades))
 
     assert forwards == backwards
 
 
-def test_a_trade_at_the_first_instant_belongs_to_the_window_that_starts(
-    spark: SparkSession,
-) -> None:
+def test_a_trade_at_the_first_instant_belongs_to_the_window_that_starts() -> None:
     last = gold_row(1, timestamp=NINE - timedelta(microseconds=1))
     first = gold_row(2, timestamp=NINE)
 
-    bars = bars_of(spark, [last, first])
+    bars = bars_of([last, first])
 
     for name in ("1m", "5m", "30m", "1h"):
         starts = {key[3] for key in bars if key[2] == name}
         assert starts == {NINE - LENGTHS[name], NINE}
 
 
-def test_a_day_ends_at_midnight_utc(spark: SparkSession) -> None:
+def test_a_day_ends_at_midnight_utc() -> None:
     midnight = datetime(2026, 7, 8, tzinfo=UTC)
     before = gold_row(1, timestamp=midnight - timedelta(microseconds=1), quantity=Decimal(1))
     after = gold_row(2, timestamp=midnight, quantity=Decimal(2))
 
-    bars = bars_of(spark, [before, after])
+    bars = bars_of([before, after])
 
     volumes = {key[3]: bar["volume"] for key, bar in bars.items() if key[2] == "1d"}
     assert volumes == {midnight - timedelta(days=1): Decimal(1), midnight: Decimal(2)}
 
 
-def test_a_window_without_trades_has_no_bar(spark: SparkSession) -> None:
+def test_a_window_without_trades_has_no_bar() -> None:
     trades = [gold_row(1, timestamp=NINE), gold_row(2, timestamp=NINE + timedelta(minutes=2))]
 
-    bars = bars_of(spark, trades)
+    bars = bars_of(trades)
 
     starts = {key[3] for key in bars if key[2] == "1m"}
     assert starts == {NINE, NINE + timedelta(minutes=2)}
 
 
-def test_vwap_is_rounded_half_up_at_the_eighth_place(spark: SparkSession) -> None:
+def test_vwap_is_rounded_half_up_at_the_eighth_place() -> None:
     trades = [
         gold_row(1, price=Decimal("0.00000001"), quantity=Decimal(1)),
         gold_row(2, price=Decimal("0.00000002"), quantity=Decimal(1)),
     ]
 
-    bar = minute_bar(spark, *trades)
+    bar = minute_bar(*trades)
 
     assert bar["vwap"] == Decimal("0.00000002")
 
 
-def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it(
-    spark: SparkSession,
-) -> None:
+def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it() -> None:
     huge = Decimal("9999999999")
     trades = [
         gold_row(n, price=huge, quantity=huge, timestamp=NINE + timedelta(milliseconds=n))
@@ -164,7 +158,7 @@ def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it(
     ]
     normal = gold_row(200, timestamp=NINE + timedelta(minutes=1))
 
-    bars = bars_of(spark, [*trades, normal])
+    bars = bars_of([*trades, normal])
 
     of_length = {
         name: [bar["quote_volume"] for key, bar in sorted(bars.items()) if key[2] == name]
@@ -176,7 +170,7 @@ def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it(
     assert {bar["vwap"] for key, bar in bars.items() if key[2] == "1d"} == {None}
 
 
-def test_a_batch_tells_of_its_trades_what_else_is_asked(spark: SparkSession) -> None:
+def test_a_bar_tells_when_the_broker_had_its_trades() -> None:
     later = NINE + timedelta(hours=1)
     trades = [
         gold_row(1, timestamp=NINE, kafka_timestamp=later),
@@ -184,64 +178,40 @@ def test_a_batch_tells_of_its_trades_what_else_is_asked(spark: SparkSession) -> 
         gold_row(3, timestamp=NINE + timedelta(minutes=1)),
     ]
 
-    newest = "max(kafka_timestamp) as newest"
-    bars = to_minute_bars(frame(spark, GOLD_TRADES, trades), newest).toArrow().to_pylist()
+    bars = to_minute_bars(arrow(GOLD_TRADES, trades)).to_pylist()
 
     assert sorted(bar["trade_count"] for bar in bars) == [1, 2]
     assert max(bar["newest"] for bar in bars) == later
+    assert {bar["oldest"] for bar in bars} == {trades[1]["kafka_timestamp"]}
 
 
 @settings(
-    max_examples=5,
+    max_examples=40,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.too_slow],
 )
 @given(changes=TRADES, cut=st.integers(0, 80))
 def test_bars_added_up_from_parts_of_minutes_are_those_of_all_trades(
-    spark: SparkSession, changes: list[dict[str, Any]], cut: int
+    changes: list[dict[str, Any]], cut: int
 ) -> None:
     trades = [gold_row(offset, **change) for offset, change in enumerate(changes)]
     parts = [
-        (to_minute_bars(frame(spark, GOLD_TRADES, part)), tuple(TIMEFRAMES))
+        (to_minute_bars(arrow(GOLD_TRADES, part)), tuple(TIMEFRAMES))
         for part in (trades[cut:], trades[:cut])
     ]
 
     assert without_ends(by_key(add_up(*parts))) == plain_bars(trades)
 
 
-def test_a_days_bar_is_added_up_from_stored_hours_beside_minutes(spark: SparkSession) -> None:
+def test_a_days_bar_is_added_up_from_stored_hours_beside_minutes() -> None:
     early, late = (
         [gold_row(n, timestamp=NINE + timedelta(hours=n), price=Decimal(n)) for n in hours]
         for hours in ((1, 2), (3, 4))
     )
-    stored = to_minute_bars(frame(spark, GOLD_TRADES, early))
+    stored = to_minute_bars(arrow(GOLD_TRADES, early))
     hourly = with_ends(add_up((stored, ("1h",))))
-    minutes = to_minute_bars(frame(spark, GOLD_TRADES, late))
+    minutes = to_minute_bars(arrow(GOLD_TRADES, late))
 
     for parts in ([(hourly, ("1d",)), (minutes, ("1d",))], [(minutes, ("1d",)), (hourly, ("1d",))]):
         (day,) = without_ends(by_key(add_up(*parts))).items()
         assert day in plain_bars([*early, *late]).items()
-
-
-def test_the_filter_takes_the_partitions_of_hours_of_several_days(spark: SparkSession) -> None:
-    hour = (NINE - EPOCH) // timedelta(hours=1)
-    inside = [hour, hour + 1, hour + 25]
-    beside = [hour - 1, hour + 2, hour + 24]
-    trades = [
-        gold_row(n, timestamp=EPOCH + timedelta(hours=h)) for n, h in enumerate([*inside, *beside])
-    ]
-
-    found = frame(spark, GOLD_TRADES, trades).where(in_hours(inside))
-
-    assert sorted(row.offset for row in found.select("offset").collect()) == [0, 1, 2]
-
-
-def test_hours_are_chosen_by_their_partitions_alone() -> None:
-    assert in_hours([2, 1, 24]) == (
-        "(exchange_date = date'1970-01-01' and exchange_hour in (1, 2))"
-        " or (exchange_date = date'1970-01-02' and exchange_hour in (0))"
-    )
-
-
-def test_no_hours_choose_nothing(spark: SparkSession) -> None:
-    assert frame(spark, GOLD_TRADES, [gold_row(0)]).where(in_hours([])).count() == 0

@@ -1,14 +1,11 @@
 """Rules on decoded records: each one broken alone, several at once, and the values at the limits."""
 
-import re
 from datetime import timedelta
 
 import pytest
 
-from k2.exchanges import EXCHANGES
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
-from k2.io.schema_files import schema_text
 from k2.quality.rules import TRADE_RULES
 from k2.tables import bronze_trades
 from k2.transforms.silver import to_silver
@@ -20,10 +17,11 @@ from tests.builders import (
     READER,
     SCHEMA_TEXT,
     TRADE_SECONDS,
+    arrow,
     binance_raw,
-    bronze_frame,
     bronze_row,
-    frame,
+    bronze_table,
+    each,
     framed,
     kraken_raw,
 )
@@ -130,18 +128,20 @@ SEVERAL = {
 
 
 @pytest.fixture(scope="module")
-def judged(spark):
+def judged():
     cases = {
         **{name: change for name, (change, _) in {**ALONE, **SEVERAL}.items()},
         **HOLDING,
     }
     values = [framed(kraken_raw(**change)) for change in cases.values()]
-    rows = to_silver(
-        bronze_frame(spark, KRAKEN, values),
-        KRAKEN,
-        {KRAKEN_V2_ID: SCHEMA_TEXT[KRAKEN_V2_ID]},
-        READER["kraken"],
-    ).collect()
+    rows = each(
+        to_silver(
+            bronze_table(KRAKEN, values),
+            KRAKEN,
+            {KRAKEN_V2_ID: SCHEMA_TEXT[KRAKEN_V2_ID]},
+            READER["kraken"],
+        )
+    )
     names = list(cases)
     return {names[row.offset]: row for row in rows}
 
@@ -197,7 +197,7 @@ def test_a_dead_letter_has_no_trade_and_a_trade_no_dead_letter(judged):
     assert trade.raw_record is trade.stage is trade.error_reasons is None
 
 
-def test_the_clock_of_the_broker_and_not_ours_decides_what_is_too_early(spark):
+def test_the_clock_of_the_broker_and_not_ours_decides_what_is_too_early():
     # The same record is from the future for a broker of 2026 and not for one of 2030.
     value = framed(kraken_raw(trade_time_seconds=str(TRADE_SECONDS + 86_400)))
     brokers = [BROKER_TIME, BROKER_TIME + timedelta(days=1460)]
@@ -207,23 +207,21 @@ def test_the_clock_of_the_broker_and_not_ours_decides_what_is_too_early(spark):
     ]
 
     judged = to_silver(
-        frame(spark, bronze_trades(KRAKEN), rows),
+        arrow(bronze_trades(KRAKEN), rows),
         KRAKEN,
         {KRAKEN_V2_ID: SCHEMA_TEXT[KRAKEN_V2_ID]},
         READER["kraken"],
-    ).collect()
+    )
 
-    assert {row.offset: row.outcome for row in judged} == {0: "dead_letter", 1: "trade"}
+    assert {row.offset: row.outcome for row in each(judged)} == {0: "dead_letter", 1: "trade"}
 
 
-def test_versions_of_a_schema_and_broken_records_go_together_in_one_batch(spark):
+def test_versions_of_a_schema_and_broken_records_go_together_in_one_batch():
     v1 = framed({k: v for k, v in kraken_raw().items() if k in V1_FIELDS}, KRAKEN_V1_ID)
     values = [v1, framed(kraken_raw()), None, framed(kraken_raw(price="")), b"\1"]
     writers = {id_: SCHEMA_TEXT[id_] for id_ in (KRAKEN_V1_ID, KRAKEN_V2_ID)}
 
-    rows = to_silver(
-        bronze_frame(spark, KRAKEN, values), KRAKEN, writers, READER["kraken"]
-    ).collect()
+    rows = each(to_silver(bronze_table(KRAKEN, values), KRAKEN, writers, READER["kraken"]))
 
     assert [
         (row.error_type, row.error_reasons) for row in sorted(rows, key=lambda r: r.offset)
@@ -236,28 +234,14 @@ def test_versions_of_a_schema_and_broken_records_go_together_in_one_batch(spark)
     ]
 
 
-def test_a_side_is_never_missing_on_binance(spark):
+def test_a_side_is_never_missing_on_binance():
     values = [framed(binance_raw(is_buyer_maker=maker)) for maker in (True, False)]
 
-    rows = to_silver(
-        bronze_frame(spark, BINANCE, values),
+    judged = to_silver(
+        bronze_table(BINANCE, values),
         BINANCE,
         {BINANCE_ID: SCHEMA_TEXT[BINANCE_ID]},
         READER["binance"],
-    ).collect()
+    )
 
-    assert {row.offset: row.side for row in rows} == {0: "SELL", 1: "BUY"}
-
-
-@pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
-def test_no_generated_method_is_too_large_for_the_first_compiler(spark, exchange):
-    """At 15,700 bytes it gave up, and rows were interpreted until the second one was through."""
-    schemas = [schema_text(name) for name in exchange.raw_schemas]
-    bronze = spark.createDataFrame(spark.sparkContext.emptyRDD(), bronze_trades(exchange).schema)
-    rows = to_silver(bronze, exchange, dict(enumerate(schemas, 1)), schemas[-1])
-
-    mode = spark._jvm.org.apache.spark.sql.execution.ExplainMode.fromString("codegen")
-    code = rows._jdf.queryExecution().explainString(mode)
-    sizes = [int(size) for size in re.findall(r"maxMethodCodeSize:(\d+)", code)]
-
-    assert 0 < max(sizes, default=0) < 10_000
+    assert {row.offset: row.side for row in each(judged)} == {0: "SELL", 1: "BUY"}

@@ -1,0 +1,29 @@
+"""Gold's trades of some hours, a part at a time: an hour of a fast market is larger than memory."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from deltalake import DeltaTable
+
+_ROWS = 500_000  # of a part, some 50 MB of what bars are made of
+_HOUR = 3_600
+
+
+def trades_of(gold: DeltaTable, hours: Iterable[int], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield the trades of hours, counted from 1970, by their partitions alone."""
+    held: list[pa.RecordBatch] = []
+    for hour in sorted(set(hours)):
+        start = datetime.fromtimestamp(hour * _HOUR, UTC)
+        partition = [
+            ("exchange_date", "=", f"{start:%Y-%m-%d}"),
+            ("exchange_hour", "=", str(start.hour)),
+        ]
+        files = gold.to_pyarrow_dataset(file_pruning_predicate=partition)
+        for batch in files.to_batches(columns=list(columns)):
+            held.append(batch)
+            if sum(part.num_rows for part in held) >= _ROWS:
+                yield pa.Table.from_batches(held)
+                held = []
+    if held:
+        yield pa.Table.from_batches(held)
