@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+from tests.e2e.k2_home import GONE_SECONDS, PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -176,16 +176,17 @@ K2_FILE = Path(__file__)
 
 @pytest.mark.parametrize("seconds", [0, 2])
 def test_a_command_that_is_ended_while_spark_starts_leaves_no_jvm(
-    home: K2Home, shared_data: Path, seconds: float
+    running: K2Home, seconds: float
 ) -> None:
-    samples = next((shared_data / "kraken").glob("v2*"))
-    command = home.start("exchange", "validate", samples, "--exchange", "kraken")
+    running.run("simulate", "--rate", "max", "--count", "100")
+    services = {process.pid for process in running.processes()}
+    command = running.start("drain")
     # Itself, and Spark: PySpark knows nothing of its JVM yet.
-    wait_until(lambda: len(home.processes()) > 1, why=home.output.read_text)
+    wait_until(lambda: len(running.processes()) > len(services) + 1, why=running.output.read_text)
     time.sleep(seconds)
 
     command.send_signal(signal.SIGINT)
 
-    assert command.wait(PATIENCE) == 130, home.output.read_text()
-    home.require_nothing_left()
-    assert "Traceback" not in home.output.read_text()
+    assert command.wait(PATIENCE) == 130, running.output.read_text()
+    wait_until(lambda: {process.pid for process in running.processes()} <= services, GONE_SECONDS)
+    assert "Traceback" not in running.output.read_text()

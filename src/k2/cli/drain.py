@@ -24,7 +24,7 @@ from k2.runner.engine import Engine
 from k2.runner.plan import all_streams
 from k2.settings import Settings
 from k2.streams.stream import Stream
-from k2.tables import BARS, GOLD_OHLCV, Layer, Table, all_tables
+from k2.tables import BARS, Layer, Table, all_tables
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
@@ -59,12 +59,11 @@ def _drain(
     settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
 ) -> None:
     addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
-    trades = (table for table in all_tables() if table != GOLD_OHLCV)
-    together = not any(_is_held(table, settings) for table in trades)
+    together = not any(_is_held(table, settings) for table in all_tables())
     streams = all_streams(settings, *addresses, together=together)
     # Of streams that do not, each would end before the one ahead of it has written.
     hand_on = any(stream.follower is not None for stream in streams)
-    groups = [_STEPS[:-1], _STEPS[-1:]] if hand_on else [(step,) for step in _STEPS]
+    groups = [_STEPS] if hand_on else [(step,) for step in _STEPS]
     session: list[SparkSession] = []
 
     def spark() -> SparkSession:

@@ -14,12 +14,13 @@ from pyspark.sql import SparkSession
 from k2.errors import FailedError, K2Error
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
+from k2.runner.collecting import Collecting
 from k2.runner.failures import cause_of
 from k2.runner.holder import RequestServer
 from k2.runner.left import find_left, leave_to_readers
 from k2.runner.measuring import Measuring
 from k2.runner.serving import request_server
-from k2.runner.slot import Slot, slots_before
+from k2.runner.slot import Slot, note_lags, slots_before
 from k2.runner.starter import Starter
 from k2.settings import Settings
 from k2.streams.stream import BatchReport, RunningStream, Stream, reserved
@@ -51,6 +52,7 @@ class Engine:
     _measuring: Measuring | None = None
     _ui: str | None = None
     _starter: Starter | None = None
+    _collecting: Collecting | None = None
 
     def __enter__(self) -> "Engine":
         """Listen for who reads metrics, reserve the tables of all streams, then start the streams.
@@ -70,6 +72,8 @@ class Engine:
                 self._held.enter_context(reserved(stream, self.settings))
                 self._slots.append(Slot.of(stream, self.settings, metrics))
             find_left(self._slots, self.settings)
+            self._collecting = Collecting(self._slots, self._took)
+            self._collecting.start()
             self._starter = Starter(
                 self.spark, self.settings, self._slots, self.available_now, self._took
             )
@@ -121,12 +125,7 @@ class Engine:
 
     def publish(self) -> None:
         """Work out who waits for whom, and write the status file."""
-        given = {slot.stream.tables[0].name: slot.given for slot in self._slots}
-        for slot in self._slots:
-            upstream = [given.get(table.name) for table in slot.stream.reads]
-            known = [count for count in upstream if count is not None]
-            if upstream and len(known) == len(upstream):
-                slot.status.lag = max(sum(known) - slot.taken, 0)
+        note_lags(self._slots)
         extra = {"spark_ui": self._ui}
         write_status(self.settings.run / "streams.json", self.statuses, extra)
 
@@ -150,15 +149,21 @@ class Engine:
         if self._starter is not None:
             self._starter.stop()
         for slot in self._slots:
-            try:
-                if slot.running is not None:
-                    slot.running.query.stop()
-                    slot.progressed()
-                slot.let_go()
-            except Exception as error:
-                log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
+            self._stop(slot)
+        if self._collecting is not None:
+            self._collecting.stop()  # nothing more is handed to it
+        for slot in self._slots:
+            slot.let_go()
             slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
+
+    def _stop(self, slot: Slot) -> None:
+        try:
+            if slot.running is not None:
+                slot.running.query.stop()
+                slot.progressed()
+        except Exception as error:
+            log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
 
     def _start(self, slot: Slot) -> None:
         try:
@@ -174,7 +179,15 @@ class Engine:
             if slot.status.state != "running":
                 slot.status.state = "waiting"
             before = slots_before(slot, self._slots)
-            slot.done = self.available_now and all(other.done for other in before)
+            if self.available_now and all(other.done for other in before):
+                self._end(slot)
+
+    def _end(self, slot: Slot) -> None:
+        """End a follower that will be handed nothing more."""
+        if self._collecting is not None:
+            self._collecting.write(slot)
+        if slot.stream.follower is not None:
+            slot.done = not slot.stream.follower.left
 
     def _took(self, slot: Slot, report: BatchReport) -> None:
         now = time.monotonic()

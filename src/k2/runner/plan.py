@@ -43,11 +43,10 @@ def all_streams(
         for exchange, reader in zip(exchanges, readers, strict=True)
     ]
     gold = gold_stream(exchanges, settings, writer)
+    bars = ohlcv_stream(settings, writer)
     if together and settings.fused and isinstance(writer, ArrowWriter):
-        streams = fused(bronze, silver, gold, settings, writer, schemas, readers)
-    else:
-        streams = [*bronze, *silver, gold]
-    return [*streams, ohlcv_stream(settings, writer)]
+        return fused(bronze, silver, gold, bars, settings, writer, schemas, readers)
+    return [*bronze, *silver, gold, bars]
 
 
 def stream_named(streams: Iterable[Stream], name: str) -> Stream:

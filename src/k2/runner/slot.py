@@ -159,3 +159,13 @@ def is_read(slot: Slot, slots: Sequence[Slot]) -> bool:
     """Tell whether another of the streams reads what a stream writes."""
     table = slot.stream.tables[0].name
     return any(table == read.name for other in slots for read in other.stream.reads)
+
+
+def note_lags(slots: Sequence[Slot]) -> None:
+    """Note how far each stream is behind those that give it rows, where all of them are here."""
+    given = {slot.stream.tables[0].name: slot.given for slot in slots}
+    for slot in slots:
+        upstream = [given.get(table.name) for table in slot.stream.reads]
+        known = [count for count in upstream if count is not None]
+        if upstream and len(known) == len(upstream):
+            slot.status.lag = max(sum(known) - slot.taken, 0)

@@ -6,7 +6,7 @@ batch, as it does where streams run as jobs of their own; and must, for what was
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +34,8 @@ class Follower:
 
     ``left`` says that there may be something upstream that was not handed on, so that the stream's
     own query is wanted; ``lent`` that this query has the tables, so that nothing is handed on.
-    ``prepare`` makes and checks what the stream writes, or raises.
+    ``prepare`` makes and checks what the stream writes, or raises. ``forget`` is called when that query
+    begins: it takes whatever was handed on and is not written.
     """
 
     app: str
@@ -46,18 +47,22 @@ class Follower:
     left: bool = False
     lent: bool = False
     holding: list[Holding] = field(default_factory=list)
+    forget: Callable[[], None] = lambda: None
     _is_prepared: bool = False
 
     @contextmanager
-    def batch(self, source: Table, given: WriteId) -> Iterator[Step | None]:
+    def batch(
+        self, source: Table, given: Set[WriteId], end: int | None = None
+    ) -> Iterator[Step | None]:
         """Give the next batch, to be written of what ``given`` added to the table ``source``.
 
-        It is None when the stream has it already, or it was left to the stream's query because there
+        ``end`` is the version of ``source`` after all of them, by itself the one that is next. The
+        step is None when the stream has it already, or it was left to the stream's query because there
         is something else to read before it.
         """
         with self.mutex:
             position = self._position()
-            ends = self._next_ends(position, source, given)
+            ends = self._next_ends(position, source, given, end)
             if ends is None:
                 yield None
                 return
@@ -89,6 +94,7 @@ class Follower:
         """Leave everything to the stream's own query, until :meth:`take_back`."""
         with self.mutex:
             self.lent, self.left = True, False
+            self.forget()
             self.let_go()
 
     def take_back(self, left: bool = False) -> None:
@@ -111,13 +117,14 @@ class Follower:
         for table, start in zip(self.reads, position.starts, strict=True):
             first = next_version(start)
             if first is None or (
-                exists(self.writer.lake, table) and self._added(table, first) - again
+                exists(self.writer.lake, table)
+                and self._added(table, first, self.writer.version(table) + 1) - again
             ):
                 return True
         return False
 
     def _next_ends(
-        self, position: Position, source: Table, given: WriteId
+        self, position: Position, source: Table, given: Set[WriteId], end: int | None
     ) -> tuple[str, ...] | None:
         """How far the next batch reads, if what is ``given`` is all that it would read."""
         if self.lent:
@@ -128,10 +135,11 @@ class Follower:
             self._is_prepared = True
         place = self.reads.index(source)
         first = next_version(position.starts[place])
-        added = {None} if first is None else self._added(source, first)
+        end = self.writer.version(source) + 1 if end is None else end
+        added = {None} if first is None else self._added(source, first, end)
         if not added:
             return None
-        ends = self._ends(position, place) if added == {given} else None
+        ends = self._ends(position, place, end) if added == given else None
         self.left = self.left or ends is None
         return ends
 
@@ -142,22 +150,20 @@ class Follower:
         planned = None if found.planned is None else (*found.planned, *missing)
         return replace(found, starts=(*found.starts, *missing), planned=planned)
 
-    def _ends(self, position: Position, place: int) -> tuple[str, ...] | None:
+    def _ends(self, position: Position, place: int, end: int) -> tuple[str, ...] | None:
         """How far the next batch reads; None when one was begun that is not just what is given."""
         source = self.reads[place]
         if position.planned is None:
-            end = table_offset(self.writer.table_id(source), self.writer.version(source) + 1)
-            return _with(position.starts, place, end)
+            read = table_offset(self.writer.table_id(source), end)
+            return _with(position.starts, place, read)
         until = next_version(position.planned[place])
-        if until is None or self._added(source, until):
+        if until is None or self._added(source, until, end):
             return None
         same = _with(position.starts, place, position.planned[place])
         return same if same == position.planned else None
 
-    def _added(self, table: Table, first: int) -> set[WriteId | None]:
-        return added_between(
-            table_path(self.writer.lake, table), first, self.writer.version(table) + 1
-        )
+    def _added(self, table: Table, first: int, end: int) -> set[WriteId | None]:
+        return added_between(table_path(self.writer.lake, table), first, end)
 
 
 def _with(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:

@@ -17,9 +17,11 @@ from pyspark.sql import DataFrame
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.table_writer import Batch, WriteId
 from k2.settings import Settings
+from k2.streams.bar_collector import BarCollector
 from k2.streams.bronze import BronzeSink
 from k2.streams.follower import Follower
 from k2.streams.observed import late_trades
+from k2.streams.ohlcv import OhlcvSink
 from k2.streams.schemas import Schemas
 from k2.streams.silver import SilverSink
 from k2.streams.step import Event
@@ -34,6 +36,7 @@ def fused(
     bronze: Sequence[Stream],
     silver: Sequence[Stream],
     gold: Stream,
+    bars: Stream,
     settings: Settings,
     writer: ArrowWriter,
     schemas: Schemas,
@@ -46,11 +49,12 @@ def fused(
     """
     followers = [_following(stream, settings, writer) for stream in silver]
     gold = _following(gold, settings, writer)
+    bars, collector = _collecting(_following(bars, settings, writer), settings, writer)
     handing = [
-        _handing_on(first, then, gold, settings, writer, schemas, reader)
+        _handing_on(first, then, gold, collector, settings, writer, schemas, reader)
         for first, then, reader in zip(bronze, followers, readers, strict=True)
     ]
-    return [*handing, *followers, gold]
+    return [*handing, *followers, gold, bars]
 
 
 def _following(stream: Stream, settings: Settings, writer: ArrowWriter) -> Stream:
@@ -65,10 +69,23 @@ def _following(stream: Stream, settings: Settings, writer: ArrowWriter) -> Strea
     return replace(stream, follower=follower)
 
 
+def _collecting(
+    bars: Stream, settings: Settings, writer: ArrowWriter
+) -> tuple[Stream, BarCollector]:
+    if bars.follower is None:
+        raise ValueError(f"{bars.name} follows nobody")
+    sink = OhlcvSink(settings, writer)
+    collector = BarCollector(bars.follower, sink, settings.trigger_seconds * bars.triggers)
+    bars.follower.holding.append(sink)
+    bars.follower.forget = collector.forget
+    return replace(bars, collector=collector), collector
+
+
 def _handing_on(
     bronze: Stream,
     silver: Stream,
     gold: Stream,
+    bars: BarCollector,
     settings: Settings,
     writer: ArrowWriter,
     schemas: Schemas,
@@ -87,6 +104,7 @@ def _handing_on(
         silver.follower,
         silver_sink,
         gold.follower,
+        bars,
         settings.lateness_minutes,
     )
     return replace(bronze, sink=lambda _: sink)
@@ -103,6 +121,7 @@ class FusedSink:
     silver: Follower
     silver_sink: SilverSink
     gold: Follower
+    bars: BarCollector
     lateness_minutes: int
 
     def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
@@ -122,7 +141,7 @@ class FusedSink:
         self.silver.let_go()
 
     def _hand_on(self, batch: Batch, given: WriteId) -> Iterator[BatchReport]:
-        with self.silver.batch(self.bronze, given) as step:
+        with self.silver.batch(self.bronze, {given}) as step:
             if step is None:
                 return
             taken = self.silver_sink.take(batch, step.write_id)
@@ -138,12 +157,13 @@ class FusedSink:
             return
         times = trades["timestamp"]
         mean = pc.round(pc.mean(times.cast(pa.int64()))).cast(pa.int64()).cast(times.type)
-        with self.gold.batch(self.silver_trades, given) as step:
+        with self.gold.batch(self.silver_trades, {given}) as step:
             if step is None:
                 return
             delay = timedelta(minutes=self.lateness_minutes)
             step.event = Event(mean.as_py(), pc.max(times).as_py() - delay)
             appended = self.writer.append(GOLD_TRADES, step.write_id, trades)
+            self.bars.hand(trades, step.write_id, appended.version)
         yield BatchReport(
             step.write_id.app,
             step.write_id.batch,

@@ -58,6 +58,17 @@ class BatchSink(Protocol):
         """Let go of what the sink holds."""
 
 
+class Collector(Protocol):
+    """Keeps what a stream is handed until it is written."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether what is here has waited long enough."""
+
+    def write(self) -> BatchReport | None:
+        """Write what is here as one batch; None when there was nothing, or it is left."""
+
+
 @dataclass(frozen=True)
 class Stream:
     """Name and version give the query's name, the checkpoint folder and the Delta app id.
@@ -65,7 +76,8 @@ class Stream:
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
     is held while a batch is written; whoever else writes the tables takes it. ``published`` counts
     what there ever was to take, for a stream whose source is no table. ``follower`` takes what the
-    streams before hand on; then the stream has a query of its own only for what they did not.
+    streams before hand on; then the stream has a query of its own only for what they did not. One
+    with a ``collector`` writes it when that is due.
     """
 
     layer: Layer
@@ -81,6 +93,7 @@ class Stream:
     redecider: Redecider | None = None
     published: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     follower: Follower | None = field(default=None, compare=False, repr=False)
+    collector: Collector | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )

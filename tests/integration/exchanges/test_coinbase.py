@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
 
 from k2.cli.exchange import Verdict, judge, read_samples
 from k2.exchanges.coinbase import COINBASE
@@ -30,20 +29,20 @@ MATCH = {
 }
 
 
-def verdict_on(spark: SparkSession, folder: Path, *messages: dict[str, Any]) -> Verdict:
+def verdict_on(folder: Path, *messages: dict[str, Any]) -> Verdict:
     samples = folder / "samples.ndjson"
     samples.write_text("\n".join(map(json.dumps, messages)))
-    return verdict_on_file(spark, samples)
+    return verdict_on_file(samples)
 
 
-def verdict_on_file(spark: SparkSession, samples: Path) -> Verdict:
+def verdict_on_file(samples: Path) -> Verdict:
     verdict, records = read_samples([Recording(samples)], COINBASE)
-    judge(spark, COINBASE, records, verdict, limit=1_000)
+    judge(COINBASE, records, verdict, limit=1_000)
     return verdict
 
 
-def test_a_match_becomes_a_v2_trade_field_by_field(spark: SparkSession, tmp_path: Path) -> None:
-    verdict = verdict_on(spark, tmp_path, MATCH)
+def test_a_match_becomes_a_v2_trade_field_by_field(tmp_path: Path) -> None:
+    verdict = verdict_on(tmp_path, MATCH)
 
     (trade,) = verdict.shown
     wanted = {
@@ -70,18 +69,18 @@ def test_a_match_becomes_a_v2_trade_field_by_field(spark: SparkSession, tmp_path
     }
 
 
-def test_a_selling_maker_means_a_buying_taker(spark: SparkSession, tmp_path: Path) -> None:
-    verdict = verdict_on(spark, tmp_path, MATCH | {"side": "sell"})
+def test_a_selling_maker_means_a_buying_taker(tmp_path: Path) -> None:
+    verdict = verdict_on(tmp_path, MATCH | {"side": "sell"})
 
     assert [trade["side"] for trade in verdict.shown] == ["BUY"]
 
 
-def test_a_last_match_is_the_match_it_repeats(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_last_match_is_the_match_it_repeats(tmp_path: Path) -> None:
     repeat = MATCH | {"type": "last_match"}
     next_one = MATCH | {"trade_id": 700_000_002}
     other_market = MATCH | {"product_id": "ETH-USD"}
 
-    verdict = verdict_on(spark, tmp_path, MATCH, repeat, next_one, other_market)
+    verdict = verdict_on(tmp_path, MATCH, repeat, next_one, other_market)
 
     assert (verdict.trades, verdict.repeated) == (4, 1)
     assert len({trade["message_id"] for trade in verdict.shown}) == 3
@@ -98,29 +97,25 @@ def test_a_last_match_is_the_match_it_repeats(spark: SparkSession, tmp_path: Pat
     ],
 )
 def test_a_bad_match_is_a_dead_letter_that_says_why(
-    spark: SparkSession, tmp_path: Path, change: dict[str, str], reason: str
+    tmp_path: Path, change: dict[str, str], reason: str
 ) -> None:
-    verdict = verdict_on(spark, tmp_path, MATCH | change)
+    verdict = verdict_on(tmp_path, MATCH | change)
 
     assert not verdict.holds
     assert reason in " ".join(verdict.dead_letters)
 
 
-def test_messages_without_a_trade_do_not_prove_a_definition(
-    spark: SparkSession, tmp_path: Path
-) -> None:
-    verdict = verdict_on(spark, tmp_path, {"type": "heartbeat"}, MATCH | {"price": 1})
+def test_messages_without_a_trade_do_not_prove_a_definition(tmp_path: Path) -> None:
+    verdict = verdict_on(tmp_path, {"type": "heartbeat"}, MATCH | {"price": 1})
 
     assert (verdict.other, sum(verdict.rejected.values()), verdict.holds) == (1, 1, False)
 
 
-def test_the_recording_gives_what_an_independent_reading_does(
-    spark: SparkSession, shared_data: Path
-) -> None:
+def test_the_recording_gives_what_an_independent_reading_does(shared_data: Path) -> None:
     recording = shared_data / "coinbase" / "exchange-btc-eth-20260707.ndjson.gz"
     fields = ("symbol", "timestamp", "price", "quantity", "currency", "side", "source_sequence")
 
-    verdict = verdict_on_file(spark, recording)
+    verdict = verdict_on_file(recording)
 
     found = {
         (row["vendor_data"], row["trade_id"]): {name: row[name] for name in fields}

@@ -12,14 +12,26 @@ from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.io.arrow_writer import ArrowWriter
+from k2.io.bar_store import BarStore
+from k2.io.delta import open_table
 from k2.io.offset_log import newest
 from k2.runner.engine import Engine
 from k2.settings import Settings
+from k2.streams.bar_collector import BarCollector
 from k2.streams.bronze import bronze_stream
 from k2.streams.fused import fused
 from k2.streams.gold import gold_stream
+from k2.streams.ohlcv import ohlcv_stream
 from k2.streams.silver import silver_stream
-from k2.tables import GOLD_TRADES, bronze_trades, dead_letters, duplicates, silver_trades
+from k2.tables import (
+    BARS,
+    GOLD_OHLCV,
+    GOLD_TRADES,
+    bronze_trades,
+    dead_letters,
+    duplicates,
+    silver_trades,
+)
 from tests.builders import (
     READER,
     SCHEMA_TEXT,
@@ -119,19 +131,20 @@ class Home:
             for exchange, reader in zip(exchanges, readers, strict=True)
         ]
         gold = gold_stream(exchanges, settings, writer)
+        bars = ohlcv_stream(settings, writer)
         if together:
-            return fused(bronze, silver, gold, settings, writer, self.registry, readers)
-        return [*bronze, *silver, gold]
+            return fused(bronze, silver, gold, bars, settings, writer, self.registry, readers)
+        return [*bronze, *silver, gold, bars]
 
     def run_one_by_one(self, *layers):
-        """Run the five streams as jobs would: Bronze, then Silver, then Gold, or some of them."""
-        for layer in layers or ("bronze", "silver", "gold"):
-            of_layer = [stream for stream in self.one_by_one() if stream.layer == layer]
+        """Run the streams as jobs would: Bronze, then Silver, Gold and the bars, or some of them."""
+        for layer in layers or ("bronze", "silver", "gold", BARS):
+            of_layer = [stream for stream in self.one_by_one() if layer_of(stream) == layer]
             with Engine(self.market.spark, self.settings, of_layer, True) as engine:
                 engine.run_to_end()
 
     def one_by_one(self):
-        """The five streams as jobs have them."""
+        """The streams as jobs have them."""
         return self.streams(ArrowWriter(self.settings.lake), together=False)
 
     def run(self, breaks_after="", dies=False):
@@ -154,11 +167,22 @@ class Home:
             ]
             for table in (*(kind(e) for e in exchanges for kind in kinds), GOLD_TRADES)
         }
-        return found
+        bars = open_table(self.settings.lake, GOLD_OHLCV)
+        rows = [] if bars is None else bars.to_pyarrow_table().to_pylist()
+        # How often a bar changed is how its trades came in batches.
+        numbers = [{name: bar[name] for name in bar if name != "revision"} for bar in rows]
+        return found | {
+            BARS: sorted(numbers, key=lambda bar: [bar[name] for name in GOLD_OHLCV.key])
+        }
 
     def _note(self, stream, report):
-        who = stream.name.split("-")[0]
+        who = layer_of(stream)
         (self.queried if report.progress is None else self.handed).add(who)
+
+
+def layer_of(stream):
+    """The layer of a stream; the bars are one for themselves."""
+    return BARS if stream.name == BARS else stream.layer
 
 
 @pytest.fixture
@@ -197,7 +221,7 @@ def test_the_tables_are_those_of_five_streams(filled, expected):
 
     found = home.tables()
     assert home.queried == {"bronze"}
-    assert home.handed == {"silver", "gold"}
+    assert home.handed == {"silver", "gold", BARS}
     assert found == expected
     assert [row["offset"] for row in found[f"silver_{filled.binance.name}_trades"]] == [0, 1, 3]
     assert len(found["gold_trades"]) == 5
@@ -215,7 +239,7 @@ def test_both_forms_go_on_from_each_other(market):
     home.run()
 
     assert home.queried == {"bronze"}
-    assert home.handed == {"silver", "gold"}
+    assert home.handed == {"silver", "gold", BARS}
     assert home.lake.offsets(silver_trades(market.kraken)) == [0, 1, 3, 5]
     assert home.lake.offsets(duplicates(market.kraken)) == [2, 4]
     assert home.lake.offsets(silver_trades(market.binance)) == [0]
@@ -259,6 +283,34 @@ def test_what_fails_on_the_way_is_left_to_the_streams_own_query(filled, expected
     assert home.tables() == expected
 
 
+def test_bars_that_could_not_be_written_are_left_to_their_own_query(filled, expected, monkeypatch):
+    home = filled.home("bars-fail")
+
+    def refuse(*_):
+        monkeypatch.undo()
+        raise OSError("no room")
+
+    monkeypatch.setattr(BarStore, "_commit", refuse)
+    engine = home.run()
+
+    assert engine.failures == []
+    assert BARS in home.queried
+    assert home.tables() == expected
+
+
+def test_bars_that_a_dead_process_had_collected_are_made_of_gold(filled, expected, monkeypatch):
+    home = filled.home("bars-lost")
+    with monkeypatch.context() as patch:
+        patch.setattr(BarCollector, "write", lambda _: None)  # it never came to that
+        home.run()
+    assert open_table(home.settings.lake, GOLD_OHLCV) is None
+
+    home.run()
+
+    assert home.queried == {BARS}
+    assert home.tables() == expected
+
+
 def test_a_second_run_adds_nothing_and_a_batch_that_bronze_repeats_is_handed_on_once(
     filled, expected
 ):
@@ -296,7 +348,7 @@ def test_a_registry_that_does_not_answer_keeps_bronze_from_nothing(market):
 
     home.run()
 
-    assert home.queried == {"bronze", "silver", "gold"}
+    assert home.queried == {"bronze", "silver", "gold", BARS}
     assert home.lake.offsets(GOLD_TRADES) == [0]
     assert home.lake.offsets(dead_letters(market.kraken)) == []
 

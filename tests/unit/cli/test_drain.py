@@ -53,10 +53,10 @@ def run(settings):
     drain._drain(settings, ENDPOINTS, time.monotonic() + 5, console.status(""), console)
 
 
-def test_streams_that_hand_on_run_together_and_the_bars_after_them(settings, engines):
+def test_streams_that_hand_on_run_together(settings, engines):
     run(settings)
 
-    assert engines == [["bronze", "silver", "gold"], ["ohlcv"]]
+    assert engines == [STEPS]
 
 
 @pytest.mark.parametrize("chosen", [{"fused": False}, {"table_writer": "spark"}])

@@ -49,7 +49,7 @@ class Gold:
         return given
 
     def take(self, given, exchange=BINANCE, fails=None):
-        with self.follower.batch(silver_trades(exchange), given) as step:
+        with self.follower.batch(silver_trades(exchange), {given}) as step:
             if step is None:
                 return None
             self.written.append(step.write_id.batch)
