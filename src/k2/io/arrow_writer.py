@@ -4,10 +4,11 @@ Spark collects the rows once; filters, projections and commits cost no Spark job
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import pyarrow as pa
@@ -34,11 +35,14 @@ _FILE_BYTES = 4_000_000
 class ArrowWriter:
     """Writes to the tables under ``lake``; see :class:`~k2.io.table_writer.TableWriter`.
 
-    It keeps the tables open, which is right because nobody else writes them meanwhile.
+    It keeps the tables open, which is right because nobody else writes them meanwhile. Threads may write
+    different tables, and ask of any.
     """
 
     lake: Path
     _open: dict[str, OpenTable] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+    _locks: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
@@ -52,14 +56,26 @@ class ArrowWriter:
 
     def version(self, table: Table) -> int:
         """Return the table's newest version."""
-        return int(self._stored(table).version())
+        with self._alone_at(table):
+            return int(self._stored(table).version())
 
     def table_id(self, table: Table) -> str:
-        """Return the id that the table's log gives it."""
-        return str(self._stored(table).metadata().id)
+        """Return the id that the table's log gives it, for good."""
+        if table.name not in self._ids:
+            with self._alone_at(table):
+                self._ids[table.name] = str(self._stored(table).metadata().id)
+        return self._ids[table.name]
 
     def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
         """Append rows that have the table's columns, unless the table has the batch already."""
+        with self._alone_at(table):
+            return self._append(table, write_id, rows)
+
+    def _alone_at(self, table: Table) -> AbstractContextManager[Any]:
+        lock: AbstractContextManager[Any] = self._locks.setdefault(table.name, RLock())
+        return lock
+
+    def _append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
         stored = self._stored(table)
         written = stored.transaction_version(write_id.app)
         if written is not None and written >= write_id.batch:

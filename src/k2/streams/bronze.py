@@ -10,7 +10,7 @@ from k2.io.kafka import published
 from k2.io.offset_log import OffsetLog
 from k2.io.table_writer import Batch, TableWriter, WriteId
 from k2.settings import Settings
-from k2.streams.stream import BatchReport, Stream
+from k2.streams.stream import BatchReport, Stream, Told
 from k2.tables import Layer, bronze_trades
 from k2.transforms.wire_format import NEEDED, to_bronze
 
@@ -57,10 +57,10 @@ class BronzeSink:
     settings: Settings
     writer: TableWriter
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
-            return [self.take(self.shaped(batch, write_id), write_id)]
+            told(self.take(self.shaped(batch, write_id), write_id))
 
     def shaped(self, records: Batch, write_id: WriteId) -> Batch:
         """Return Kafka's records as rows of Bronze."""

@@ -6,7 +6,8 @@ stream's batch.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from k2.streams.ohlcv import OhlcvSink
 from k2.streams.schemas import Schemas
 from k2.streams.silver import SilverSink
 from k2.streams.step import Event
-from k2.streams.stream import BatchReport, Stream, prepare
+from k2.streams.stream import BatchReport, Stream, Told, prepare
 from k2.tables import GOLD_TRADES, Table
 from k2.transforms.gold import to_gold
 
@@ -112,7 +113,10 @@ def _handing_on(
 
 @dataclass
 class FusedSink:
-    """Writes a batch to Bronze, and hands it on to Silver and Gold as far as they are level."""
+    """Writes a batch to Bronze, and hands it on to Silver and Gold as far as they are level.
+
+    It is handed on in a thread of its own, while Spark reads the next: one batch at a time.
+    """
 
     bronze: Table
     silver_trades: Table
@@ -123,25 +127,40 @@ class FusedSink:
     gold: Follower
     bars: BarCollector
     lateness_minutes: int
+    _handing: "Future[None] | None" = None
+    _thread: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, "k2-handing-on")
+    )
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> Iterator[BatchReport]:
-        """Write the batch, and report each table's part of it."""
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+        """Write the batch to Bronze, and hand it on beside what Spark reads meanwhile."""
         with self.writer.batch(rows) as records:
             batch = self.bronze_sink.shaped(records, write_id)
-        yield self.bronze_sink.take(batch, write_id)
+        told(self.bronze_sink.take(batch, write_id))
+        end = self.writer.version(self.bronze) + 1  # soon there is another batch
+        self._wait()
+        self._handing = self._thread.submit(self._hand_on, batch, write_id, end, told)
+
+    def close(self) -> None:
+        """Wait until the last batch is handed on, and let go of Silver's index."""
+        self._wait()
+        self.silver.let_go()
+
+    def _wait(self) -> None:
+        if self._handing is not None:
+            self._handing.result()
+
+    def _hand_on(self, batch: Batch, given: WriteId, end: int, told: Told) -> None:
         try:
-            yield from self._hand_on(batch, write_id)
+            for report in self._handed(batch, given, end):
+                told(report)
         except Exception as error:
             # Bronze does not stop for it: the other stream's own query will meet it, and say so.
             self.gold.left = True  # and Silver where it failed
-            log.warning("not_handed_on", job_name=write_id.app, reason=str(error)[:200])
+            log.warning("not_handed_on", job_name=given.app, reason=str(error)[:200])
 
-    def close(self) -> None:
-        """Let go of Silver's index."""
-        self.silver.let_go()
-
-    def _hand_on(self, batch: Batch, given: WriteId) -> Iterator[BatchReport]:
-        with self.silver.batch(self.bronze, {given}) as step:
+    def _handed(self, batch: Batch, given: WriteId, end: int) -> Iterator[BatchReport]:
+        with self.silver.batch(self.bronze, {given}, end) as step:
             if step is None:
                 return
             taken = self.silver_sink.take(batch, step.write_id)

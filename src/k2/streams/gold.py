@@ -11,7 +11,7 @@ from k2.io.mapped_frame import mapped
 from k2.io.table_writer import TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.observed import with_late_trades
-from k2.streams.stream import BatchReport, Stream
+from k2.streams.stream import BatchReport, Stream, Told
 from k2.streams.upstream import new_rows
 from k2.tables import GOLD_TRADES, Layer, silver_trades
 from k2.transforms.gold import to_gold
@@ -52,11 +52,11 @@ class GoldSink:
 
     writer: TableWriter
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
             written = batch.append(GOLD_TRADES, write_id)
-            return [BatchReport(write_id.app, write_id.batch, written)]
+        told(BatchReport(write_id.app, write_id.batch, written))
 
     def close(self) -> None:
         """Hold nothing."""

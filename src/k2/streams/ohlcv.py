@@ -17,7 +17,7 @@ from k2.io.offset_log import OffsetLog, next_version
 from k2.io.table_writer import Appended, TableWriter, WriteId
 from k2.settings import Settings
 from k2.streams.known_hours import KnownHours, hours_of
-from k2.streams.stream import BatchReport, Stream
+from k2.streams.stream import BatchReport, Stream, Told
 from k2.streams.upstream import new_rows
 from k2.tables import BARS, GOLD_OHLCV, GOLD_TRADES, TIMEFRAMES, Layer
 from k2.transforms.ohlcv import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_ends
@@ -62,11 +62,11 @@ class OhlcvSink:
     known: KnownHours = field(default_factory=KnownHours)
     _store: BarStore | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
         """Replace the bars of a batch of Gold's trades."""
         with self.writer.batch(rows) as batch:
             parts = batch.mapped(to_minute_bars, BAR).columns(*BAR.fieldNames())
-        return [self.take(parts, write_id)]
+        told(self.take(parts, write_id))
 
     def take(self, parts: pa.Table, write_id: WriteId) -> BatchReport:
         """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.

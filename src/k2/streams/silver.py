@@ -18,7 +18,7 @@ from k2.settings import Settings
 from k2.streams.observed import STATIONS, hops
 from k2.streams.redecide import Redecider
 from k2.streams.schemas import Schemas
-from k2.streams.stream import BatchReport, Stream
+from k2.streams.stream import BatchReport, Stream, Told
 from k2.streams.upstream import new_rows
 from k2.tables import Layer, bronze_trades, dead_letters, duplicates, resolutions, silver_trades
 from k2.transforms.screen import DEAD_LETTER, TRADE
@@ -80,10 +80,10 @@ class SilverSink:
     redecider: Redecider | None = None
     _seen: SeenTrades | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> list[BatchReport]:
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
         """Write a batch of Bronze's rows."""
         with self.writer.batch(rows, reused=True) as batch:
-            return [self.take(batch, write_id).report]
+            told(self.take(batch, write_id).report)
 
     def take(self, bronze: Batch, write_id: WriteId) -> Taken:
         """Decode and judge a batch that is open, and write it.

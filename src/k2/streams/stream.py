@@ -1,7 +1,7 @@
 """A stream: a named source, a function that writes a batch, and the promises around them."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,17 +45,21 @@ class BatchReport:
         return self.written.rows + sum(self.dead_letters.values()) + self.duplicates
 
 
+Told = Callable[[BatchReport], None]
+
+
 class BatchSink(Protocol):
     """Writes one micro-batch to its tables, idempotent by the batch's id."""
 
-    def write(self, rows: DataFrame, write_id: WriteId) -> Iterable[BatchReport]:
-        """Write the batch; report it, and what followers were handed of it, as it is written.
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+        """Write the batch, and tell of it, and of what followers were handed of it.
 
-        Whatever it raises fails the batch, which will run again.
+        Whatever it raises fails the batch, which will run again. What followers are handed may be
+        written, and told of, when this has returned.
         """
 
     def close(self) -> None:
-        """Let go of what the sink holds."""
+        """Wait for what is still written, and let go of what the sink holds."""
 
 
 class Collector(Protocol):
@@ -139,7 +143,7 @@ def start(
     spark: SparkSession,
     settings: Settings,
     available_now: bool,
-    on_batch: Callable[[BatchReport], None],
+    on_batch: Told,
     before_batch: Callable[[], None] = lambda: None,
 ) -> RunningStream:
     """Start a stream whose locks the caller holds (:func:`reserved`).
@@ -161,8 +165,7 @@ def start(
         try:
             before_batch()
             with stream.mutex:
-                for report in sink.write(rows, WriteId(stream.app, batch_id)):
-                    on_batch(report)
+                sink.write(rows, WriteId(stream.app, batch_id), on_batch)
         except Exception as error:
             # Spark hands Python's errors on as text; this keeps the error itself.
             failures.append(error)

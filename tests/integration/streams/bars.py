@@ -1,18 +1,25 @@
 """What the stream of bars has stored, to compare with bars of plain Python."""
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from k2.io.delta import open_table
+from k2.settings import Settings
 from k2.tables import GOLD_OHLCV
 from tests.bars import Key
 from tests.fixtures.crypto_fixtures import Record
-from tests.integration.streams.lake import Lake
 
 NINE = datetime(2026, 7, 7, 9, 0, 10, tzinfo=UTC)
 FACTS = ("is_final", "revision", "bar_date")
 
 
-def stored(lake: Lake) -> dict[Key, Record]:
+class HasHome(Protocol):
+    """What has tables."""
+
+    settings: Settings
+
+
+def stored(lake: HasHome) -> dict[Key, Record]:
     """Every stored bar by its key."""
     table = open_table(lake.settings.lake, GOLD_OHLCV)
     found = [] if table is None else table.to_pyarrow_table().to_pylist()

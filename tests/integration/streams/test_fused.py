@@ -22,7 +22,7 @@ from k2.streams.bronze import bronze_stream
 from k2.streams.fused import fused
 from k2.streams.gold import gold_stream
 from k2.streams.ohlcv import ohlcv_stream
-from k2.streams.silver import silver_stream
+from k2.streams.silver import SilverSink, silver_stream
 from k2.tables import (
     BARS,
     GOLD_OHLCV,
@@ -43,6 +43,7 @@ from tests.builders import (
     kraken_raw,
     silver_row,
 )
+from tests.e2e.k2_home import wait_until
 from tests.integration.streams.lake import Lake, Registry
 
 pytestmark = pytest.mark.integration
@@ -225,6 +226,24 @@ def test_the_tables_are_those_of_five_streams(filled, expected):
     assert found == expected
     assert [row["offset"] for row in found[f"silver_{filled.binance.name}_trades"]] == [0, 1, 3]
     assert len(found["gold_trades"]) == 5
+
+
+def test_batches_that_come_while_one_is_handed_on_are_handed_on_after_it(market, monkeypatch):
+    home = market.home("fast", max_records_per_batch=1)
+    market.send(market.kraken, *(framed(kraken_raw(trade_id=n)) for n in range(5)))
+    take = SilverSink.take
+    bronze = bronze_trades(market.kraken)
+
+    def slow(sink, batch, write_id):
+        wanted = min(write_id.batch + 2, 5)  # until Bronze has the batch after this one
+        wait_until(lambda: len(home.lake.rows(bronze)) >= wanted, 60)
+        return take(sink, batch, write_id)
+
+    monkeypatch.setattr(SilverSink, "take", slow)
+    home.run()
+
+    assert home.queried == {"bronze"}
+    assert home.lake.offsets(GOLD_TRADES) == [0, 1, 2, 3, 4]
 
 
 def test_both_forms_go_on_from_each_other(market):
