@@ -70,7 +70,8 @@ def stock(source: Source) -> Figures:
     Its peak memory is that of the largest job.
     """
     settings = Settings.load()
-    jars = ",".join(map(str, resolve(Group.SPARK, settings.jar_cache)))
+    groups = (Group.SPARK, Group.AVRO)
+    jars = ",".join(str(jar) for group in groups for jar in resolve(group, settings.jar_cache))
     java = find_java(settings.java_home).executable.parents[1]
     jobs = [
         ["bronze", "--exchange", "binance"],

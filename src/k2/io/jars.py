@@ -35,6 +35,10 @@ class Group(StrEnum):
     KAFKA = "kafka"
     REGISTRY = "registry"
     JMX = "jmx"
+    AVRO = "avro"
+
+
+_BESIDE_PYSPARK = (Group.SPARK, Group.AVRO)  # whose jars PySpark has some of
 
 
 def coordinates(group: Group) -> list[str]:
@@ -115,13 +119,13 @@ def _download() -> Download:
 
 def _folder(group: Group, cache: Path) -> Path:
     key = "\n".join(coordinates(group))
-    if group is Group.SPARK:
+    if group in _BESIDE_PYSPARK:
         key += f"\npyspark {version('pyspark')}"  # its own jars are left out
     return cache / f"{group}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
 
 
 def _fill(folder: Path, group: Group, staging: Path, console: Console, fetch: Download) -> None:
-    left_out = _pyspark_artifacts() if group is Group.SPARK else set()
+    left_out = _pyspark_artifacts() if group in _BESIDE_PYSPARK else set()
     try:
         files = fetch(group, coordinates(group), left_out, staging / "repository", console)
         folder.mkdir()

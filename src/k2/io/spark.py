@@ -11,12 +11,6 @@ from pyspark.sql import SparkSession
 
 from k2.settings import Settings
 
-# Avro believes a length that garbage claims and allocates it; no string of ours is longer.
-_AVRO_LIMITS = (
-    "-Dorg.apache.avro.limits.string.maxLength=65536",
-    "-Dorg.apache.avro.limits.bytes.maxLength=65536",
-)
-
 # A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
 _LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
 
@@ -56,7 +50,6 @@ _LATE_COMPILER = (
     "-XX:Tier4MinInvocationThreshold=6000",
     "-XX:Tier4CompileThreshold=150000",
     "-XX:Tier4BackEdgeThreshold=400000",
-    "-XX:-DontCompileHugeMethods",
 )
 
 
@@ -130,7 +123,6 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         # Else PySpark notes, for every step of every expression, the line of ours that it came from:
         # four calls to the JVM and a search for IPython. Half the time of planning Silver.
         "spark.python.sql.dataFrameDebugging.enabled": "false",
-        "spark.executor.extraJavaOptions": " ".join(_AVRO_LIMITS),
     }
 
 
@@ -151,7 +143,6 @@ def _submission(settings: Settings, jars: Sequence[Path], java_options: Sequence
 
 def _java_options(settings: Settings) -> list[str]:
     return [
-        *_AVRO_LIMITS,
         "-XX:+UseSerialGC",
         *_LATE_COMPILER,
         # Else one thread dies, its query waits for it for ever, and all looks well.

@@ -8,7 +8,6 @@ from pyspark.sql import SparkSession
 
 from k2.runner.arrivals import Arrivals
 from k2.runner.catching_up import CatchingUp
-from k2.runner.giving_way import GivingWay
 from k2.runner.slot import Slot, is_read
 from k2.runner.warm_up import WarmUp
 from k2.settings import Settings
@@ -38,7 +37,7 @@ class Starter:
         self._warm_up = WarmUp(slots, self._arrivals)
         self._catching_up = CatchingUp(slots)
         # In this order: what one lets through, another may hold back.
-        self._gates = (self._catching_up, self._warm_up, GivingWay(slots))
+        self._gates = (self._catching_up, self._warm_up)
         self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
         if available_now:
             for gate in self._gates[1:]:  # it has no second batches that come too early
