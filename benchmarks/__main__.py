@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, comparison, growth, guard, live, scale_out, scenarios
+from benchmarks import ablation, comparison, growth, guard, live, scale_out, scenarios, stages
 
 _REPORTS = Path("reports")
 
@@ -32,6 +32,7 @@ def main() -> int:
         "backlog": lambda: growth.backlog([200_000, 1_000_000, 5_000_000]),
         "commits": lambda: growth.commits(arguments.versions),
         "age": lambda: growth.age(arguments.versions),
+        "stages": _stages,
         "idle": lambda: live.idle(60),
         "sustained": _sustained,
         "burst": lambda: live.burst(50_000, 10, 1_000_000),
@@ -68,6 +69,12 @@ def _ablation(arguments: argparse.Namespace) -> dict[str, Any]:
 def _sustained() -> list[dict[str, Any]]:
     measured = [scenarios.sustained(rate, 300) for rate in (1_000, 10_000)]
     _keep_table("sustained", "\n".join(map(scenarios.as_markdown, measured)))
+    return measured
+
+
+def _stages() -> dict[str, Any]:
+    measured = stages.stages(400_000, 100_000)
+    _keep_table("stages", stages.as_markdown(measured))
     return measured
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Context, Decimal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     BooleanType,
@@ -64,9 +65,6 @@ _OF_TRADES = (
     "min(price) as low",
     "arg_max(price, place) as close",
     f"cast(sum(quantity) as {_VOLUME}) as volume",
-    "sum(trunc(value)) as whole",
-    "sum(value - trunc(value)) as fraction",
-    "true as is_known",
     "count(*) as trade_count",
     f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
     "min(place) as first_trade",
@@ -90,9 +88,15 @@ _OF_BARS = (
     "min(oldest) as oldest",
     "max(newest) as newest",
 )
+_IN_PARTS = (
+    "sum(trunc(value)) as whole",
+    "sum(value - trunc(value)) as fraction",
+    "true as is_known",
+)
 # A sum has 22 digits before the point at most; in two parts it is exact however large it gets.
+_LIMIT = Decimal(10) ** (QUOTE_VOLUME.precision - QUOTE_VOLUME.scale)
 _SUM = (
-    "case when is_known and whole + trunc(fraction) < 10::decimal(38, 0) ** 22"
+    f"case when is_known and whole + trunc(fraction) < {_LIMIT}"
     f" then cast(whole as {_QUOTE_VOLUME}) + cast(fraction as {_QUOTE_VOLUME}) end"
 )
 _UNIT = Decimal(1).scaleb(-PRICE.scale)
@@ -109,9 +113,12 @@ def to_minute_bars(trades: pa.Table) -> pa.Table:
     Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
     sequence before any; the partition only decides between two records with the same offset.
     """
+    values: tuple[str, ...] = _IN_PARTS
+    if _stays_small(trades):
+        values = (f"cast(sum(value) as {_QUOTE_VOLUME}) as quote_volume",)
     sql = f"""
         select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
-            {", ".join(_OF_TRADES)}
+            {", ".join((*_OF_TRADES, *values))}
         from (
             select *, {_VALUE} as value,
                 {{
@@ -125,7 +132,7 @@ def to_minute_bars(trades: pa.Table) -> pa.Table:
         )
         group by all
     """  # noqa: S608 — our own columns only
-    return _bars(query(_summed(sql), trades=trades.select(MADE_OF)))
+    return _bars(query(sql if len(values) == 1 else _summed(sql), trades=trades.select(MADE_OF)))
 
 
 def with_ends(stored: pa.Table) -> pa.Table:
@@ -165,6 +172,12 @@ def add_up(*parts: tuple[pa.Table, Sequence[str]]) -> pa.Table:
         from ({windows}) group by all
     """  # noqa: S608 — our own columns only
     return _bars(query(_summed(sql), **named))
+
+
+def _stays_small(trades: pa.Table) -> bool:
+    """Whether all values together cannot need more digits than a sum has: so of any real market."""
+    price, quantity = (pc.max(trades[name]).as_py() or Decimal(0) for name in ("price", "quantity"))
+    return bool(price * quantity * trades.num_rows < _LIMIT)
 
 
 def _summed(bars: str) -> str:
