@@ -28,6 +28,7 @@ def main() -> int:
         return _quick(arguments.record)
     plan: dict[str, Callable[[], Any]] = {
         "comparison": lambda: _comparison(arguments.records, arguments.rounds),
+        "flink": lambda: _flink(arguments.records, arguments.rounds),
         "ablation": lambda: _ablation(arguments),
         "backlog": lambda: growth.backlog([200_000, 1_000_000, 5_000_000]),
         "commits": lambda: growth.commits(arguments.versions),
@@ -52,6 +53,13 @@ def main() -> int:
 def _comparison(records: int, rounds: int) -> dict[str, Any]:
     measured = comparison.compare(records, rounds)
     _keep_table("comparison", comparison.as_markdown(measured))
+    return comparison.summary(measured)
+
+
+def _flink(records: int, rounds: int) -> dict[str, Any]:
+    with_flink = comparison.WITH_FLINK
+    measured = comparison.compare(records, rounds, with_flink, with_flink, comparison.CLEAN)
+    _keep_table("flink", comparison.as_markdown(measured))
     return comparison.summary(measured)
 
 

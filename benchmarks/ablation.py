@@ -11,35 +11,21 @@ from benchmarks.varied import Variant
 # Each is K2 without the lever, or with the other choice.
 LEVERS: dict[str, Variant] = {
     "Spark's table writer": Variant(settings={"table_writer": "spark"}),
-    "200 shuffle partitions": Variant(options={"spark.sql.shuffle.partitions": "200"}),
-    "snapshots in 50 partitions": Variant(
-        options={"spark.databricks.delta.snapshotPartitions": "50"}
-    ),
+    "streams that read each other's tables": Variant(settings={"fused": "false"}),
+    "both of Java's compilers": Variant(java={"-XX:TieredStopAtLevel=1": ""}),
     "G1 instead of the serial collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseG1GC"}),
     "parallel collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseParallelGC"}),
-    "first compiler only": Variant(java={"tiers": "-XX:TieredStopAtLevel=1"}),
-    "Java's own thresholds of the second compiler": Variant(
-        java=dict.fromkeys(
-            (
-                "-XX:Tier4InvocationThreshold=50000",
-                "-XX:Tier4MinInvocationThreshold=6000",
-                "-XX:Tier4CompileThreshold=150000",
-                "-XX:Tier4BackEdgeThreshold=400000",
-            ),
-            "",
-        )
-    ),
-    "huge methods interpreted": Variant(java={"-XX:-DontCompileHugeMethods": ""}),
-    "generated code up to 8,000 bytes": Variant(
-        options={"spark.sql.codegen.hugeMethodLimit": "8000"}
-    ),
+    "heap of 512 MB": Variant(settings={"driver_memory": "512m"}),
     "heap of 2 GB": Variant(settings={"driver_memory": "2g"}),
     "batches of 50,000": Variant(settings={"max_records_per_batch": "50000"}),
-    "batches of 1,000,000": Variant(settings={"max_records_per_batch": "1000000"}),
+    "batches of 300,000": Variant(settings={"max_records_per_batch": "300000"}),
     "Arrow batches of 10,000": Variant(
         options={"spark.sql.execution.arrow.maxRecordsPerBatch": "10000"}
     ),
     "four cores' worth of tasks": Variant(settings={"spark_master": "local[4]"}),
+    "expressions traced to their lines": Variant(
+        options={"spark.python.sql.dataFrameDebugging.enabled": "true"}
+    ),
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.charts import bars
 from benchmarks.contenders import Contender, Figures, k2, lean, stock
+from benchmarks.flink import flink
 from benchmarks.source import preloaded
 
 CONTENDERS: Mapping[str, Contender] = {
@@ -18,6 +19,13 @@ CONTENDERS: Mapping[str, Contender] = {
     "lean-silver": lambda source: lean(source, silver_only=True),
     "k2": k2,
 }
+# Flink's job ends at a record that does not decode, so it has topics without any.
+WITH_FLINK: Mapping[str, Contender] = {"flink": flink, "lean": lean, "k2": k2}
+CLEAN = ("--bad", "0")
+_RATIOS = (
+    *(("stock", "k2"), ("k2", "lean"), ("stock", "lean")),
+    *(("flink", "k2"), ("flink", "lean")),
+)
 _MEASURES = {
     "CPU-s per million": lambda f: f.cpu_per_million,
     "seconds to Gold": lambda f: f.seconds,
@@ -30,11 +38,15 @@ def compare(
     rounds: int,
     names: Iterable[str] = tuple(CONTENDERS),
     contenders: Mapping[str, Contender] = CONTENDERS,
+    feed: Iterable[str] = (),
 ) -> list[dict[str, Figures]]:
-    """Measure every named contender once a round; each round starts with another of them."""
+    """Measure every named contender once a round; each round starts with another of them.
+
+    ``feed`` are options of ``k2 simulate``.
+    """
     names = list(names)
     measured: list[dict[str, Figures]] = []
-    with preloaded(records) as source:
+    with preloaded(records, *feed) as source:
         for round_ in range(rounds):
             order = names[round_ % len(names) :] + names[: round_ % len(names)]
             found = {}
@@ -57,7 +69,7 @@ def summary(measured: list[dict[str, Figures]]) -> dict[str, Any]:
     found: dict[str, Any] = {"rounds": [{n: f.public() for n, f in r.items()} for r in measured]}
     found["ratios"] = {
         f"{of} / {to}": spread(values)
-        for of, to in (("stock", "k2"), ("k2", "lean"), ("stock", "lean"))
+        for of, to in _RATIOS
         if of in names and to in names and (values := ratios(measured, of, to))
     }
     return found

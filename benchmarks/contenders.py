@@ -80,7 +80,7 @@ def stock(source: Source) -> Figures:
         ["silver", "--exchange", "kraken"],
         ["gold"],
     ]
-    with _folder() as folder:
+    with new_folder() as folder:
         found = Figures("stock", source.records, 0, 0.0, 0.0, 0, {})
         where = ["--lake", str(folder / "lake"), "--kafka", source.kafka]
         for job in jobs:
@@ -89,35 +89,35 @@ def stock(source: Source) -> Figures:
             submit += [str(Path(__file__).with_name("stock.py")), *job, *where]
             submit += ["--registry", source.registry]
             environment = {**os.environ, "JAVA_HOME": str(java), "PYSPARK_PYTHON": sys.executable}
-            seconds, sampler = _run(submit, folder, environment)
+            seconds, sampler = run_measured(submit, folder, environment)
             usage = sampler.usage()
             found.seconds += seconds
             found.cpu += usage.streams_cpu
             found.cpu_by_step["-".join(job[::2])] = round(usage.streams_cpu, 2)
             found.peak_memory = max(found.peak_memory, usage.peak_memory)
-        return _judged(found, folder / "lake", source)
+        return judged(found, folder / "lake", source)
 
 
 def lean(source: Source, silver_only: bool = False) -> Figures:
     """The loader without Spark (:mod:`benchmarks.lean`), into tables of K2's definitions."""
-    with _folder() as folder:
+    with new_folder() as folder:
         for table in all_tables():
             ensure_table(folder / "lake", table)
         command = [sys.executable, "-m", "benchmarks.lean", "--lake", str(folder / "lake")]
         command += ["--kafka", source.kafka, "--registry", source.registry]
         command += ["--silver-only"] if silver_only else []
-        seconds, sampler = _run(command, folder, dict(os.environ))
+        seconds, sampler = run_measured(command, folder, dict(os.environ))
         usage = sampler.usage()
         name = "lean-silver" if silver_only else "lean"
         found = Figures(
             name, source.records, 0, seconds, usage.streams_cpu, usage.peak_memory, {}
         )  # fmt: skip
-        return _judged(found, folder / "lake", source, gold=not silver_only)
+        return judged(found, folder / "lake", source, gold=not silver_only)
 
 
 def k2(source: Source, variant: Variant = STANDARD, name: str = "k2") -> Figures:
     """``k2 drain``: all streams in one driver, to Gold; its bars are counted apart."""
-    with _folder() as folder:
+    with new_folder() as folder:
         home = Home(folder, variant, **source.lend(folder))
         began = time.time()
         drain = home.spawn("drain", "--timeout", "1800s")
@@ -137,7 +137,7 @@ def k2(source: Source, variant: Variant = STANDARD, name: str = "k2") -> Figures
         found = Figures(
             name, source.records, 0, seconds, total.streams_cpu - bars, total.peak_memory, {}, steps
         )
-        return _judged(found, folder / "lake", source)
+        return judged(found, folder / "lake", source)
 
 
 def _marks(folder: Path) -> dict[str, float]:
@@ -156,7 +156,7 @@ def _marks(folder: Path) -> dict[str, float]:
     }
 
 
-def _judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Figures:
+def judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Figures:
     found.trades = require_truth(lake, source.manifest, gold)
     layers = {"silver": ["silver_binance_trades", "silver_kraken_trades"]}
     if gold:
@@ -178,7 +178,7 @@ def _packed(name: str, table: DeltaTable) -> int:
     return files_of(table).bytes
 
 
-def _run(
+def run_measured(
     command: Iterable[str], folder: Path, environment: dict[str, str]
 ) -> tuple[float, Sampler]:
     with (folder / "contender.log").open("ab") as log:
@@ -196,7 +196,7 @@ def _run(
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def new_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
     try:
         yield folder

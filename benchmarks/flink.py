@@ -1,9 +1,10 @@
-"""The Flink contender: one job of Flink SQL, from Kafka to Iceberg tables (``flink.sql``).
+"""The Flink contender: one job of Flink SQL (``flink.sql``), from Kafka to Iceberg, nothing tuned.
 
 Its topics must hold no record that does not decode (``k2 simulate --bad 0``): ``avro-confluent``
-has no way on but to end the job. Otherwise it keeps K2's contract: the writer's schema by id, the
-rules, dead letters, duplicates of any age (so its state grows without end), exactly-once by
-checkpoints.
+then ends the job. Otherwise it keeps K2's contract: Bronze, schemas by id, rules, duplicates of any
+age (its state has no end), exactly-once by checkpoints. Dead letters lack the bytes, duplicates
+have no table. A bounded job that is killed near its end is not exactly-once: the sink commits what
+ended before a checkpoint has it.
 """
 
 import json
@@ -17,7 +18,7 @@ from deltalake import convert_to_deltalake
 from fastavro import reader
 from rich.console import Console
 
-from benchmarks.contenders import Figures, _folder, _judged, _run
+from benchmarks.contenders import Figures, judged, new_folder, run_measured
 from benchmarks.source import Source
 from k2.io.jar_download import download
 from k2.io.java import find_java
@@ -72,7 +73,7 @@ def flink(source: Source) -> Figures:
     """Flink's SQL client with the job in its own process, once over topics without bad records."""
     settings = Settings.load()
     jars = _jars(settings.jar_cache)
-    with _folder() as folder:
+    with new_folder() as folder:
         job = Path(__file__).with_suffix(".sql").read_text(encoding="utf-8")
         job = job.replace("{lake}", f"file://{folder}/warehouse")
         job = job.replace("{kafka}", source.kafka).replace("{registry}", source.registry)
@@ -85,7 +86,7 @@ def flink(source: Source) -> Figures:
         command += ["-cp", f"{jars}/*", "org.apache.flink.table.client.SqlClient"]
         command += ["embedded", "-f", str(folder / "job.sql")]
         environment = {**os.environ, "FLINK_CONF_DIR": str(folder)}
-        seconds, sampler = _run(command, folder, environment)
+        seconds, sampler = run_measured(command, folder, environment)
         _require_success(folder / "contender.log")
         for table in (folder / "warehouse" / "k2").iterdir():
             _as_delta(table, folder / "lake" / table.name)
@@ -93,7 +94,7 @@ def flink(source: Source) -> Figures:
         found = Figures(
             "flink", source.records, 0, seconds, usage.streams_cpu, usage.peak_memory, {}
         )  # fmt: skip
-        return _judged(found, folder / "lake", source)
+        return judged(found, folder / "lake", source)
 
 
 def _require_success(log: Path) -> None:

@@ -73,7 +73,9 @@ class Settings(BaseSettings):
     )
 
     spark_master: str = Field("local[2]", description="Spark master when not run by spark-submit.")
-    driver_memory: str = Field("1g", pattern=r"^\d+[mg]$", description="Heap of the Spark driver.")
+    driver_memory: str = Field(
+        "768m", pattern=r"^\d+[mg]$", description="Heap of the Spark driver."
+    )
     kafka_memory: str = Field("384m", pattern=r"^\d+[mg]$", description="Heap of the local Kafka.")
     registry_memory: str = Field(
         "160m", pattern=r"^\d+[mg]$", description="Heap of the local registry."

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from k2.errors import K2Error
+from k2.io.allocators import give_memory_back
 from k2.observability.redaction import redacted
 
 # command → module and function, imported when called: Spark and DuckDB take their time to load.
@@ -122,6 +123,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
+    give_memory_back()
     sys.exit(run(_app, sys.argv[1:], "k2"))
 
 

@@ -17,6 +17,7 @@ from k2.cli.endpoints import Endpoints, find_endpoints
 from k2.cli.sessions import begun, raised_interrupts, stop_session
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
+from k2.io.allocators import give_memory_back
 from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
@@ -39,6 +40,7 @@ class Trigger(StrEnum):
 
 def main(job: str, arguments: Sequence[str]) -> int:
     """Run a job (``bronze``, ``silver``, ``gold``, ``ohlcv``) with its arguments; return the exit code."""
+    give_memory_back()
     function = _JOBS[job] if job in _JOBS else _of_exchange(Layer(job))
     return run(app_of(job, function), arguments, f"jobs/{job}.py")
 

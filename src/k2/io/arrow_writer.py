@@ -3,7 +3,7 @@
 Spark collects the rows once; filters, projections and commits cost no Spark job.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -108,12 +108,16 @@ class ArrowWriter:
         return opened.current()
 
 
-@dataclass(frozen=True)
+@dataclass
 class ArrowBatch:
-    """A batch in the driver's memory; see :class:`~k2.io.table_writer.Batch`."""
+    """A batch in the driver's memory; see :class:`~k2.io.table_writer.Batch`.
+
+    What was chosen last is kept: what Silver took is what Gold is made of.
+    """
 
     writer: ArrowWriter
     rows: pa.Table
+    _last: tuple[Rows, pa.Table] | None = None
 
     def mapped(self, transform: Transform, columns: StructType) -> "ArrowBatch":
         """Transform all rows at once."""
@@ -130,6 +134,15 @@ class ArrowBatch:
 
     def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
         """Select some columns of the chosen rows."""
+        if self._last is not None and self._last[0] is of:
+            there = self._last[1]
+            if set(names) <= set(there.column_names):
+                return there.select(list(names))
+        chosen = self._chosen(names, of)
+        self._last = (of, chosen)
+        return chosen
+
+    def _chosen(self, names: Sequence[str], of: Rows) -> pa.Table:
         wanted = []
         if of.outcome is not None:
             wanted.append(pc.equal(self.rows["outcome"], of.outcome))
@@ -147,18 +160,42 @@ def _record(rows: pa.Table) -> pa.ChunkedArray:
 
 
 def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
-    """Return the rows in the table's exact Arrow types, nullability included, and fresh buffers.
+    """Return the rows in the table's exact Arrow types, nullability included.
 
     Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
-    panics; concatenating with a well-formed empty table makes them anew.
+    panics; concatenating with a well-formed empty array makes them anew.
     """
     wanted = to_arrow_schema(table.schema)
     arrays = [
-        pa.chunked_array(
-            [pa.concat_arrays([*column.chunks, pa.array([], column.type)])]
-            if column.num_chunks
-            else [pa.array([], column.type)]
-        ).cast(kind.type)
+        (_anew(column) if _lacks_offsets(column) else column).cast(kind.type)
         for column, kind in zip(rows.columns, wanted, strict=True)
     ]
     return pa.table(arrays, schema=wanted)
+
+
+def _lacks_offsets(column: pa.ChunkedArray) -> bool:
+    """Whether some part of a column, or of the lists or structs in it, may be such an array."""
+    if not (pa.types.is_nested(column.type) or _has_offsets(column.type)):
+        return False
+    return any(_is_odd(chunk) for chunk in column.chunks)
+
+
+def _is_odd(array: pa.Array) -> bool:
+    if pa.types.is_struct(array.type):
+        return any(map(_is_odd, array.flatten()))
+    if not _has_offsets(array.type):
+        return False
+    offsets = array.buffers()[1]
+    if offsets is None or not offsets.size:
+        return True
+    return pa.types.is_list(array.type) and _is_odd(array.values)
+
+
+def _has_offsets(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_binary, pa.types.is_list)
+    )
+
+
+def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.concat_arrays([*column.chunks, pa.array([], column.type)])])

@@ -42,16 +42,6 @@ _SECRETS = (
     r"|://[^/\s@]+@"
 )
 
-# The second compiler took 45 of the first minute's 115 CPU-seconds, most of it for code that only
-# plans. Ten times its thresholds leave it what rows pass through; Silver's generated method is over
-# the length that is never compiled else. A drain of a million records: 138 s without, 100 s with.
-_LATE_COMPILER = (
-    "-XX:Tier4InvocationThreshold=50000",
-    "-XX:Tier4MinInvocationThreshold=6000",
-    "-XX:Tier4CompileThreshold=150000",
-    "-XX:Tier4BackEdgeThreshold=400000",
-)
-
 
 def spark_session(
     settings: Settings,
@@ -144,7 +134,8 @@ def _submission(settings: Settings, jars: Sequence[Path], java_options: Sequence
 def _java_options(settings: Settings) -> list[str]:
     return [
         "-XX:+UseSerialGC",
-        *_LATE_COMPILER,
+        # The driver plans and hands rows on; the second compiler is not through before that is done.
+        "-XX:TieredStopAtLevel=1",
         # Else one thread dies, its query waits for it for ever, and all looks well.
         "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",

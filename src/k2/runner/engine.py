@@ -28,7 +28,7 @@ from k2.streams.stream import BatchReport, RunningStream, Stream, reserved
 log = structlog.get_logger("k2.engine")
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-_NEXT_LOOK = 0.5  # seconds until a stream without input is looked at again
+_NEXT_LOOK = 1.0  # seconds until a stream without input is looked at again
 _PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
 
 

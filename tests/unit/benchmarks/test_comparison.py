@@ -12,7 +12,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture(autouse=True)
 def no_services(monkeypatch):
     @contextmanager
-    def preloaded(records):
+    def preloaded(records, *_):
         yield Source(None, "", "", records, None)
 
     monkeypatch.setattr(comparison, "preloaded", preloaded)

@@ -1,0 +1,56 @@
+"""A process that shall keep little of what it frees says so before anything allocates."""
+
+import os
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+pytestmark = pytest.mark.unit
+
+PROGRAM = """
+import os
+from k2.io.allocators import give_memory_back
+give_memory_back()
+import pyarrow as pa
+print(pa.default_memory_pool().backend_name, os.environ["MALLOC_ARENA_MAX"])
+"""
+
+
+def said(**environment: str) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(
+    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
+)
+def test_arrow_takes_the_pool_that_keeps_less() -> None:
+    assert said()[0] == "jemalloc"
+
+
+def test_a_pool_that_somebody_chose_stays() -> None:
+    assert said(ARROW_DEFAULT_MEMORY_POOL="system")[0] == "system"
+
+
+def test_children_have_few_pools_too() -> None:
+    assert said()[1] == "2"
+
+
+def test_importing_the_command_line_imports_no_arrow() -> None:
+    """Arrow chooses its pool when it is imported, which must be after the command line has said which."""
+    program = "import sys, k2.cli.app; print('pyarrow' in sys.modules)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "False"
