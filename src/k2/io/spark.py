@@ -107,6 +107,9 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.io.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+        # Bytes have no limit beside it (this number is Spark's for none): Spark adds up the batch's
+        # size at every row, which for a column of lists that are null goes through all rows before.
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
         # Rows handed in stay Arrow's: as part of the plan the optimizer would decide them one by one,
         # and ten batches of such plans, until Python lets go of them, filled the heap.
         "spark.sql.execution.arrow.localRelationThreshold": "0",
