@@ -106,16 +106,14 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.io.compression.codec": "zstd",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
-        # Bytes have no limit beside it (this number is Spark's for none): Spark adds up the batch's
-        # size at every row, which for a column of lists that are null goes through all rows before.
+        # This number is Spark's for no limit. With one it adds up an Arrow batch's size at every row,
+        # which for a column of lists that are null goes through all rows before; rows are limited.
         "spark.sql.execution.arrow.maxBytesPerBatch": str(2**31 - 1),
+        # To compress what is kept for a batch costs more than the memory is worth.
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
         # Rows handed in stay Arrow's: as part of the plan the optimizer would decide them one by one,
         # and ten batches of such plans, until Python lets go of them, filled the heap.
         "spark.sql.execution.arrow.localRelationThreshold": "0",
-        # Else PySpark notes, for every step of every expression, the line of ours that it came from:
-        # four calls to the JVM and a search for IPython. Half the time of planning Silver.
-        "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
 
 

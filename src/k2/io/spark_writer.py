@@ -30,12 +30,8 @@ class SparkWriter:
 
     @contextmanager
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["SparkBatch"]:
-        """Open a batch; a reused one is kept in memory, spilling to disk, until it is closed.
-
-        So is what it is mapped to.
-        """
-        batch = SparkBatch(self.lake, rows.persist() if reused else rows, reused)
-        batch.kept.extend([rows] if reused else [])
+        """Open a batch; what a reused one is mapped to is kept, spilling to disk, until it is closed."""
+        batch = SparkBatch(self.lake, rows, reused)
         try:
             yield batch
         finally:

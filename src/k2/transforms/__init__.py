@@ -1,1 +1,1 @@
-"""Pure DataFrame → DataFrame: no session, settings, clock or client."""
+"""Pure Arrow table → Arrow table: no session, settings, clock or client."""
