@@ -57,14 +57,6 @@ def test_a_jvm_without_memory_ends_and_does_not_hang(spark):
     assert "-XX:+ExitOnOutOfMemoryError" in list(runtime.getInputArguments())
 
 
-def test_no_expression_is_traced_to_its_line_which_takes_as_long_as_planning(spark, monkeypatch):
-    from pyspark.errors import utils
-
-    monkeypatch.setattr(utils, "_enable_debugging_cache", None)  # what the session says, anew
-
-    assert not utils.is_debugging_enabled()
-
-
 def test_folders_with_spaces_and_quotes_reach_the_driver_whole(tmp_path: Path) -> None:
     home = tmp_path / 'my "lake" of trades'
     jars = [tmp_path / "a b" / "c.jar", tmp_path / "d.jar"]
