@@ -97,6 +97,7 @@ def watermarks(
         UnavailableError: the broker does not answer within ``timeout`` seconds.
     """
     consumer = _asking(bootstrap)
+    consumer.poll(0)  # hands its log lines on, which it would keep
     try:
         known = _topics(consumer, bootstrap, timeout).get(topic)
         partitions = sorted(known.partitions) if known else []
@@ -121,7 +122,7 @@ def published(bootstrap: str, topic: str) -> int:
 
 @cache
 def _asking(bootstrap: str) -> Consumer:
-    """A client that stays: to connect takes 0.1 s, and streams that wait ask twice a second."""
+    """A client that stays: to connect takes 0.1 s, and streams that wait ask every second."""
     consumer = Consumer({**client_settings(bootstrap), "group.id": "k2-watermarks"})
     atexit.register(consumer.close)
     return consumer
