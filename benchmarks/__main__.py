@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import ablation, comparison, growth, guard, live, scale_out, scenarios, stages
+from benchmarks.contenders import Figures
 
 _REPORTS = Path("reports")
 
@@ -51,15 +52,17 @@ def main() -> int:
 
 
 def _comparison(records: int, rounds: int) -> dict[str, Any]:
-    measured = comparison.compare(records, rounds)
-    _keep_table("comparison", comparison.as_markdown(measured))
-    return comparison.summary(measured)
+    return _compared("comparison", comparison.compare(records, rounds))
 
 
 def _flink(records: int, rounds: int) -> dict[str, Any]:
     with_flink = comparison.WITH_FLINK
     measured = comparison.compare(records, rounds, with_flink, with_flink, comparison.CLEAN)
-    _keep_table("flink", comparison.as_markdown(measured))
+    return _compared("flink", measured)
+
+
+def _compared(name: str, measured: list[dict[str, Figures]]) -> dict[str, Any]:
+    _keep_table(name, comparison.as_markdown(measured))
     return comparison.summary(measured)
 
 
@@ -94,8 +97,7 @@ def _scale_out(records: int) -> list[dict[str, Any]]:
 
 def _quick(record: bool) -> int:
     measured = comparison.compare(100_000, 1, ("stock", "lean", "k2"))
-    _keep_table("bench-quick", comparison.as_markdown(measured))
-    result = comparison.summary(measured)
+    result = _compared("bench-quick", measured)
     _keep("bench-quick", result)
     if record:
         guard.record(result["ratios"])

@@ -23,8 +23,11 @@ CONTENDERS: Mapping[str, Contender] = {
 WITH_FLINK: Mapping[str, Contender] = {"flink": flink, "lean": lean, "k2": k2}
 CLEAN = ("--bad", "0")
 _RATIOS = (
-    *(("stock", "k2"), ("k2", "lean"), ("stock", "lean")),
-    *(("flink", "k2"), ("flink", "lean")),
+    ("stock", "k2"),
+    ("k2", "lean"),
+    ("stock", "lean"),
+    ("flink", "k2"),
+    ("flink", "lean"),
 )
 _MEASURES = {
     "CPU-s per million": lambda f: f.cpu_per_million,

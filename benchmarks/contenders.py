@@ -116,7 +116,7 @@ def lean(source: Source, silver_only: bool = False) -> Figures:
 
 
 def k2(source: Source, variant: Variant = STANDARD, name: str = "k2") -> Figures:
-    """``k2 drain``: all streams in one driver, to Gold; its bars are counted apart."""
+    """``k2 drain``: all streams in one driver; what bars take after Gold's last commit is apart."""
     with new_folder() as folder:
         home = Home(folder, variant, **source.lend(folder))
         began = time.time()
@@ -157,6 +157,7 @@ def _marks(folder: Path) -> dict[str, float]:
 
 
 def judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Figures:
+    """Hold a run's tables to the manifest, and add its trades and their bytes."""
     found.trades = require_truth(lake, source.manifest, gold)
     layers = {"silver": ["silver_binance_trades", "silver_kraken_trades"]}
     if gold:
@@ -181,6 +182,7 @@ def _packed(name: str, table: DeltaTable) -> int:
 def run_measured(
     command: Iterable[str], folder: Path, environment: dict[str, str]
 ) -> tuple[float, Sampler]:
+    """Run a contender to its end; return its seconds and what watched it."""
     with (folder / "contender.log").open("ab") as log:
         began = time.monotonic()
         process = subprocess.Popen(
@@ -197,6 +199,7 @@ def run_measured(
 
 @contextmanager
 def new_folder() -> Iterator[Path]:
+    """A run's folder, gone after it."""
     folder = Path(tempfile.mkdtemp(prefix="k2-bench-"))
     try:
         yield folder

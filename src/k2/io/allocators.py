@@ -8,9 +8,7 @@ import ctypes
 import os
 import platform
 
-# For child processes; Java's own threads have pools too.
-FEW_POOLS = {"MALLOC_ARENA_MAX": "2"}
-
+_POOLS = 2
 # Source: glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _KEPT_BYTES, _OWN_MAPPING_BYTES = 64 * 1024 * 1024, 4 * 1024 * 1024
@@ -18,11 +16,12 @@ _KEPT_BYTES, _OWN_MAPPING_BYTES = 64 * 1024 * 1024, 4 * 1024 * 1024
 
 def give_memory_back() -> None:
     """Have this process and its children keep little of what they free; first of all, before threads."""
-    os.environ.update(FEW_POOLS)
+    # For child processes; Java's own threads have pools too.
+    os.environ["MALLOC_ARENA_MAX"] = str(_POOLS)
     # Arrow's own choice keeps a third more; it looks when it is imported.
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "jemalloc")
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(_ARENA_MAX, int(FEW_POOLS["MALLOC_ARENA_MAX"]))
+        libc.mallopt(_ARENA_MAX, _POOLS)
         libc.mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
         libc.mallopt(_MMAP_THRESHOLD, _OWN_MAPPING_BYTES)

@@ -167,28 +167,22 @@ def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
     """
     wanted = to_arrow_schema(table.schema)
     arrays = [
-        (_anew(column) if _lacks_offsets(column) else column).cast(kind.type)
+        (_anew(column) if any(map(_lacks_offsets, column.chunks)) else column).cast(kind.type)
         for column, kind in zip(rows.columns, wanted, strict=True)
     ]
     return pa.table(arrays, schema=wanted)
 
 
-def _lacks_offsets(column: pa.ChunkedArray) -> bool:
-    """Whether some part of a column, or of the lists or structs in it, may be such an array."""
-    if not (pa.types.is_nested(column.type) or _has_offsets(column.type)):
-        return False
-    return any(_is_odd(chunk) for chunk in column.chunks)
-
-
-def _is_odd(array: pa.Array) -> bool:
+def _lacks_offsets(array: pa.Array) -> bool:
+    """Whether an array, or one of the lists or structs in it, is such a one."""
     if pa.types.is_struct(array.type):
-        return any(map(_is_odd, array.flatten()))
+        return any(map(_lacks_offsets, array.flatten()))
     if not _has_offsets(array.type):
         return False
     offsets = array.buffers()[1]
     if offsets is None or not offsets.size:
         return True
-    return pa.types.is_list(array.type) and _is_odd(array.values)
+    return pa.types.is_list(array.type) and _lacks_offsets(array.values)
 
 
 def _has_offsets(kind: pa.DataType) -> bool:

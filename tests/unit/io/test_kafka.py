@@ -1,12 +1,11 @@
 """A client that asks Kafka is kept, and keeps nothing itself."""
 
-import socket
-
 import pytest
 
 from k2.errors import UnavailableError
 from k2.io import kafka
 from k2.io.kafka import ClientLog, watermarks
+from k2.local.ports import free_port
 
 pytestmark = pytest.mark.unit
 
@@ -14,9 +13,7 @@ pytestmark = pytest.mark.unit
 @pytest.fixture
 def nobody() -> str:
     """An address at which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{free.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def test_a_broker_that_is_not_there_is_named_each_time(nobody: str) -> None:
