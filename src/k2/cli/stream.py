@@ -1,4 +1,4 @@
-"""One stream as a process of its own, for ``spark-submit jobs/<layer>.py``."""
+"""The jobs: one stream each, under the session that ``spark-submit`` gives."""
 
 import os
 import sys
@@ -17,7 +17,6 @@ from k2.cli.endpoints import Endpoints, find_endpoints
 from k2.cli.sessions import begun, raised_interrupts, stop_session
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
-from k2.io.allocators import give_memory_back
 from k2.io.kafka import watermarks
 from k2.io.spark import spark_session
 from k2.local.home import named_disk_errors
@@ -38,9 +37,8 @@ class Trigger(StrEnum):
     AVAILABLE_NOW = "available-now"
 
 
-def main(job: str, arguments: Sequence[str]) -> int:
-    """Run a job (``bronze``, ``silver``, ``gold``, ``ohlcv``) with its arguments; return the exit code."""
-    give_memory_back()
+def run_job(job: str, arguments: Sequence[str]) -> int:
+    """Run a job by its name; return the exit code."""
     function = _JOBS[job] if job in _JOBS else _of_exchange(Layer(job))
     return run(app_of(job, function), arguments, f"jobs/{job}.py")
 

@@ -45,12 +45,30 @@ def test_children_have_few_pools_too() -> None:
     assert said()[1] == "2"
 
 
-def test_importing_the_command_line_imports_no_arrow() -> None:
-    """Arrow chooses its pool when it is imported, which must be after the command line has said which."""
-    program = "import sys, k2.cli.app; print('pyarrow' in sys.modules)"
+@pytest.mark.parametrize("entry", ["k2.cli.app", "k2.cli.job"])
+def test_importing_an_entry_point_imports_no_arrow(entry: str) -> None:
+    """Arrow chooses its pool when it is imported, which must be after the entry has said which."""
+    program = f"import sys, {entry}; print('pyarrow' in sys.modules)"
 
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.skipif(
+    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
+)
+def test_a_job_takes_that_pool_too() -> None:
+    program = (
+        "import k2.cli.job\n"
+        "assert k2.cli.job.main('gold', ['--help']) == 0\n"
+        "import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.split()[-1] == "jemalloc"
