@@ -3,6 +3,7 @@
 import tempfile
 import time
 from datetime import UTC, datetime
+from hashlib import md5
 from itertools import pairwise
 from math import log
 from pathlib import Path
@@ -13,15 +14,19 @@ import pyarrow as pa
 
 from benchmarks.contenders import k2
 from benchmarks.home import new_home
+from benchmarks.log_times import watched
 from benchmarks.source import preloaded
 from benchmarks.truth import require_truth
 from k2.exchanges.binance import BINANCE
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import ensure_table
+from k2.io.log_retention import LogRetention
 from k2.io.table_writer import WriteId
+from k2.settings import Settings
 from k2.tables import duplicates
 
 _YOUNG, _WINDOW = 10, 25  # versions: the first ones are of a cold process
+_AGED = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")
 _UPKEEP = 96  # commits among which each kind of upkeep comes as often as among others
 _BINANCE_SHARE = 0.8
 
@@ -53,14 +58,17 @@ def age(versions: int, records_a_batch: int = 40) -> dict[str, Any]:
     records = int(versions * records_a_batch / _BINANCE_SHARE)
     tiny = {"max_records_per_batch": str(records_a_batch), "max_files_per_batch": "1"}
     with preloaded(records) as source, new_home(**tiny, **source.addresses()) as home:
-        home.k2("drain", "--timeout", "3600s")
-        require_truth(home.folder / "lake", source.manifest)
-        names = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")
-        return {name: _by_age(home.folder / "lake" / name / "_delta_log") for name in names}
+        lake = home.folder / "lake"
+        with watched([lake / name for name in _AGED]) as times:
+            home.k2("drain", "--timeout", "3600s")
+        require_truth(lake, source.manifest)
+        return {
+            name: _by_age([times[name][file] for file in sorted(times[name])]) for name in _AGED
+        }
 
 
-def _by_age(folder: Path) -> dict[str, float]:
-    times = [path.stat().st_mtime for path in sorted(folder.glob("*[0-9].json"))][1:]
+def _by_age(times: list[float]) -> dict[str, float]:
+    times = times[1:]  # without the table's own creation
     waits = [later - earlier for earlier, later in pairwise(times)]
     young = median(waits[_YOUNG : _YOUNG + _WINDOW])
     old = median(waits[-_WINDOW:])
@@ -76,13 +84,14 @@ def _by_age(folder: Path) -> dict[str, float]:
 def commits(versions: int, rows: int = 500) -> dict[str, Any]:
     """CPU of one small commit against the number of commits before it, without Spark.
 
-    What the writer does now and then, such as merging files, is among it.
+    What the writer does now and then, such as merging files, is among it. ``K2_KEPT_VERSIONS`` says
+    how long the log may become.
     """
     table = duplicates(BINANCE)
     costs = []
     with tempfile.TemporaryDirectory(prefix="k2-bench-") as folder:
         ensure_table(Path(folder), table)
-        writer = ArrowWriter(Path(folder))
+        writer = ArrowWriter(Path(folder), LogRetention(Settings.load().kept_versions, readers={}))
         for number in range(versions):
             batch = _some_rows(number * rows, rows)
             began = time.process_time()
@@ -99,12 +108,17 @@ def commits(versions: int, rows: int = 500) -> dict[str, Any]:
     }
 
 
+def _digest(number: int) -> str:
+    """As random as a trade's: files of numbers that grow are a tenth of the size."""
+    return md5(str(number).encode(), usedforsecurity=False).hexdigest()
+
+
 def _some_rows(first: int, number: int) -> pa.Table:
     now = pa.repeat(pa.scalar(datetime(2026, 1, 1, tzinfo=UTC), pa.timestamp("us", "UTC")), number)
     offsets = pa.array(range(first, first + number), pa.int64())
     return pa.table(
         {
-            "message_id": [f"binance-20260101-{n:032x}" for n in range(first, first + number)],
+            "message_id": [f"binance-20260101-{_digest(n)}" for n in range(first, first + number)],
             "topic": pa.repeat("market", number),
             "partition": pa.array([0] * number, pa.int32()),
             "offset": offsets,

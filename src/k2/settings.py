@@ -57,6 +57,12 @@ class Settings(BaseSettings):
         description="From how many bytes of upstream files on a Silver or Gold batch takes no further"
         " file (back-pressure); a row has about 35, and in memory 500.",
     )
+    kept_versions: int = Field(
+        2_000,
+        ge=100,
+        description="Newest versions of a table that its log keeps, where one machine writes it, besides"
+        " those that a stream of K2 has not read; a thousand cost each commit two milliseconds.",
+    )
     lateness_minutes: int = Field(
         5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."
     )

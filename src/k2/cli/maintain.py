@@ -8,9 +8,9 @@ from k2.cli.holding import local_streams
 from k2.cli.printing import bytes_text, print_json, print_table
 from k2.observability.logs import configure_logs
 from k2.runner.holder import MAINTAIN, ask
+from k2.runner.plan import readers_of
 from k2.runner.requests import Request
 from k2.settings import Settings
-from k2.streams.stream import Stream
 
 
 def maintain_command(
@@ -27,7 +27,11 @@ def maintain_command(
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     streams = local_streams(settings)
-    options = {"readers": _readers(streams, settings), "dry_run": dry_run}
+    readers = {
+        table: [str(checkpoint) for checkpoint in checkpoints]
+        for table, checkpoints in readers_of(streams, settings).items()
+    }
+    options = {"readers": readers, "dry_run": dry_run}
     found: dict[str, dict[str, Any]] = {}
     for stream in streams:
         found |= ask(Request(MAINTAIN, stream.name, options), stream, settings)
@@ -47,11 +51,3 @@ def maintain_command(
         for name, f in found.items()
     ]
     print_table("Would be done" if dry_run else "Done", headings, rows)
-
-
-def _readers(streams: list[Stream], settings: Settings) -> dict[str, list[str]]:
-    readers: dict[str, list[str]] = {}
-    for stream in streams:
-        for table in stream.reads:
-            readers.setdefault(table.name, []).append(str(stream.checkpoint(settings)))
-    return readers

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 
 from k2.io.delta import CHECKPOINT_INTERVAL
+from k2.io.log_retention import LogRetention
 from k2.io.parquet_layout import QUICK, layout
 from k2.tables import Table
 
@@ -58,8 +59,9 @@ def _sum(numbers: pa.ChunkedArray) -> int:
     return pc.sum(numbers).as_py() or 0
 
 
-def keep_log(stored: DeltaTable) -> None:
-    """Write the log's checkpoint when it is time, and remove entries beyond their retention."""
+def keep_log(stored: DeltaTable, table: Table, retention: LogRetention | None) -> None:
+    """Write the log's checkpoint when it is time, and remove entries that nobody needs."""
     if stored.version() % CHECKPOINT_INTERVAL == 0:
         stored.create_checkpoint()
-        stored.cleanup_metadata()
+        if retention is not None:
+            retention.shorten(stored, table)

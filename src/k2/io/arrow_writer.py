@@ -21,6 +21,7 @@ from pyspark.sql.types import StructType
 from k2.errors import FailedError
 from k2.io.after_commit import NOTHING_ELSE, keep_log, merge_small_files
 from k2.io.delta import table_path
+from k2.io.log_retention import LogRetention
 from k2.io.open_tables import OpenTable
 from k2.io.parquet_layout import QUICK, layout
 from k2.io.table_checksum import keep_checksum
@@ -36,10 +37,11 @@ class ArrowWriter:
     """Writes to the tables under ``lake``; see :class:`~k2.io.table_writer.TableWriter`.
 
     It keeps the tables open, which is right because nobody else writes them meanwhile. Threads may write
-    different tables, and ask of any.
+    different tables, and ask of any. Without a ``retention`` the tables' logs stay whole.
     """
 
     lake: Path
+    retention: LogRetention | None = None
     _open: dict[str, OpenTable] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Any] = field(default_factory=dict)
@@ -94,7 +96,7 @@ class ArrowWriter:
                 ),
                 post_commithook_properties=NOTHING_ELSE,
             )
-            keep_log(stored)
+            keep_log(stored, table, self.retention)
             merge_small_files(stored, table)
             keep_checksum(stored, table_path(self.lake, table))
         except OSError as error:

@@ -17,6 +17,7 @@ from k2.io.arrow_writer import rebuilt
 from k2.io.bar_changes import changed_bars, with_changes
 from k2.io.delta import ensure_table, table_path
 from k2.io.exchange_clock import ExchangeTime, exchange_times
+from k2.io.log_retention import LogRetention
 from k2.io.open_tables import OpenTable
 from k2.io.table_writer import WriteId
 from k2.tables import GOLD_OHLCV
@@ -39,6 +40,7 @@ class BarStore:
 
     lake: Path
     lateness: timedelta
+    retention: LogRetention | None = None
     _table: OpenTable | None = None
     _times: dict[str, ExchangeTime] | None = None
     _replaced: int = field(default=0)
@@ -149,7 +151,7 @@ class BarStore:
                 ),
                 post_commithook_properties=NOTHING_ELSE,
             )
-            keep_log(table)
+            keep_log(table, GOLD_OHLCV, self.retention)
             self._replaced += 1
             if self._replaced % _VACUUM_EVERY == 0:
                 table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)

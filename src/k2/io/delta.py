@@ -18,7 +18,11 @@ from k2.tables import Table
 CHECKPOINT_INTERVAL = 50
 _PROPERTIES = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
-    "delta.logRetentionDuration": "interval 7 days",
+    "delta.logRetentionDuration": "interval 7 days",  # of the Spark writer
+    # How long the log says which files were removed, which every small file is in the end. A week of
+    # a fast feed's are half a million, in each checkpoint and in the memory of whoever opens the table.
+    # The files themselves stay for longer (io/maintenance.py).
+    "delta.deletedFileRetentionDuration": "interval 2 hours",
 }
 
 

@@ -7,14 +7,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from math import ceil
 from pathlib import Path
 
-import orjson
 from deltalake import DeltaTable
 from pyspark.sql.types import DateType
 
 from k2.io.commits import commit_file, entries_of
 from k2.io.compaction import Partition, small_files
 from k2.io.delta import folder_of
-from k2.io.offset_log import newest
+from k2.io.readers import first_unread
 from k2.tables import Table
 
 LEAST_RETENTION = timedelta(days=7)
@@ -54,7 +53,7 @@ def retention(stored: DeltaTable, readers: Iterable[Path], now: datetime) -> tim
     """
     longest = LEAST_RETENTION
     for checkpoint in readers:
-        version = _next_version(checkpoint, str(stored.metadata().id))
+        version = first_unread(checkpoint, str(stored.metadata().id))
         since = None if version is None else _first_news(stored, version)
         if since is None:
             return None
@@ -80,21 +79,6 @@ def _end(table: Table, partition: Partition) -> datetime:
         return datetime.max.replace(tzinfo=UTC) - timedelta(days=1)  # never closed
     start = datetime.combine(day, time(hour or 0), UTC)
     return start + (timedelta(days=1) if hour is None else timedelta(hours=1))
-
-
-def _next_version(checkpoint: Path, table_id: str) -> int | None:
-    """The oldest version that a stream has not read to its end; None when it has read nothing."""
-    batch = newest(checkpoint / "commits")
-    if batch is None:
-        return None
-    try:
-        lines = (checkpoint / "offsets" / str(batch)).read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return None
-    for line in lines:
-        if '"reservoirId"' in line and (source := orjson.loads(line))["reservoirId"] == table_id:
-            return int(source["reservoirVersion"])
-    return None
 
 
 def _first_news(stored: DeltaTable, version: int) -> datetime | None:

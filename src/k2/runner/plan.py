@@ -6,6 +6,7 @@ from pathlib import Path
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.io.arrow_writer import ArrowWriter
+from k2.io.log_retention import LogRetention
 from k2.io.schema_files import schema_text
 from k2.io.schema_registry import SchemaRegistry
 from k2.io.spark_writer import SparkWriter
@@ -44,9 +45,22 @@ def all_streams(
     ]
     gold = gold_stream(exchanges, settings, writer)
     bars = ohlcv_stream(settings, writer)
-    if together and settings.fused and isinstance(writer, ArrowWriter):
+    streams = [*bronze, *silver, gold, bars]
+    if not isinstance(writer, ArrowWriter):
+        return streams  # Delta itself shortens the logs of Spark's writer
+    writer.retention = LogRetention(settings.kept_versions, readers_of(streams, settings))
+    if together and settings.fused:
         return fused(bronze, silver, gold, bars, settings, writer, schemas, readers)
-    return [*bronze, *silver, gold, bars]
+    return streams
+
+
+def readers_of(streams: Iterable[Stream], settings: Settings) -> dict[str, list[Path]]:
+    """Return the checkpoints of the streams that read a table, by its name."""
+    readers: dict[str, list[Path]] = {}
+    for stream in streams:
+        for table in stream.reads:
+            readers.setdefault(table.name, []).append(stream.checkpoint(settings))
+    return readers
 
 
 def stream_named(streams: Iterable[Stream], name: str) -> Stream:

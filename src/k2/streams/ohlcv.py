@@ -13,6 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from k2.io.bar_store import BarStore
 from k2.io.delta import open_table, table_path
 from k2.io.gold_hours import trades_of
+from k2.io.log_retention import LogRetention
 from k2.io.offset_log import OffsetLog, next_version
 from k2.io.table_writer import Appended, TableWriter, WriteId
 from k2.settings import Settings
@@ -127,7 +128,8 @@ class OhlcvSink:
 
 def bar_store(settings: Settings) -> BarStore:
     """Return the stored bars of a home."""
-    return BarStore(settings.lake, timedelta(minutes=settings.lateness_minutes))
+    lateness = timedelta(minutes=settings.lateness_minutes)
+    return BarStore(settings.lake, lateness, LogRetention(settings.kept_versions, readers={}))
 
 
 def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:

@@ -85,6 +85,17 @@ def test_the_settings_and_the_master_choose_the_writer(tmp_path, name, master, k
     assert writer.lake == settings.lake
 
 
+def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
+    (bars,) = [s for s in together(settings) if s.name == "ohlcv"]
+    gold = stream_named(together(settings), "gold")
+    retention = gold.follower.writer.retention
+
+    assert retention.versions == settings.kept_versions
+    assert retention.readers["gold_trades"] == [bars.checkpoint(settings)]
+    assert retention.readers["silver_kraken_trades"] == [gold.checkpoint(settings)]
+    assert "dlq_kraken" not in retention.readers
+
+
 def test_schemas_are_kept_in_the_home(settings):
     assert schema_cache(settings) == settings.home / "registry-cache"
 
