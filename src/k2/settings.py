@@ -46,7 +46,7 @@ class Settings(BaseSettings):
 
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
     max_records_per_batch: int = Field(
-        150_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."
+        120_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."
     )
     max_files_per_batch: int = Field(
         8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."

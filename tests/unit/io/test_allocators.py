@@ -41,6 +41,23 @@ def test_a_pool_that_somebody_chose_stays() -> None:
     assert said(ARROW_DEFAULT_MEMORY_POOL="system")[0] == "system"
 
 
+def test_the_table_writers_own_pools_are_few() -> None:
+    """What delta-rs says of them at its end; the name of the variable is that of its build."""
+    program = (
+        "import os\n"
+        "from k2.io.allocators import give_memory_back\n"
+        "give_memory_back()\n"
+        "os.environ['_RJEM_MALLOC_CONF'] += ',stats_print:true'\n"
+        "import deltalake"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+
+    assert "opt.narenas: 2\n" in done.stderr
+
+
 def test_children_have_few_pools_too() -> None:
     assert said()[1] == "2"
 

@@ -15,6 +15,7 @@ from deltalake import DeltaTable
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
+from k2.io import arrow_writer
 from k2.io.arrow_writer import ArrowWriter
 from k2.io.delta import ensure_table, table_path
 from k2.io.spark_writer import SparkWriter
@@ -409,6 +410,22 @@ def test_rows_are_transformed_and_written(writer, spark):
     assert appended.rows == 6
     assert offsets(writer) == [0, 1, 2, 10, 11, 12]
     assert counted == 12
+
+
+@pytest.mark.parametrize(("rows", "parts"), [(5, [2, 2, 1]), (4, [2, 2]), (0, [0])])
+def test_the_arrow_writer_transforms_some_rows_after_the_other(tmp_path, monkeypatch, rows, parts):
+    monkeypatch.setattr(arrow_writer, "_ROWS_AT_ONCE", 2)
+    sizes = []
+
+    def counted(part):
+        sizes.append(part.num_rows)
+        return doubled(part)
+
+    batch = ArrowWriter(tmp_path).holding(pa.table({"offset": pa.array(range(rows), pa.int64())}))
+    mapped = batch.mapped(counted, DUPLICATES.schema).columns("offset")
+
+    assert sizes == parts
+    assert sorted(mapped["offset"].to_pylist()) == [*range(rows), *range(10, 10 + rows)]
 
 
 @pytest.mark.parametrize("kind", WRITERS)
