@@ -1,7 +1,7 @@
 """When a table's commits were written, also of those that its log does not keep."""
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,17 +11,17 @@ Times = dict[str, float]  # commit file → seconds since 1970
 
 
 @contextmanager
-def watched(tables: Iterable[Path]) -> Iterator[dict[str, Times]]:
+def watched(tables: Sequence[Path]) -> Iterator[dict[str, Times]]:
     """Give the times by table, filled while the block runs and complete after it."""
     found: dict[str, Times] = {table.name: {} for table in tables}
-    folders = [table / "_delta_log" for table in tables]
     ending = threading.Event()
 
     def look() -> None:
-        for folder in folders:
-            for path in folder.glob("*[0-9].json"):
-                if path.name not in found[folder.parent.name]:
-                    found[folder.parent.name][path.name] = path.stat().st_mtime
+        for table in tables:
+            times = found[table.name]
+            for path in (table / "_delta_log").glob("*[0-9].json"):
+                if path.name not in times:
+                    times[path.name] = path.stat().st_mtime
 
     def watch() -> None:
         while not ending.wait(_LOOK_SECONDS):

@@ -17,10 +17,11 @@ from k2.tables import Table
 
 # So that a log that has grown long becomes shorter bit by bit, beside its stream.
 _AT_ONCE = 20 * CHECKPOINT_INTERVAL
+_CHECKPOINT = "{:020}.checkpoint.parquet"
 # A version's files. Spark's local files have checksums of their own. The commit is the last to go: it
 # says that there may be others.
 _FILES = (
-    "{:020}.checkpoint.parquet",
+    _CHECKPOINT,
     ".{:020}.checkpoint.parquet.crc",
     "{:020}.crc",
     ".{:020}.crc.crc",
@@ -75,6 +76,6 @@ def _checkpoint_before(folder: Path, version: int, oldest: int) -> int:
     """The newest checkpoint that ``version`` can be read from; ``oldest`` when there is none."""
     newest = version - version % CHECKPOINT_INTERVAL
     for found in range(newest, oldest, -CHECKPOINT_INTERVAL):
-        if (folder / "_delta_log" / _FILES[0].format(found)).exists():
+        if (folder / "_delta_log" / _CHECKPOINT.format(found)).exists():
             return found
     return oldest

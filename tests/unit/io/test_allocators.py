@@ -18,21 +18,28 @@ print(pa.default_memory_pool().backend_name, os.environ["MALLOC_ARENA_MAX"])
 """
 
 
-def said(**environment: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
+needs_jemalloc = pytest.mark.skipif(
+    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
+)
+
+
+def ran(program: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process of its own, to its good end."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    return done.stdout.split()
 
 
-@pytest.mark.skipif(
-    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
-)
+def said(**environment: str) -> list[str]:
+    return ran(PROGRAM, **environment).stdout.split()
+
+
+@needs_jemalloc
 def test_arrow_takes_the_pool_that_keeps_less() -> None:
     assert said()[0] == "jemalloc"
 
@@ -51,11 +58,7 @@ def test_the_table_writers_own_pools_are_few() -> None:
         "import deltalake"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert "opt.narenas: 2\n" in done.stderr
+    assert "opt.narenas: 2\n" in ran(program).stderr
 
 
 def test_children_have_few_pools_too() -> None:
@@ -67,16 +70,10 @@ def test_importing_an_entry_point_imports_no_arrow(entry: str) -> None:
     """Arrow chooses its pool when it is imported, which must be after the entry has said which."""
     program = f"import sys, {entry}; print('pyarrow' in sys.modules)"
 
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout.strip() == "False"
+    assert ran(program).stdout.strip() == "False"
 
 
-@pytest.mark.skipif(
-    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
-)
+@needs_jemalloc
 def test_a_job_takes_that_pool_too() -> None:
     program = (
         "import k2.cli.job\n"
@@ -84,8 +81,4 @@ def test_a_job_takes_that_pool_too() -> None:
         "import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
     )
 
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout.split()[-1] == "jemalloc"
+    assert ran(program).stdout.split()[-1] == "jemalloc"

@@ -46,14 +46,16 @@ def stored(lake):
     return DeltaTable(table_path(lake, TABLE))
 
 
+def log_of(lake):
+    return table_path(lake, TABLE) / "_delta_log"
+
+
 def versions(lake):
-    log = table_path(lake, TABLE) / "_delta_log"
-    return sorted(int(path.stem) for path in log.glob("[0-9]*.json"))
+    return sorted(int(path.stem) for path in log_of(lake).glob("[0-9]*.json"))
 
 
 def checkpoints(lake):
-    log = table_path(lake, TABLE) / "_delta_log"
-    return sorted(int(path.name[:20]) for path in log.glob("*.checkpoint.parquet"))
+    return sorted(int(path.name[:20]) for path in log_of(lake).glob("*.checkpoint.parquet"))
 
 
 def shorten(lake, keep=100, readers=()):
@@ -115,7 +117,7 @@ def test_nothing_goes_while_a_stream_has_read_nothing(lake, tmp_path):
 @pytest.mark.parametrize(("lost", "first"), [([100], 50), ([50, 100], 0)])
 def test_what_stays_begins_with_a_checkpoint_that_is_there(lake, lost, first):
     for version in lost:
-        (table_path(lake, TABLE) / "_delta_log" / f"{version:020}.checkpoint.parquet").unlink()
+        (log_of(lake) / f"{version:020}.checkpoint.parquet").unlink()
 
     shorten(lake)
 
@@ -136,7 +138,7 @@ def test_a_long_log_becomes_shorter_bit_by_bit_and_has_no_holes(lake, monkeypatc
 
 
 def test_files_that_spark_left_beside_old_commits_go_with_them(lake):
-    log = table_path(lake, TABLE) / "_delta_log"
+    log = log_of(lake)
     for version in (3, 220):
         (log / f".{version:020}.json.crc").touch()
         (log / f"{version:020}.crc").touch()

@@ -40,11 +40,12 @@ def gold_row(offset, timestamp):
     return row | more
 
 
-def checkpoint(folder, table, version):
+def checkpoint(folder, table, version, **more):
     """A stream's checkpoint that has read a table up to, not including, a version."""
     for name in ("commits", "offsets"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     source = {"reservoirId": str(table.metadata().id), "reservoirVersion": version, "index": -1}
+    source |= more
     (folder / "commits" / "0").write_text("v1\n{}")
     (folder / "offsets" / "0").write_text("v1\n{}\n" + json.dumps(source, separators=(",", ":")))
     return folder
@@ -116,6 +117,13 @@ def test_a_reader_with_only_a_compaction_ahead_is_not_behind(tmp_path):
 
 def test_nothing_may_go_while_a_reader_has_read_nothing(tmp_path):
     assert retention(silver(tmp_path), [tmp_path / "never ran"], MIDNIGHT) is None
+
+
+def test_nothing_may_go_while_a_reader_is_at_what_was_there_when_it_began(tmp_path):
+    stored = silver(tmp_path)
+    reader = checkpoint(tmp_path / "reader", stored, 3, isStartingVersion=True)
+
+    assert retention(stored, [reader], MIDNIGHT) is None
 
 
 def test_nothing_may_go_when_the_checkpoint_is_of_another_table(tmp_path):

@@ -93,7 +93,7 @@ def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
     assert retention.versions == settings.kept_versions
     assert retention.readers["gold_trades"] == [bars.checkpoint(settings)]
     assert retention.readers["silver_kraken_trades"] == [gold.checkpoint(settings)]
-    assert "dlq_kraken" not in retention.readers
+    assert "dlq_kraken_trades" not in retention.readers
 
 
 def test_schemas_are_kept_in_the_home(settings):
