@@ -13,7 +13,14 @@ K2Error
 Bad rows are not exceptions. They travel as rows, with a reason, to the dead-letter table.
 """
 
+import errno
+import re
 from typing import ClassVar
+
+# As the system, Java, delta-rs, SQLite and K2 say it; some only in the text of an error of their own.
+FULL_DISK = re.compile(
+    r"No space left on device|ENOSPC|Disk quota exceeded|(disk|K2_HOME=.*) is full", re.I
+)
 
 
 class K2Error(Exception):
@@ -58,3 +65,10 @@ class UnavailableError(K2Error):
 
     retryable = True
     exit_code = 3
+
+
+def is_full_disk(error: BaseException | str) -> bool:
+    """Tell whether an error, whoever's it is, or its text says that a disk has no room left."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return FULL_DISK.search(str(error)) is not None

@@ -1,5 +1,7 @@
 """A full disk is a named failure, and with room again everything goes on."""
 
+import json
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,7 +11,7 @@ from typing import IO
 import pytest
 
 from tests.chaos.test_kills import finish, rows
-from tests.e2e.k2_home import K2Home
+from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 
@@ -61,6 +63,30 @@ def test_a_run_that_fills_its_disk_fails_by_name_and_with_room_goes_on(
     assert rows(home, "gold_trades") > 0
 
 
+def test_a_disk_that_is_full_for_a_moment_ends_no_feed(
+    home: K2Home, small_disk: Callable[[Path, str], None]
+) -> None:
+    # Only where the feed keeps its state: a Kafka without room refuses records for good.
+    small_disk(home.folder / "run", "1m")
+    run = home.start("up", "--no-streams", "--rate", "400/s")
+    wait_until(lambda: records_sent(home) > 400, why=home.output.read_text)
+
+    filler = home.folder / "run" / "filler"
+    fill(filler)
+    wait_until(
+        lambda: "disk_full" in (home.folder / "logs" / "feed.log").read_text(),
+        why=home.output.read_text,
+    )
+    filler.unlink()
+
+    sent = records_sent(home)
+    wait_until(lambda: records_sent(home) > sent + 2_000, why=home.output.read_text)
+    run.send_signal(signal.SIGINT)
+    assert run.wait(PATIENCE) == 0, home.output.read_text()
+    home.require_nothing_left()
+    finish(home)
+
+
 def test_a_start_on_a_full_disk_is_refused_by_name(
     home: K2Home, small_disk: Callable[[Path, str], None]
 ) -> None:
@@ -73,6 +99,13 @@ def test_a_start_on_a_full_disk_is_refused_by_name(
     for refusal in (said, detached):
         assert f"K2_HOME={home.folder} is full" in refusal
     assert home.processes() == []
+
+
+def records_sent(home: K2Home) -> int:
+    try:
+        return int(json.loads((home.folder / "run" / "feed.json").read_text())["sent"])
+    except FileNotFoundError:
+        return 0
 
 
 def fill(filler: Path) -> None:

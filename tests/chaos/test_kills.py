@@ -4,6 +4,7 @@ import random
 import shutil
 import signal
 import subprocess
+import time
 from collections import Counter
 
 import psutil
@@ -84,6 +85,21 @@ def test_a_killed_service_comes_back_and_the_streams_go_on(home: K2Home, service
     wait_for_gold(home, rows(home, "gold_trades") + 1_000)
     run.send_signal(signal.SIGINT)
     assert run.wait(PATIENCE) == 0, home.output.read_text()
+    assert_no_traceback(home.output.read_text())
+    home.require_nothing_left()
+    finish(home)
+
+
+def test_a_run_whose_kafka_hangs_can_be_ended(home: K2Home) -> None:
+    run = home.start("up", *RATE)
+    wait_for_gold(home, 500)
+    home.record("kafka").send_signal(signal.SIGSTOP)
+
+    time.sleep(1)  # and the streams wait for an answer
+    run.send_signal(signal.SIGINT)
+
+    # A quarter of a minute each for the streams, the feed and Kafka itself, and then some.
+    assert run.wait(100) == 0, home.output.read_text()
     assert_no_traceback(home.output.read_text())
     home.require_nothing_left()
     finish(home)

@@ -12,7 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from k2.errors import K2Error
+from k2.errors import FailedError, K2Error, is_full_disk
 from k2.io.allocators import give_memory_back
 from k2.observability.redaction import redacted
 
@@ -132,9 +132,7 @@ def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
     try:
         app(list(arguments), prog_name=program)
     except K2Error as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(
-            "[red]k2:[/red]", escape(redacted(str(error)))  # an address may hold a password
-        )
+        _say(str(error))
         return error.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -142,4 +140,19 @@ def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has left; nothing is wrong
+    except Exception as error:
+        if not is_full_disk(error):
+            raise
+        _say(f"The disk is full; make room or set K2_HOME elsewhere. {_first_line(error)}")
+        return FailedError.exit_code
     return 0
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        "[red]k2:[/red]", escape(redacted(text))  # an address may hold a password
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:300]

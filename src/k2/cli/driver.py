@@ -78,7 +78,7 @@ def _start(
             folder.mkdir(parents=True, exist_ok=True)
     home = java.executable.parents[1]
     try:
-        with _errors_to(settings.logs / "spark-driver.log"):
+        with _output_to(settings.logs / "spark-driver.log"):
             make = partial(spark_session, settings, app_name, jars, home, options)
             return begun(make, settings), classes
     except BaseException:
@@ -104,14 +104,20 @@ def _end_jvm(classes: ClassArchive) -> None:
 
 
 @contextmanager
-def _errors_to(log: Path) -> Iterator[None]:
-    """Give the JVM that starts meanwhile a file for its standard error: the terminal is K2's."""
+def _output_to(log: Path) -> Iterator[None]:
+    """Give the JVM that starts meanwhile a file for all that it prints: the terminal is K2's.
+
+    Its log prints there what it cannot write, which on a full disk are Python's tracebacks, too.
+    """
+    sys.stdout.flush()
     sys.stderr.flush()
-    terminal = os.dup(2)
+    terminal = {number: os.dup(number) for number in (1, 2)}
     with log.open("ab") as file:
-        os.dup2(file.fileno(), 2)
+        for number in terminal:
+            os.dup2(file.fileno(), number)
     try:
         yield
     finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
+        for number, kept in terminal.items():
+            os.dup2(kept, number)
+            os.close(kept)

@@ -1,8 +1,11 @@
 """The feed of a run: a process of its own that never outlives us."""
 
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 
+from k2.errors import FailedError
 from k2.settings import Settings
 
 # Runs k2 until its standard input ends, which it does when we die, however that happens.
@@ -30,6 +33,22 @@ def start_feed(settings: Settings, rate: str) -> "subprocess.Popen[bytes]":
             process_group=0,
             env=settings.environment(),
         )
+
+
+def require_feed(feed: "subprocess.Popen[bytes]", settings: Settings) -> None:
+    """See that the feed runs, or has ended as it should.
+
+    Raises:
+        FailedError: it died; has its last words, if it had any.
+    """
+    if feed.poll() in (None, 0, -signal.SIGTERM):
+        return
+    log = settings.logs / "feed.log"
+    last = ""
+    with suppress(OSError):
+        last = log.read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2][:300]
+    words = f": {last}" if last else ""
+    raise FailedError(f"The feed died (exit code {feed.returncode}){words} (see {log}).")
 
 
 def stop_feed(feed: "subprocess.Popen[bytes]") -> None:

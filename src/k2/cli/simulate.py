@@ -26,6 +26,7 @@ from k2.feeds.simulator import FeedFiles, Schedule, Simulator
 from k2.feeds.wire import Encoder, encoder
 from k2.io.schema_files import schema_text
 from k2.io.schema_registry import SchemaRegistry
+from k2.observability.logs import configure_logs
 from k2.settings import Settings
 
 _PRELOAD_RATE = 5_000.0  # trades a second of event time, when they are sent all at once
@@ -64,6 +65,7 @@ def simulate_command(
         broker_times=span is not None,
     )
     settings = Settings.load()
+    configure_logs(settings)
     tally = _run(simulation, schedule, settings, manifest)
     typer.echo(json.dumps(tally) if as_json else _sentence(tally))
 

@@ -1,7 +1,6 @@
 """One run of the local stack: start in order, look after everything, stop in order."""
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,17 +17,16 @@ from rich.live import Live
 
 from k2.cli.driver import LastingDriver
 from k2.cli.endpoints import Endpoints
-from k2.cli.feed_process import start_feed, stop_feed
+from k2.cli.feed_process import require_feed, start_feed, stop_feed
 from k2.cli.live import streams_table
 from k2.cli.monitoring import Monitoring
 from k2.cli.replay import prepare_topics
 from k2.cli.sessions import raised_interrupts
 from k2.cli.summary import print_summary
-from k2.errors import FailedError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.io.kafka import watermarks
 from k2.io.schema_registry import SchemaRegistry
-from k2.local.home import named_full_disk, prepare_home
+from k2.local.home import prepare_home
 from k2.local.leftovers import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
@@ -76,7 +74,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
         started.callback(stack.stop)
         try:
-            with named_full_disk(settings):  # whatever finds no room first
+            with stack.room.named():  # whatever finds no room first
                 return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
             _say(console, "Stopping …")
@@ -184,6 +182,7 @@ class _Watch:
             yield live
 
     def _tick(self, live: Live | None) -> None:
+        self.stack.room.look()
         self.stack.revive()
         if self.engine is not None:
             running = self.engine.watch()
@@ -193,11 +192,8 @@ class _Watch:
                 live.update(streams_table((s.public() for s in self.engine.statuses), title))
             if not running:
                 raise self.engine.failures[0]
-        if self.feed is not None and self.feed.poll() not in (None, 0, -signal.SIGTERM):
-            raise FailedError(
-                f"The feed died (exit code {self.feed.returncode});"
-                f" see {self.settings.logs / 'feed.log'}."
-            )
+        if self.feed is not None:
+            require_feed(self.feed, self.settings)
         time.sleep(_TICK)
 
 

@@ -1,13 +1,14 @@
 """Sends a simulated stream on a schedule: what is due is sent, however long sending took."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing, nullcontext
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event
 from time import monotonic, time
 from typing import Any
 
-from k2.feeds.feed_files import write_json, write_progress
+from k2.feeds.feed_files import write_json
 from k2.feeds.manifest import Manifest, Tally
 from k2.feeds.replay import Sink
 from k2.feeds.simulated_record import SimulatedRecord
@@ -82,8 +83,16 @@ class Simulator:
 
         Raises:
             UnavailableError: Kafka did not take everything; the manifest has no summary then.
+            OSError: the files cannot be written, or found no room for half a minute.
         """
         manifest = Manifest(self._files.manifest) if self._files.manifest else None
+        with closing(manifest) if manifest else nullcontext():
+            self._run(manifest)
+        if manifest:
+            manifest.complete(self.tally)
+        return self.tally
+
+    def _run(self, manifest: Manifest | None) -> None:
         unsent: list[SimulatedRecord] = []
         started = self._clock()
         try:
@@ -98,11 +107,6 @@ class Simulator:
             self._keep(_without(unsent, self._feed.progress))
             self._status_at, self._status_sent = started, 0  # the last status is of the whole run
             self._write_status("ended")
-            if manifest:
-                manifest.close()
-        if manifest:
-            manifest.complete(self.tally)
-        return self.tally
 
     def _send_block(
         self, block: list[SimulatedRecord], started: float, manifest: Manifest | None
@@ -143,7 +147,7 @@ class Simulator:
 
     def _keep(self, progress: Progress) -> None:
         if self._files.progress:
-            write_progress(self._files.progress, progress)
+            write_json(self._files.progress, asdict(progress), self._stop)
 
     def _report(self) -> None:
         if self._clock() - self._status_at >= _STATUS_EVERY:
@@ -163,7 +167,7 @@ class Simulator:
                 "by_kind": self.tally.by_kind(),
                 "updated_at": time(),
             }
-            write_json(self._files.status, status)
+            write_json(self._files.status, status, self._stop)
 
 
 def _without(unsent: list[SimulatedRecord], progress: Progress) -> Progress:

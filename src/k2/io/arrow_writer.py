@@ -18,9 +18,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from k2.errors import FailedError
 from k2.io.after_commit import NOTHING_ELSE, keep_log, merge_small_files
-from k2.io.delta import table_path
+from k2.io.delta import named_errors, table_path
 from k2.io.log_retention import LogRetention
 from k2.io.open_tables import OpenTable
 from k2.io.parquet_layout import QUICK, layout
@@ -84,7 +83,7 @@ class ArrowWriter:
         written = stored.transaction_version(write_id.app)
         if written is not None and written >= write_id.batch:
             return Appended()
-        try:
+        with named_errors(table):
             write_deltalake(
                 stored,
                 rebuilt(rows, table),
@@ -101,8 +100,6 @@ class ArrowWriter:
             keep_log(stored, table, self.retention)
             merge_small_files(stored, table)
             keep_checksum(stored, table_path(self.lake, table))
-        except OSError as error:
-            raise FailedError(f"Table {table.name} could not be written: {error}") from error
         spread = pc.min_max(rows["kafka_timestamp"])
         oldest, newest = spread["min"].as_py(), spread["max"].as_py()
         return Appended(rows.num_rows, oldest, newest, stored.version())

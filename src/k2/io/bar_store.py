@@ -9,13 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import DeltaError
 
-from k2.errors import FailedError
 from k2.io.after_commit import NOTHING_ELSE, keep_log
 from k2.io.arrow_writer import rebuilt
 from k2.io.bar_changes import changed_bars, with_changes
-from k2.io.delta import ensure_table, table_path
+from k2.io.delta import ensure_table, named_errors, table_path
 from k2.io.exchange_clock import ExchangeTime, exchange_times
 from k2.io.log_retention import LogRetention
 from k2.io.open_tables import OpenTable
@@ -135,7 +133,7 @@ class BarStore:
         partitions = changed.group_by(["timeframe", "bar_date"]).aggregate([]).to_pylist()
         files = [("bar_date", "in", _texts({part["bar_date"] for part in partitions}))]
         stored = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table()
-        try:
+        with named_errors(GOLD_OHLCV):
             write_deltalake(
                 table,
                 rebuilt(with_changes(stored, changed), GOLD_OHLCV),
@@ -155,8 +153,6 @@ class BarStore:
             self._replaced += 1
             if self._replaced % _VACUUM_EVERY == 0:
                 table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)
-        except (DeltaError, OSError) as error:
-            raise FailedError(f"Table {GOLD_OHLCV.name} could not be written: {error}") from error
 
 
 def _days(first: datetime, last: datetime) -> Iterable[date]:

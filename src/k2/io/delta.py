@@ -3,6 +3,9 @@
 All of this is delta-rs and needs no Spark.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -16,6 +19,7 @@ from k2.tables import Table
 # Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
 # performance.md measured fewer as dearer for reading and more as dearer for writing.
 CHECKPOINT_INTERVAL = 50
+_COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
 _PROPERTIES = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
     "delta.logRetentionDuration": "interval 7 days",  # of the Spark writer
@@ -50,7 +54,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         return stored
     indexed = ",".join((*table.indexed,))
     configuration = {**_PROPERTIES, **table.properties, "delta.dataSkippingStatsColumns": indexed}
-    try:
+    with named_errors(table, f"created in {path}"):
         created = DeltaTable.create(
             path,
             schema=wanted_schema(table),
@@ -60,9 +64,21 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
             configuration=configuration,
         )
         keep_checksum(created, path)
-    except (DeltaError, OSError) as error:
-        raise FailedError(f"Table {table.name} could not be created in {path}: {error}") from error
     return created
+
+
+@contextmanager
+def named_errors(table: Table, what: str = "written") -> Iterator[None]:
+    """Say of which table it is that something cannot be done, and why.
+
+    Raises:
+        FailedError: delta-rs or the system failed.
+    """
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        why = " ".join(_COLOR.sub("", str(error)).split())
+        raise FailedError(f"Table {table.name} could not be {what}: {why}") from error
 
 
 def exists(lake: Path, table: Table) -> bool:

@@ -54,13 +54,13 @@ class SeenTrades:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._database.execute("pragma journal_mode = wal")
-        self._database.execute("pragma synchronous = normal")
-        if self._database.execute("pragma user_version").fetchone()[0] != _LAYOUT:
-            for table in _TABLES:
-                self._database.execute(f"drop table if exists {table}")
-        self._database.executescript(_SCHEMA)
         self._numbers = SeenNumbers(self._database)
+        try:
+            self._prepare()
+        except BaseException:
+            # Left open, a database that found no room for its files makes the next one fail, too.
+            self.close()
+            raise
 
     @property
     def applied_batch(self) -> int:
@@ -113,6 +113,14 @@ class SeenTrades:
     def close(self) -> None:
         """Close the database."""
         self._database.close()
+
+    def _prepare(self) -> None:
+        self._database.execute("pragma journal_mode = wal")
+        self._database.execute("pragma synchronous = normal")
+        if self._database.execute("pragma user_version").fetchone()[0] != _LAYOUT:
+            for table in _TABLES:
+                self._database.execute(f"drop table if exists {table}")
+        self._database.executescript(_SCHEMA)
 
     def _take_in(self, judgement: Judgement, batch: int | None) -> None:
         with self._transaction():
@@ -181,10 +189,11 @@ class SeenTrades:
         self._database.execute("begin immediate")
         try:
             yield
+            self._database.execute("commit")
         except BaseException:
-            self._database.execute("rollback")
+            if self._database.in_transaction:  # SQLite may have ended it, with the error
+                self._database.execute("rollback")
             raise
-        self._database.execute("commit")
 
 
 def with_identity(silver: pa.Table) -> pa.Table:

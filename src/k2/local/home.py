@@ -1,14 +1,14 @@
 """K2_HOME: its folders, and the lock of the one run that may use it."""
 
-import errno
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from k2.errors import ConfigError, FailedError, InUseError
+from k2.errors import ConfigError, InUseError
 from k2.io.locks import exclusive
+from k2.local.room import Room
 from k2.settings import Settings
 
 _LOCK = "up"
@@ -39,35 +39,13 @@ def named_disk_errors(settings: Settings) -> Iterator[None]:
         FailedError: the disk is full.
     """
     try:
-        with named_full_disk(settings):
+        with Room(settings).named():
             yield
     except OSError as error:
         raise ConfigError(
             f"K2_HOME={settings.home} cannot be used: {error.strerror or error}. "
             "Set K2_HOME to a folder that can be written."
         ) from error
-
-
-@contextmanager
-def named_full_disk(settings: Settings) -> Iterator[None]:
-    """Turn what the file system says of a full disk into an error with a remedy; nothing else.
-
-    For long stretches, in which other errors of the system need not be about the home.
-
-    Raises:
-        FailedError: the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise FailedError(f"{full_disk(settings)}.") from error
-        raise
-
-
-def full_disk(settings: Settings) -> str:
-    """Return the clause that says so."""
-    return f"The disk of K2_HOME={settings.home} is full; make room or set K2_HOME elsewhere"
 
 
 class HomeLock:

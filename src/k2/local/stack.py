@@ -2,22 +2,22 @@
 
 import json
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
-from k2.errors import FailedError
+from k2.errors import FailedError, is_full_disk
 from k2.io.class_archive import ClassArchive
 from k2.io.jars import Group, resolve
 from k2.io.java import find_java
-from k2.local.home import HomeLock, full_disk, named_disk_errors, prepare_home
+from k2.local.home import HomeLock, named_disk_errors, prepare_home
 from k2.local.kafka import Agent, Kafka
 from k2.local.leftovers import clean_leftovers, clear_records, read_endpoints
 from k2.local.ports import LOOPBACK, claimed, free_port
 from k2.local.process import ChildProcess, ProcessRecord, write_whole
 from k2.local.registry import Registry
+from k2.local.room import Room
 from k2.local.service import Endpoints, Health, Service
 from k2.settings import Settings
 
@@ -27,7 +27,6 @@ _KEEP_SECONDS = 60.0  # for one that writes the archive of its classes when it e
 _TERMINATED = 143  # Java's exit code when it was asked to end, and did
 _POLL_SECONDS = 0.05
 _LOG_LINES = 12
-_LEAST_ROOM = 1_000_000  # bytes
 
 __all__ = ["Endpoints", "Health", "LocalStack", "clean_leftovers", "read_endpoints"]
 
@@ -43,6 +42,7 @@ class LocalStack:
 
     def __init__(self, settings: Settings, agent: Agent | None = None) -> None:
         """Describe the services of a home; ``agent`` serves the broker's own metrics."""
+        self.room = Room(settings)
         self._settings = settings
         self._agent = agent
         self._home = HomeLock(settings)
@@ -211,6 +211,7 @@ class LocalStack:
         meanwhile()
         waited_from = time.monotonic()
         while waiting:
+            self.room.look()
             for service in list(waiting):
                 self._check_starting(service, time.monotonic() - waited_from)
                 if service.ready():
@@ -230,10 +231,8 @@ class LocalStack:
         log = self._settings.logs / f"{service.name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         title = service.title[0].upper() + service.title[1:]
-        # The log may lack the last words: they found no room, either.
-        room = shutil.disk_usage(self._settings.home).free >= _LEAST_ROOM
-        if not room or any("No space left on device" in line for line in lines):
-            raise FailedError(f"{title} ended while starting. {full_disk(self._settings)}.")
+        if self.room.was_short or any(map(is_full_disk, lines)):
+            raise FailedError(f"{title} ended while starting. {self.room.remedy}")
         if exit_code is None:
             what = f"did not answer within {_START_SECONDS:.0f} s"
         else:

@@ -2,12 +2,12 @@
 
 import re
 
-from k2.errors import ContractError, DataLossError, UnavailableError
+from k2.errors import FULL_DISK, ContractError, DataLossError, UnavailableError
 
 # From the most telling to the least: a full disk also breaks the checkpoint, and is the cause.
 _TELLING: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("memory", re.compile(r"OutOfMemoryError|GC overhead limit|Java heap space|exit code 137")),
-    ("disk", re.compile(r"disk is full|No space left on device|ENOSPC|Disk quota exceeded", re.I)),
+    ("disk", FULL_DISK),
     (
         "checkpoint",
         re.compile(

@@ -2,7 +2,7 @@
 
 import re
 
-from k2.errors import DataLossError, FailedError, K2Error, UnavailableError
+from k2.errors import DataLossError, FailedError, K2Error, UnavailableError, is_full_disk
 from k2.streams.stream import RunningStream
 
 _DATA_LOSS = re.compile(
@@ -13,7 +13,6 @@ _UNANSWERED = re.compile(
     r"|Connection refused|Cannot fetch record|NetworkException|describeTopics",
     re.I,
 )
-_DISK_FULL = re.compile(r"No space left on device|ENOSPC|Disk quota exceeded", re.I)
 
 
 def cause_of(running: RunningStream) -> K2Error:
@@ -35,7 +34,7 @@ def cause_of(running: RunningStream) -> K2Error:
 def classify(stream: str, exception: Exception | str) -> K2Error:
     """Turn Spark's account of a failure into K2's."""
     text = str(exception)
-    if _DISK_FULL.search(text):
+    if is_full_disk(text):
         return FailedError(f"Stream {stream}: the disk is full. Free space, then start again.")
     if _DATA_LOSS.search(text):
         return DataLossError(

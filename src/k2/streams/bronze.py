@@ -17,6 +17,9 @@ from k2.transforms.wire_format import NEEDED, to_bronze
 # Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
 # beyond it: so a poll takes all that a fetch brings, 1 MiB.
 _RECORDS_A_POLL = 20_000
+# A query that waits for Kafka does not let itself be stopped. The client's own minute is what somebody
+# would wait who ends a run whose Kafka is gone; a query that fails sooner is started again.
+_ANSWER_MILLISECONDS = 15_000
 
 
 def bronze_stream(
@@ -34,6 +37,8 @@ def bronze_stream(
             .option("includeHeaders", "true")
             .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
             .option("kafka.max.poll.records", _RECORDS_A_POLL)
+            .option("kafka.request.timeout.ms", _ANSWER_MILLISECONDS)
+            .option("kafka.default.api.timeout.ms", _ANSWER_MILLISECONDS)
             .load()
         )
         return records.select(*NEEDED)

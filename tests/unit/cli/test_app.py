@@ -1,11 +1,14 @@
 """What the command line teaches, and how it says no: one sentence and an exit code."""
 
+import errno
 import json
+import sqlite3
 import tomllib
 from pathlib import Path
 
 import pytest
 import typer
+from deltalake.exceptions import DeltaError
 
 from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, run
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
@@ -277,6 +280,24 @@ def test_an_interrupt_ends_with_130(capsys):
         raise KeyboardInterrupt
 
     assert run(app_of("interrupted", interrupted), [], "k2") == 130
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, "No space left on device"),
+        DeltaError("Failed to parse parquet: No space left on device (os error 28)\n  and a tree"),
+        sqlite3.OperationalError("database or disk is full"),
+    ],
+)
+def test_a_full_disk_is_a_sentence_whoever_finds_no_room(capsys, error):
+    def fails() -> None:
+        raise error
+
+    assert run(app_of("fails", fails), [], "k2") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("k2: The disk is full; make room or set K2_HOME elsewhere. ")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_defect_is_not_hidden(capsys):

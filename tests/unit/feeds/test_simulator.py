@@ -1,5 +1,6 @@
 """A simulator's run: the schedule, a clean stop, and the files it leaves."""
 
+import errno
 import json
 from collections import Counter
 from threading import Event
@@ -7,6 +8,7 @@ from threading import Event
 import pytest
 
 from k2.errors import ConfigError, UnavailableError
+from k2.feeds import feed_files
 from k2.feeds.feed_files import read_progress
 from k2.feeds.market import MARKETS
 from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
@@ -48,9 +50,9 @@ class Clock:
     def __call__(self):
         return self.now
 
-    def wait(self, seconds):
-        assert seconds > 0
-        self.now += seconds
+    def wait(self, timeout):
+        assert timeout > 0
+        self.now += timeout
         if self._stop_at is not None and self.now >= self._stop_at:
             self.stop.set()
 
@@ -162,3 +164,63 @@ def test_a_state_file_of_something_else_is_an_error_that_names_it(tmp_path):
 
         with pytest.raises(ConfigError, match=r"simulator\.json"):
             read_progress(tmp_path / "simulator.json")
+
+
+class FullDisk:
+    """Has no room for so many writes of a file, then some."""
+
+    def __init__(self, monkeypatch, name, refused):
+        self.name, self.refused, self.tried = name, refused, 0
+        self._replace = feed_files._replace
+        monkeypatch.setattr(feed_files, "_replace", self)
+
+    def __call__(self, file, content):
+        self.tried += file.name == self.name
+        if file.name == self.name and self.tried <= self.refused:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._replace(file, content)
+
+
+@pytest.mark.parametrize("name", ["simulator.json", "feed.json"])
+def test_a_disk_that_is_full_for_a_moment_is_waited_for(tmp_path, monkeypatch, name):
+    sink, clock = Sent(), Clock()
+    disk = FullDisk(monkeypatch, name, refused=20)
+
+    simulator(sink, Schedule(rate=700, seconds=20), tmp_path, clock).run()
+
+    assert disk.tried > 20
+    assert len(sink) == 14_000
+    assert clock.now == pytest.approx(20, abs=0.3)
+
+
+def test_without_room_for_half_a_minute_the_feed_ends_before_it_uses_ids_that_are_not_kept(
+    tmp_path, monkeypatch
+):
+    sink, clock = Sent(), Clock()
+    FullDisk(monkeypatch, "simulator.json", refused=10**9)
+
+    with pytest.raises(OSError, match="No space left"):
+        simulator(sink, Schedule(rate=700, seconds=10), tmp_path, clock).run()
+
+    assert clock.now == pytest.approx(30, abs=1)
+    assert sink == []
+
+
+def test_who_stops_a_feed_that_has_no_room_does_not_wait_for_it(tmp_path, monkeypatch):
+    clock = Clock(stop_at=5)
+    FullDisk(monkeypatch, "simulator.json", refused=10**9)
+
+    with pytest.raises(OSError, match="No space left"):
+        simulator(Sent(), Schedule(rate=700), tmp_path, clock).run()
+
+    assert clock.now == pytest.approx(5, abs=0.3)
+
+
+def test_any_other_error_of_a_file_is_not_waited_for(tmp_path):
+    (tmp_path / "simulator.json").mkdir()
+    clock = Clock()
+
+    with pytest.raises(IsADirectoryError):
+        simulator(Sent(), Schedule(rate=700, seconds=1), tmp_path, clock, Progress()).run()
+
+    assert clock.now == 0

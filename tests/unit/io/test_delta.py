@@ -4,11 +4,20 @@ from dataclasses import replace
 
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError
 from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from k2.errors import FailedError, TableDriftError
 from k2.exchanges.binance import BINANCE
-from k2.io.delta import ensure_table, exists, open_table, row_count, table_path, wanted_schema
+from k2.io.delta import (
+    ensure_table,
+    exists,
+    named_errors,
+    open_table,
+    row_count,
+    table_path,
+    wanted_schema,
+)
 from k2.tables import all_tables, duplicates, silver_trades
 from tests.builders import append_silver, silver_row
 
@@ -126,3 +135,15 @@ def test_a_place_that_cannot_be_written_is_a_failure_that_names_it(tmp_path):
 
     with pytest.raises(FailedError, match=TABLE.name):
         ensure_table(tmp_path / "lake", TABLE)
+
+
+@pytest.mark.parametrize("kind", [DeltaError, OSError])
+def test_an_error_of_delta_rs_is_one_line_in_plain_text_and_names_the_table(kind):
+    tree = "Generic error\n     \x1b[31m↳\x1b[0m Unable to copy\n      \x1b[31m↳\x1b[0m No space left\n"
+
+    with pytest.raises(FailedError) as caught, named_errors(TABLE):
+        raise kind(tree)
+
+    assert str(caught.value) == (
+        f"Table {TABLE.name} could not be written: Generic error ↳ Unable to copy ↳ No space left"
+    )

@@ -2,10 +2,13 @@
 
 import random
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -175,6 +178,33 @@ def test_a_failure_inside_apply_leaves_nothing_behind(seen, path):
     assert reopened.applied_batch == 0
     assert reopened.judge(batch(trade(2, 3), trade(key("a"), 4))).duplicates.tolist() == [False] * 2
     reopened.close()
+
+
+def test_an_error_with_which_sqlite_ends_the_transaction_is_the_one_that_is_told(seen, path):
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute(
+            "create trigger full before insert on keys"
+            " begin select raise(rollback, 'database or disk is full'); end"
+        )
+
+    with pytest.raises(sqlite3.Error, match="disk is full"):
+        take(seen, 0, trade(key("a"), 1))
+
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("drop trigger full")
+    assert take(seen, 0, trade(key("a"), 1)) == []
+    assert take(seen, 1, trade(key("a"), 2)) == [2]
+
+
+def test_an_index_that_cannot_be_opened_is_not_left_open(path):
+    path.parent.mkdir()
+    path.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(sqlite3.DatabaseError, match="not a database") as caught:
+        SeenTrades(path)
+
+    assert caught.value is not None  # which holds on to all that was open where it was raised
+    assert path.resolve() not in {Path(file.path) for file in psutil.Process().open_files()}
 
 
 def silver(*trades):

@@ -1,0 +1,62 @@
+"""Room on the disk of ``K2_HOME``: what ends for want of it says so, whoever found none first."""
+
+import math
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from k2.errors import FailedError, UnavailableError, is_full_disk
+from k2.settings import Settings
+
+_LEAST = 1_000_000  # bytes
+_LATELY = 60.0  # seconds in which what was short of room may end of it
+
+
+@dataclass
+class Room:
+    """The disk of a home, as it is and as it was at the last looks.
+
+    What could not be written is removed, so that a disk that was full may have room again when
+    somebody asks; and who died of it may have found none for its last words.
+    """
+
+    settings: Settings
+    _short_at: float = -math.inf
+
+    def look(self) -> None:
+        """Note whether there is any."""
+        with suppress(OSError):  # no home, no news
+            if shutil.disk_usage(self.settings.home).free < _LEAST:
+                self._short_at = time.monotonic()
+
+    @property
+    def was_short(self) -> bool:
+        """Whether there is none, or was none lately."""
+        self.look()
+        return time.monotonic() - self._short_at < _LATELY
+
+    @property
+    def remedy(self) -> str:
+        """The sentence that says so."""
+        home = self.settings.home
+        return f"The disk of K2_HOME={home} is full; make room or set K2_HOME elsewhere."
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Say of what fails for want of room that it does; leave other errors as they are.
+
+        Raises:
+            FailedError: the disk is full.
+        """
+        try:
+            yield
+        except OSError as error:
+            if is_full_disk(error):
+                raise FailedError(self.remedy) from error
+            raise
+        except (FailedError, UnavailableError) as error:
+            if is_full_disk(error) or not self.was_short:
+                raise
+            raise FailedError(f"{str(error).rstrip('.')}. {self.remedy}") from error
