@@ -10,20 +10,23 @@ from k2.io.table_writer import Appended, WriteId
 
 Entry = dict[str, dict[str, Any]]  # an action, by its kind
 
-_LOG = "_delta_log"
+
+def log_folder(table: Path) -> Path:
+    """Return the folder of a table's log."""
+    return table / "_delta_log"
 
 
 def newest_version(table: Path) -> int:
     """Return the newest version in a table's log; -1 when it has none."""
     versions = [
-        int(path.stem) for path in (table / _LOG).glob("[0-9]*.json") if path.stem.isdigit()
+        int(path.stem) for path in log_folder(table).glob("[0-9]*.json") if path.stem.isdigit()
     ]
     return max(versions, default=-1)
 
 
 def commit_file(table: Path, version: int) -> Path:
     """Return the path of a version's commit in a table's log."""
-    return table / _LOG / f"{version:020}.json"
+    return log_folder(table) / f"{version:020}.json"
 
 
 def entries_of(table: Path, version: int) -> list[Entry] | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
-from k2.io.commits import commit_file
+from k2.io.commits import commit_file, log_folder
 from k2.io.delta import CHECKPOINT_INTERVAL, folder_of
 from k2.io.readers import first_unread
 from k2.tables import Table
@@ -57,7 +57,7 @@ class LogRetention:
         end = _checkpoint_before(folder, needed, oldest)
         for version in range(oldest, min(end, oldest + _AT_ONCE)):
             for name in _FILES:
-                (folder / "_delta_log" / name.format(version)).unlink(missing_ok=True)
+                (log_folder(folder) / name.format(version)).unlink(missing_ok=True)
 
 
 def _oldest(folder: Path, newest: int) -> int:
@@ -76,6 +76,6 @@ def _checkpoint_before(folder: Path, version: int, oldest: int) -> int:
     """The newest checkpoint that ``version`` can be read from; ``oldest`` when there is none."""
     newest = version - version % CHECKPOINT_INTERVAL
     for found in range(newest, oldest, -CHECKPOINT_INTERVAL):
-        if (folder / "_delta_log" / _CHECKPOINT.format(found)).exists():
+        if (log_folder(folder) / _CHECKPOINT.format(found)).exists():
             return found
     return oldest

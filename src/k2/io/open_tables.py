@@ -10,6 +10,8 @@ from pathlib import Path
 
 from deltalake import DeltaTable
 
+from k2.io.commits import commit_file
+
 # Measured over 100 to 1,000 files: fewer pay more for opening, more for the old handle.
 _MOST_COMMITS = 12
 
@@ -32,4 +34,4 @@ class OpenTable:
         return self._stored
 
     def _has_news(self, stored: DeltaTable) -> bool:
-        return (self.path / "_delta_log" / f"{stored.version() + 1:020}.json").exists()
+        return commit_file(self.path, stored.version() + 1).exists()

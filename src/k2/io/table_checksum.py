@@ -13,12 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from k2.io.commits import log_folder
+
 _KEPT = 10  # versions; a reader that is further behind does without
 
 
 def keep_checksum(stored: DeltaTable, folder: Path) -> None:
     """Write the checksum file of a table's version as the handle has it, and remove old ones."""
-    log = folder / "_delta_log"
+    log = log_folder(folder)
     version = stored.version()
     draft = log / f".{version:020}.crc.draft"
     draft.write_text(json.dumps(_checksum(stored), ensure_ascii=False), encoding="utf-8")
