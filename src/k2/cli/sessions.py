@@ -18,6 +18,7 @@ from k2.settings import Settings
 
 _LAUNCH_MARK = "pyspark-shell"  # in the arguments of the JVM that PySpark starts
 _POLITE_SECONDS = 5.0  # for a JVM that starts to remove its folders
+_STOP_SECONDS = 60.0
 _LOOK = 0.1
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -67,10 +68,38 @@ def begun(make: Callable[[], SparkSession], settings: Settings) -> SparkSession:
 
 
 def stop_session(spark: SparkSession) -> None:
-    """Stop the session; when its JVM is gone, there is nothing to stop."""
-    with warnings.catch_warnings(), suppress(Py4JError, OSError):
+    """Stop the session; when its JVM is gone, there is nothing to stop.
+
+    One that is not through in a minute, for what a full disk or a broker that hangs keeps it from, loses
+    its JVM: what streams had begun is begun again at the next start.
+    """
+    errors: list[Exception] = []
+
+    def stop() -> None:
+        try:
+            spark.stop()
+        except (Py4JError, OSError):
+            pass
+        except Exception as error:
+            errors.append(error)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        spark.stop()
+        thread = threading.Thread(target=stop, name="k2-stop", daemon=True)
+        thread.start()
+        thread.join(_STOP_SECONDS)
+        if thread.is_alive():
+            _kill_jvm()
+            thread.join(_POLITE_SECONDS)
+    for error in errors:
+        raise error
+
+
+def _kill_jvm() -> None:
+    gateway = SparkContext._gateway
+    jvm = getattr(gateway, "proc", None)  # none under spark-submit, whose JVM is our parent
+    if jvm is not None:
+        jvm.kill()
 
 
 def _give_up(session: "Future[SparkSession]", settings: Settings) -> None:

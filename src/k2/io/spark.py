@@ -101,6 +101,8 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         # that there is before the first row: half a second.
         "spark.sql.icu.caseMappings.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
+        # Else whoever ends a run waits for as long as a query does, for whatever it waits.
+        "spark.sql.streaming.stopTimeout": "60s",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.parquet.compression.codec": "zstd",

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -148,22 +148,16 @@ class Engine:
                 thread.stop()
         if self._starter is not None:
             self._starter.stop()
-        for slot in self._slots:
-            self._stop(slot)
+        if self._slots:
+            # At once: each may wait for a Kafka that is gone.
+            with ThreadPoolExecutor(len(self._slots), "k2-stop") as threads:
+                list(threads.map(Slot.stop, self._slots))
         if self._collecting is not None:
             self._collecting.stop()  # nothing more is handed to it
         for slot in self._slots:
             slot.let_go()
             slot.ended("failed" if slot.status.state == "failed" else "stopped")
         self._held.close()
-
-    def _stop(self, slot: Slot) -> None:
-        try:
-            if slot.running is not None:
-                slot.running.query.stop()
-                slot.progressed()
-        except Exception as error:
-            log.warning("stop_failed", job_name=slot.stream.name, reason=str(error)[:200])
 
     def _start(self, slot: Slot) -> None:
         try:

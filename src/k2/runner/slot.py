@@ -111,6 +111,15 @@ class Slot:
         if self.metrics is not None:
             self.metrics.failed(self.stream.name, error)
 
+    def stop(self) -> None:
+        """Stop the query, and take in what it did last; one that does not end in time is left."""
+        try:
+            if self.running is not None:
+                self.running.query.stop()
+                self.progressed()
+        except Exception as error:
+            log.warning("stop_failed", job_name=self.stream.name, reason=str(error)[:200])
+
     def let_go(self) -> None:
         """Close what is held open between batches: it is opened anew when it is wanted again."""
         if self.running is not None:
