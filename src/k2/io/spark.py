@@ -101,8 +101,9 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         # that there is before the first row: half a second.
         "spark.sql.icu.caseMappings.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "10",
-        # Else whoever ends a run waits for as long as a query does, for whatever it waits.
-        "spark.sql.streaming.stopTimeout": "60s",
+        # Without a limit, whoever ends a run waits for a query that waits itself: it closes its client of
+        # a Kafka that is gone without one, which took up to four minutes.
+        "spark.sql.streaming.stopTimeout": "30s",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.sql.parquet.compression.codec": "zstd",

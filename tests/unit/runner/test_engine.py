@@ -54,7 +54,7 @@ def test_a_query_that_does_not_end_in_time_is_no_hindrance_to_the_others(
     settings: Settings,
 ) -> None:
     def late() -> None:
-        raise TimeoutError("Stream Execution thread failed to stop within 60000 milliseconds")
+        raise TimeoutError("Stream Execution thread failed to stop within 30000 milliseconds")
 
     stopped = threading.Event()
     slots = [running(EXCHANGES[0], late), running(EXCHANGES[1], stopped.set)]
