@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from k2.io.commits import log_folder
+
 _LOOK_SECONDS = 5.0  # far less than a log needs to become shorter
 
 Times = dict[str, float]  # commit file → seconds since 1970
@@ -19,7 +21,7 @@ def watched(tables: Sequence[Path]) -> Iterator[dict[str, Times]]:
     def look() -> None:
         for table in tables:
             times = found[table.name]
-            for path in (table / "_delta_log").glob("*[0-9].json"):
+            for path in log_folder(table).glob("*[0-9].json"):
                 if path.name not in times:
                     times[path.name] = path.stat().st_mtime
 

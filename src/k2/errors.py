@@ -72,3 +72,9 @@ def is_full_disk(error: BaseException | str) -> bool:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
     return FULL_DISK.search(str(error)) is not None
+
+
+def first_line(text: str, most: int = 400) -> str:
+    """Return what a long account of an error begins with, ``most`` characters of it."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[0][:most] if lines else "no message"

@@ -12,7 +12,7 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from k2.errors import FailedError, K2Error, is_full_disk
+from k2.errors import FailedError, K2Error, first_line, is_full_disk
 from k2.io.allocators import give_memory_back
 from k2.observability.redaction import redacted
 
@@ -143,7 +143,7 @@ def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
     except Exception as error:
         if not is_full_disk(error):
             raise
-        _say(f"The disk is full; make room or set K2_HOME elsewhere. {_first_line(error)}")
+        _say(f"The disk is full; make room or set K2_HOME elsewhere. {first_line(str(error), 300)}")
         return FailedError.exit_code
     return 0
 
@@ -152,7 +152,3 @@ def _say(text: str) -> None:
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         "[red]k2:[/red]", escape(redacted(text))  # an address may hold a password
     )
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]

@@ -2,7 +2,14 @@
 
 import re
 
-from k2.errors import DataLossError, FailedError, K2Error, UnavailableError, is_full_disk
+from k2.errors import (
+    DataLossError,
+    FailedError,
+    K2Error,
+    UnavailableError,
+    first_line,
+    is_full_disk,
+)
 from k2.streams.stream import RunningStream
 
 _DATA_LOSS = re.compile(
@@ -25,7 +32,7 @@ def cause_of(running: RunningStream) -> K2Error:
     try:
         exception = running.query.exception()
     except Exception as error:
-        return FailedError(f"Spark's JVM no longer answers: {_first_line(str(error))}")
+        return FailedError(f"Spark's JVM no longer answers: {first_line(str(error))}")
     if exception is None:
         return FailedError(f"Stream {running.stream.name} stopped without an error.")
     return classify(running.stream.name, exception)
@@ -39,13 +46,8 @@ def classify(stream: str, exception: Exception | str) -> K2Error:
     if _DATA_LOSS.search(text):
         return DataLossError(
             f"Stream {stream}: Kafka no longer has records that Bronze has not read (retention, or "
-            f"a topic made anew). {_first_line(text)}"
+            f"a topic made anew). {first_line(text)}"
         )
     if _UNANSWERED.search(text):
-        return UnavailableError(f"Stream {stream}: Kafka does not answer. {_first_line(text)}")
-    return FailedError(f"Stream {stream} failed: {_first_line(text)}")
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[0][:400] if lines else "no message"
+        return UnavailableError(f"Stream {stream}: Kafka does not answer. {first_line(text)}")
+    return FailedError(f"Stream {stream} failed: {first_line(text)}")
