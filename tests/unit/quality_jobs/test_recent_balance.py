@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from k2.exchanges import EXCHANGES
 from k2.quality_jobs.recent_balance import RecentBalance
@@ -30,16 +30,23 @@ def balance(tmp_path: Path) -> RecentBalance:
     return RecentBalance(tmp_path, EXCHANGE)
 
 
-def put(balance: RecentBalance, table: Table, *offsets: int, partition: int = 0) -> None:
+def put(
+    balance: RecentBalance,
+    table: Table,
+    *offsets: int,
+    partition: int = 0,
+    configuration: dict[str, str | None] | None = None,
+) -> None:
     """Append records of a table, of which only their place and exchange count here."""
     rows = pa.table(
         {
-            "partition": pa.array([partition] * len(offsets), pa.int32()),
             "offset": pa.array(offsets, pa.int64()),
+            "partition": pa.array([partition] * len(offsets), pa.int32()),
             "exchange": [EXCHANGE.name] * len(offsets),
         }
     )
-    write_deltalake(balance.lake / table.name, rows, mode="append")
+    path = balance.lake / table.name
+    write_deltalake(path, rows, mode="append", configuration=configuration)
 
 
 def twice(balance: RecentBalance) -> int:
@@ -131,3 +138,29 @@ def test_partitions_are_counted_apart(balance: RecentBalance) -> None:
     put(balance, SILVER, 1, partition=1)
 
     assert twice(balance) == 1
+
+
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_files_whose_offsets_the_log_does_not_say_are_looked_into(
+    balance: RecentBalance, all_of_them: bool
+) -> None:
+    put(balance, BRONZE, 0, 1, 2, 3)
+    put(balance, SILVER, 0, 1, configuration={"delta.dataSkippingNumIndexedCols": "0"})
+    if not all_of_them:
+        silver = DeltaTable(balance.lake / SILVER.name)
+        silver.alter.set_table_properties({"delta.dataSkippingNumIndexedCols": "1"})
+    put(balance, SILVER, 3)
+    put(balance, GOLD_TRADES, 0, 1, 3)
+    assert twice(balance) == 1
+
+
+def test_files_that_were_looked_at_are_not_read_again(balance: RecentBalance) -> None:
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4))
+    assert twice(balance) == 0
+    for table in (SILVER, GOLD_TRADES):
+        for file in (balance.lake / table.name).glob("*.parquet"):
+            file.write_bytes(b"not Parquet")
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4, 8))
+    assert twice(balance) == 0
