@@ -7,6 +7,7 @@ from benchmarks.charts import bars
 from benchmarks.comparison import compare, ratios, spread
 from benchmarks.contenders import Contender, Figures, k2
 from benchmarks.varied import Variant
+from k2.io import spark
 
 # Each is K2 without the lever, or with the other choice.
 LEVERS: dict[str, Variant] = {
@@ -16,7 +17,9 @@ LEVERS: dict[str, Variant] = {
         options={"spark.sql.inMemoryColumnarStorage.compressed": "true"},
     ),
     "streams that read each other's tables": Variant(settings={"fused": "false"}),
-    "both of Java's compilers": Variant(java={"-XX:TieredStopAtLevel=1": ""}),
+    "Java's first compiler only": Variant(java={"": "-XX:TieredStopAtLevel=1"}),
+    "Java's own thresholds": Variant(java=dict.fromkeys(spark.SECOND_COMPILER_LATE, "")),
+    "tasks' rows through sockets": Variant(options={"spark.task.maxDirectResultSize": "1m"}),
     "G1 instead of the serial collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseG1GC"}),
     "parallel collector": Variant(java={"-XX:+UseSerialGC": "-XX:+UseParallelGC"}),
     "heap of 512 MB": Variant(settings={"driver_memory": "512m"}),

@@ -11,8 +11,14 @@ from pyspark.sql import SparkSession
 
 from k2.settings import Settings
 
-# A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
-_LOOPBACK = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+_IN_ONE_PROCESS = {
+    # A laptop's own name may resolve to an address that a firewall or a changed network does not answer.
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    # By default rows of a task above 1 MiB go through sockets to the process that they are in. Half a
+    # batch of trades has 15 MB; larger ones may go to disk on their way.
+    "spark.task.maxDirectResultSize": "32m",
+}
 
 # Without its native library, which PySpark does not bring, Hadoop starts a program for whatever it
 # does to a local file: forty for the two files of a batch that it had kept, 70 and 70 ms of a small
@@ -35,6 +41,15 @@ _METRICS = {
     "spark.ui.prometheus.enabled": "true",
     "spark.sql.streaming.metricsEnabled": "true",
 }
+
+# Java's second compiler makes what every record passes through three times as fast. By its own thresholds
+# it also takes what only plans a batch, which at the start is most of what runs: forty times theirs.
+SECOND_COMPILER_LATE = (
+    "-XX:Tier4InvocationThreshold=200000",
+    "-XX:Tier4MinInvocationThreshold=24000",
+    "-XX:Tier4CompileThreshold=600000",
+    "-XX:Tier4BackEdgeThreshold=1600000",
+)
 
 # What the UI does not show: Spark looks for it in the names of settings and in their values.
 _SECRETS = (
@@ -87,7 +102,7 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
         "spark.scheduler.mode": "FAIR",
         "spark.ui.port": str(settings.ui_port),
-        **(_LOOPBACK if master.startswith("local") else {}),
+        **(_IN_ONE_PROCESS if master.startswith("local") else {}),
         "spark.ui.showConsoleProgress": "false",
         "spark.ui.retainedJobs": "50",
         "spark.ui.retainedStages": "50",
@@ -138,8 +153,7 @@ def _submission(settings: Settings, jars: Sequence[Path], java_options: Sequence
 def _java_options(settings: Settings) -> list[str]:
     return [
         "-XX:+UseSerialGC",
-        # The driver plans and hands rows on; the second compiler is not through before that is done.
-        "-XX:TieredStopAtLevel=1",
+        *SECOND_COMPILER_LATE,
         # Else one thread dies, its query waits for it for ever, and all looks well.
         "-XX:+ExitOnOutOfMemoryError",
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
