@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.varied import STANDARD, Variant
+from k2.io.commits import log_folder
 
 
 class Home:
@@ -70,7 +71,7 @@ class Home:
 
     def gold_log(self) -> list[Path]:
         """Return Gold's commits, oldest first."""
-        return sorted((self.folder / "lake" / "gold_trades" / "_delta_log").glob("*[0-9].json"))
+        return sorted(log_folder(self.folder / "lake" / "gold_trades").glob("*[0-9].json"))
 
     def require_balance(self) -> dict[str, Any]:
         """Return the balance.
