@@ -133,6 +133,6 @@ java:
 	@tools/setup python
 	@touch $@
 
-.venv/.jars: .venv/.synced src/k2/io/jars.toml
+.venv/.jars: .venv/.synced src/k2/jvm/jars.toml
 	@for group in spark kafka registry; do $(BIN)/k2 jars --group $$group >/dev/null || exit; done
 	@touch $@

@@ -7,7 +7,7 @@ from benchmarks.charts import bars
 from benchmarks.comparison import compare, ratios, spread
 from benchmarks.contenders import Contender, Figures, k2
 from benchmarks.varied import Variant
-from k2.io import spark
+from k2.jvm import spark
 
 # Each is K2 without the lever, or with the other choice.
 LEVERS: dict[str, Variant] = {

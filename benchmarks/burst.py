@@ -7,14 +7,14 @@ import time
 from itertools import chain, islice
 
 from benchmarks.home import Home
+from k2.avro.encoding import encoder
+from k2.avro.schema_files import schema_text
+from k2.connectors.schema_registry import SchemaRegistry
 from k2.exchanges import EXCHANGES
-from k2.feeds.feed_files import read_progress
 from k2.feeds.producer import FeedProducer
-from k2.feeds.simulated_record import SimulatedRecord
-from k2.feeds.simulation import SimulatedFeed, Simulation
-from k2.feeds.wire import encoder
-from k2.io.schema_files import schema_text
-from k2.io.schema_registry import SchemaRegistry
+from k2.feeds.simulator.feed_files import read_progress
+from k2.feeds.simulator.record import SimulatedRecord
+from k2.feeds.simulator.simulation import SimulatedFeed, Simulation
 
 _AT_ONCE = 0.01  # seconds of records between two looks at the clock
 

@@ -19,13 +19,13 @@ from benchmarks.processes import Sampler
 from benchmarks.source import Source
 from benchmarks.truth import require_truth
 from benchmarks.varied import STANDARD, Variant
-from k2.io.compaction import compact, small_files
-from k2.io.delta import ensure_table
-from k2.io.jars import Group, resolve
-from k2.io.java import find_java
-from k2.io.maintenance import files_of
+from k2.jvm.jars import Group, resolve
+from k2.jvm.java import find_java
 from k2.settings import Settings
-from k2.tables import all_tables
+from k2.storage.delta import ensure_table
+from k2.storage.maintenance.compaction import compact, small_files
+from k2.storage.maintenance.vacuum import files_of
+from k2.topology import all_tables
 
 _DELTA = (
     "spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",

@@ -23,7 +23,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2.io.seen_trades import SeenTrades
+from k2.silver.dedup.index import SeenTrades
 
 _BATCH = 10_000
 _DUPLICATES = 0.02

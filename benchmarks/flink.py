@@ -20,8 +20,8 @@ from rich.console import Console
 
 from benchmarks.contenders import Figures, judged, new_folder, run_measured
 from benchmarks.source import Source
-from k2.io.jar_download import download
-from k2.io.java import find_java
+from k2.jvm.jar_download import download
+from k2.jvm.java import find_java
 from k2.settings import Settings
 
 _FLINK, _HADOOP = "1.20.0", "3.4.1"

@@ -18,12 +18,12 @@ from benchmarks.log_times import watched
 from benchmarks.source import preloaded
 from benchmarks.truth import require_truth
 from k2.exchanges.binance import BINANCE
-from k2.io.arrow_writer import ArrowWriter
-from k2.io.delta import ensure_table
-from k2.io.log_retention import LogRetention
-from k2.io.table_writer import WriteId
 from k2.settings import Settings
-from k2.tables import duplicates
+from k2.silver.tables import duplicates
+from k2.storage.delta import ensure_table
+from k2.storage.maintenance.log_cleanup import LogRetention
+from k2.storage.writers.arrow import ArrowWriter
+from k2.storage.writers.writer import WriteId
 
 _YOUNG, _WINDOW = 10, 25  # versions: the first ones are of a cold process
 _AGED = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.varied import STANDARD, Variant
-from k2.io.commits import log_folder
+from k2.storage.delta_log import log_folder
 
 
 class Home:

@@ -18,8 +18,8 @@ from confluent_kafka import Consumer, Message, TopicPartition
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from benchmarks.lean_rows import Decoder, to_trades
-from k2.io.schema_registry import SchemaRegistry
-from k2.transforms.id_ranges import IdRanges
+from k2.connectors.schema_registry import SchemaRegistry
+from k2.silver.dedup.id_ranges import IdRanges
 
 _BATCH, _FETCH = 200_000, 10_000
 _TIME = pa.timestamp("us", "UTC")

@@ -13,9 +13,10 @@ from benchmarks.burst import made_ahead, send
 from benchmarks.freshness import waits
 from benchmarks.home import Home, new_home
 from benchmarks.processes import Sampler, is_service, tree, wait_for
+from k2.bars.table import BARS
 from k2.exchanges import EXCHANGES
-from k2.quality_jobs.backlog import backlog
-from k2.tables import BARS, Layer
+from k2.quality.backlog import backlog
+from k2.storage.table import Layer
 
 _TO_GOLD = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
 

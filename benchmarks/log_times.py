@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from k2.io.commits import log_folder
+from k2.storage.delta_log import log_folder
 
 _LOOK_SECONDS = 5.0  # far less than a log needs to become shorter
 

@@ -17,20 +17,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from k2.avro.encoding import encoder
+from k2.avro.schema_files import schema_text
+from k2.avro.wire_format import to_bronze
+from k2.bars.aggregate import to_minute_bars
+from k2.bronze.table import bronze_trades
 from k2.exchanges import EXCHANGES, Exchange
-from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
-from k2.feeds.wire import encoder
-from k2.io.arrow_writer import ArrowWriter
-from k2.io.delta import ensure_table
-from k2.io.schema_files import schema_text
-from k2.io.seen_trades import SeenTrades
-from k2.io.table_writer import Rows, WriteId
-from k2.tables import GOLD_TRADES, bronze_trades, dead_letters, duplicates, silver_trades
-from k2.transforms.gold import to_gold
-from k2.transforms.ohlcv import to_minute_bars
-from k2.transforms.screen import DEAD_LETTER, TRADE
-from k2.transforms.silver import judged_columns, to_silver
-from k2.transforms.wire_format import to_bronze
+from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
+from k2.gold.table import GOLD_TRADES
+from k2.gold.transform import to_gold
+from k2.silver.dedup.index import SeenTrades
+from k2.silver.rules.screen import DEAD_LETTER, TRADE
+from k2.silver.tables import dead_letters, duplicates, silver_trades
+from k2.silver.transform import judged_columns, to_silver
+from k2.storage.delta import ensure_table
+from k2.storage.writers.arrow import ArrowWriter
+from k2.storage.writers.writer import Rows, WriteId
 
 _FACTS = ("outcome", "identity_number", "message_id", "timestamp", "partition", "offset")
 

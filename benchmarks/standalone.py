@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.home import Home
 from benchmarks.processes import wait_for
-from k2.local.ports import free_port
+from k2.home.ports import free_port
 
 _BIN = Path(sys.executable).parent
 _JOBS = Path(__file__).parents[1] / "jobs"

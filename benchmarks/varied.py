@@ -69,7 +69,7 @@ def changed_words(words: Sequence[str], changes: Mapping[str, str]) -> list[str]
 
 def _run() -> None:
     from k2.cli.app import main
-    from k2.io import spark
+    from k2.jvm import spark
 
     options, java = (json.loads(os.environ.get(name) or "{}") for name in (_OPTIONS, _JAVA))
     standard_options, standard_java = spark.session_options, spark._java_options

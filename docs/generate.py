@@ -17,7 +17,8 @@ from pyspark.sql.types import StructField
 from k2 import errors
 from k2.exchanges import EXCHANGES
 from k2.settings import Settings
-from k2.tables import Table, all_tables
+from k2.storage.table import Table
+from k2.topology import all_tables
 
 # Beside this file: it may be run or imported from anywhere.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,7 +31,7 @@ NOTICE = (
 
 
 def tables() -> Iterator[str]:
-    """Every stored table with its columns, from ``k2.tables``."""
+    """Every stored table with its columns, from ``k2.topology``."""
     yield "# Tables"
     yield "Plain Delta folders under `K2_HOME/lake/<table>`; any Delta reader reads them."
     yield "A column that is *required* never holds null. Times are UTC, in microseconds."

@@ -1,6 +1,6 @@
 """Metrics that rules and dashboards use and others export: Spark, the JMX exporter, Prometheus.
 
-Spark's have these names by the options of ``k2.io.spark``, and a test scrapes a real one for them;
+Spark's have these names by the options of ``k2.jvm.spark``, and a test scrapes a real one for them;
 those of JMX are made by the rules in ``jmx/``.
 """
 

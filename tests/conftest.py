@@ -11,7 +11,7 @@ import structlog
 
 from k2.settings import Settings
 from tests.fixtures.crypto_fixtures import CryptoDataFactory, Record
-from tests.fixtures.shared_stack import Endpoints, shared_stack
+from tests.support.stack import Endpoints, shared_stack
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -60,8 +60,8 @@ def spark(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["SparkSession"]:
     """K2's own Spark session with the options of pytest.ini; one per worker."""
-    from k2.io.jars import spark_jars
-    from k2.io.spark import spark_session
+    from k2.jvm.jars import spark_jars
+    from k2.jvm.spark import spark_session
 
     folder = tmp_path_factory.mktemp("spark")
     # As defaults: an option that K2 sets itself is K2's, in tests too.

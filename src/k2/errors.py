@@ -4,7 +4,7 @@ K2Error
 ├── ConfigError             the settings or the call are wrong; fix them, do not retry   exit code 2
 │   └── InUseError          another process holds the port, home, lock or checkpoint     exit code 2
 ├── ContractError           data or a table does not match its definition                exit code 1
-│   ├── TableDriftError     the stored table differs from its definition in k2.tables
+│   ├── TableDriftError     the stored table differs from its definition
 │   ├── StaleCheckpointError  a table is ahead of its stream's checkpoint
 │   └── DataLossError       the broker no longer has records that Bronze has not read
 ├── FailedError             K2 tried and could not (a full disk, a stream that died)      exit code 1
@@ -45,7 +45,7 @@ class ContractError(K2Error):
 
 
 class TableDriftError(ContractError):
-    """The stored table differs from its definition in k2.tables."""
+    """The stored table differs from its definition."""
 
 
 class StaleCheckpointError(ContractError):

@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from tests.chaos.test_kills import finish, rows
-from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+from tests.support.home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]
 

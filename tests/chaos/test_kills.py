@@ -11,7 +11,7 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+from tests.support.home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
 

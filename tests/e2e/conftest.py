@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.k2_home import K2Home
+from tests.support.home import K2Home
 
 
 @pytest.fixture

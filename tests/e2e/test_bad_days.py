@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.k2_home import GONE_SECONDS, PATIENCE, K2Home, wait_until
+from tests.support.home import GONE_SECONDS, PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

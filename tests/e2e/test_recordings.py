@@ -8,7 +8,7 @@ from tests.checker.bars import check_bars
 from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.checker.sent import sent_of
-from tests.e2e.k2_home import K2Home
+from tests.support.home import K2Home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from k2.feeds.bad_records import BAD_KINDS
+from k2.feeds.simulator.bad_records import BAD_KINDS
 from k2.settings import Settings
 from tests.checker.manifest import check_manifest
 from tests.checker.sent import Sent, facts_of
-from tests.e2e.k2_home import K2Home
+from tests.support.home import K2Home
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(7200)]
 

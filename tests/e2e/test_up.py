@@ -6,9 +6,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from k2.io.jars import Group
-from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
-from tests.fixtures.jar_cache import archived, cache_without_archives
+from k2.jvm.jars import Group
+from tests.support.home import PATIENCE, K2Home, wait_until
+from tests.support.jar_cache import archived, cache_without_archives
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from deltalake import DeltaTable
 
+from k2.avro.schema_files import schema_text
 from k2.exchanges.binance import BINANCE
-from k2.io.schema_files import schema_text
 from tests.checker.manifest import check_manifest
 from tests.checker.sent import Sent, facts_of
-from tests.e2e.k2_home import K2Home, wait_until
+from tests.support.home import K2Home, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -27,7 +27,7 @@ from pyspark.sql import SparkSession
 from tests.mutation.mutants import Mutant, mutants_of, sample
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("transforms", "quality", "exchanges")
+PACKAGES = ("avro", "silver", "gold", "bars", "exchanges")
 WANTED = 0.85
 # What a test may take under a mutant, which may loop for ever or fill the memory.
 _SECONDS, _BYTES = 120, 6 << 30
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def _run(size: int, seed: int, only: str) -> Iterable[Outcome]:
-    modules = sorted(path for name in PACKAGES for path in Path("src/k2", name).glob("*.py"))
+    modules = sorted(path for name in PACKAGES for path in Path("src/k2", name).rglob("*.py"))
     _require_green()
     chosen = sample(
         (m for path in modules for m in mutants_of(path) if only in str(path)), size, seed

@@ -11,7 +11,7 @@ from fastavro import parse_schema, schema, schemaless_reader, schemaless_writer
 from pyspark.sql.types import ArrayType, DecimalType, LongType, StringType, TimestampType
 
 from k2.exchanges import EXCHANGES, Exchange
-from k2.tables.columns import TRADE
+from k2.storage.columns import TRADE
 from tests.fixtures.crypto_fixtures import V2_FIELDS, CryptoDataFactory, Record
 
 pytestmark = pytest.mark.unit

@@ -13,27 +13,27 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from k2.errors import FailedError, K2Error, first_line, is_full_disk
-from k2.io.allocators import give_memory_back
+from k2.malloc import give_memory_back
 from k2.observability.redaction import redacted
 
 # command → module and function, imported when called: Spark and DuckDB take their time to load.
 _COMMANDS = {
-    "up": ("k2.cli.up", "up"),
-    "down": ("k2.cli.down", "down"),
-    "status": ("k2.cli.status", "status"),
-    "doctor": ("k2.cli.doctor", "doctor"),
-    "replay": ("k2.cli.replay", "replay_command"),
-    "simulate": ("k2.cli.simulate", "simulate_command"),
-    "drain": ("k2.cli.drain", "drain"),
-    "tables": ("k2.cli.tables", "tables"),
-    "show": ("k2.cli.show", "show"),
-    "bars": ("k2.cli.bars", "bars_command"),
-    "balance": ("k2.cli.balance", "balance_command"),
-    "dlq": ("k2.cli.dlq", "dlq"),
-    "rebuild": ("k2.cli.rebuild", "rebuild"),
-    "maintain": ("k2.cli.maintain", "maintain_command"),
-    "exchange": ("k2.cli.exchange", "exchange"),
-    "jars": ("k2.cli.jars", "jars"),
+    "up": ("k2.cli.commands.up", "up"),
+    "down": ("k2.cli.commands.down", "down"),
+    "status": ("k2.cli.commands.status", "status"),
+    "doctor": ("k2.cli.commands.doctor", "doctor"),
+    "replay": ("k2.cli.commands.replay", "replay_command"),
+    "simulate": ("k2.cli.commands.simulate", "simulate_command"),
+    "drain": ("k2.cli.commands.drain", "drain"),
+    "tables": ("k2.cli.commands.tables", "tables"),
+    "show": ("k2.cli.commands.show", "show"),
+    "bars": ("k2.cli.commands.bars", "bars_command"),
+    "balance": ("k2.cli.commands.balance", "balance_command"),
+    "dlq": ("k2.cli.commands.dlq", "dlq"),
+    "rebuild": ("k2.cli.commands.rebuild", "rebuild"),
+    "maintain": ("k2.cli.commands.maintain", "maintain_command"),
+    "exchange": ("k2.cli.commands.exchange", "exchange"),
+    "jars": ("k2.cli.commands.jars", "jars"),
 }
 _SUMMARIES = {
     "up": "Start Kafka, the registry, a feed and the streams on this machine.",

@@ -6,8 +6,8 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
+from k2.connectors.kafka import MAX_MESSAGE_BYTES, client_settings
 from k2.errors import FailedError, UnavailableError
-from k2.io.kafka import MAX_MESSAGE_BYTES, client_settings
 
 _POLL_EVERY = 512
 _WAIT_SECONDS = 0.05

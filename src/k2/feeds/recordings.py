@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import zstandard
 
 from k2.errors import ConfigError
-from k2.feeds.parsed import Unusable, decode
+from k2.exchanges.parsing import Unusable, decode
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_LINE_BYTES = 16 * 1024 * 1024

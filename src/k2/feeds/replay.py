@@ -6,11 +6,11 @@ from pathlib import Path
 from time import monotonic, sleep, time_ns
 from typing import Protocol
 
+from k2.avro.encoding import Encoder
 from k2.exchanges import Exchange
-from k2.feeds.parsed import Parsed, Parser
-from k2.feeds.parsers import parser_of
+from k2.exchanges.parsers import parser_of
+from k2.exchanges.parsing import Parsed, Parser
 from k2.feeds.recordings import Line, Recording
-from k2.feeds.wire import Encoder
 
 _PROGRESS_EVERY = 500
 

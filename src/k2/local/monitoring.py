@@ -1,187 +1,120 @@
-"""Prometheus and Alertmanager of this machine, with the configuration that ships with K2."""
+"""Prometheus, Alertmanager and the broker's agent beside a run: ``k2 up --monitoring``."""
 
 import json
-import re
-import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import k2
-from k2.errors import ConfigError
-from k2.local.ports import LOOPBACK
+from pyspark.sql import SparkSession
+
+from k2.errors import UnavailableError
+from k2.home.ports import claimed, free_port
+from k2.jvm.jars import Group, resolve
 from k2.local.process import write_whole
-from k2.local.service import answers
+from k2.local.services.kafka import Agent
+from k2.local.services.monitoring import (
+    Alertmanager,
+    Prometheus,
+    Targets,
+    find_programs,
+    monitoring_folder,
+)
+from k2.local.stack import LocalStack
+from k2.observability.metrics_server import port_of, stream_names
+from k2.observability.status import StreamStatus
 from k2.settings import Settings
 
-_PACKAGE = Path(k2.__file__).parent
-_ALERTMANAGERS = ("alertmanager", "prometheus-alertmanager")  # the second is Debian's name
+_NOTE = "monitoring.json"  # in K2_HOME/run
 
-
-def monitoring_folder(package: Path = _PACKAGE) -> Path:
-    """Return ``monitoring/`` of a checkout, ``k2/monitoring`` of an installed package.
-
-    Raises:
-        ConfigError: neither is there.
-    """
-    candidates = (package / "monitoring", package.parents[1] / "monitoring")
-    for folder in candidates:
-        if (folder / "prometheus").is_dir():
-            return folder
-    looked = " and ".join(str(folder) for folder in candidates)
-    raise ConfigError(f"K2's monitoring files are missing (looked in {looked}); install K2 again.")
-
-
-def find_programs() -> tuple[Path, Path]:
-    """Return the programs of Prometheus and Alertmanager.
-
-    Raises:
-        ConfigError: one is not installed.
-    """
-    found = [_program("prometheus"), _program(*_ALERTMANAGERS)]
-    names = ("Prometheus", "Alertmanager")
-    missing = [name for name, path in zip(names, found, strict=True) if path is None]
-    if missing:
-        are = "are" if len(missing) > 1 else "is"
-        raise ConfigError(
-            f"{' and '.join(missing)} {are} not installed. Install both (`apt install prometheus"
-            " prometheus-alertmanager`), or run without --monitoring: the metrics are served all the"
-            " same, and docs/how-to/monitor.md says how to read them."
-        )
-    prometheus, alertmanager = found
-    return Path(str(prometheus)), Path(str(alertmanager))
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Targets:
-    """Where metrics are: each stream's port, the Spark UI's, and the broker's agent's if it has one."""
-
-    streams: Mapping[str, int]
-    spark_ui: int
-    kafka: int | None = None
-
-
-@dataclass(frozen=True)
-class Prometheus:
-    """Prometheus in ``K2_HOME/prometheus``; its series outlive a restart."""
+class Monitoring:
+    """What was found on this machine before anything is started."""
 
     settings: Settings
-    program: Path
-    port: int
+    prometheus: Path
+    alertmanager: Path
+    prometheus_port: int
     alertmanager_port: int
-    targets: Targets
-    shipped: Path = field(default_factory=monitoring_folder)
-    name: str = "prometheus"
-    title: str = "Prometheus"
+    agent: Agent | None
 
-    @property
-    def folder(self) -> Path:
-        """``K2_HOME/prometheus``."""
-        return self.settings.home / "prometheus"
+    @classmethod
+    def found(cls, settings: Settings, say: Say) -> "Monitoring":
+        """Find the programs, and claim their ports.
 
-    @property
-    def marker(self) -> str:
-        """Names the home, so that one home's Prometheus is never taken for another's."""
-        return f"--storage.tsdb.path={self.folder / 'data'}"
+        Raises:
+            ConfigError: one is not installed.
+            InUseError: a port is taken.
+        """
+        prometheus, alertmanager = find_programs()
+        return cls(
+            settings,
+            prometheus,
+            alertmanager,
+            claimed(settings.prometheus_port, "Prometheus", "K2_PROMETHEUS_PORT"),
+            claimed(settings.alertmanager_port, "Alertmanager", "K2_ALERTMANAGER_PORT"),
+            _agent(settings, say),
+        )
 
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://{LOOPBACK}:{self.port}"
+    def start(
+        self,
+        stack: LocalStack,
+        statuses: Iterable[StreamStatus],
+        spark: SparkSession | None,
+        say: Say,
+    ) -> None:
+        """Start both upon the streams of this process, or where those of others will be.
 
-    def prepare(self) -> None:
-        """Write the configuration: the shipped one, with the ports of this run."""
-        (self.folder / "targets").mkdir(parents=True, exist_ok=True)
-        text = (self.shipped / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
-        write_whole(self.folder / "prometheus.yml", self._adapted(text))
-        kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
-        listed = kafka if self.targets.kafka else []
-        write_whole(self.folder / "targets" / "kafka.json", json.dumps(listed))
-
-    def command(self) -> list[str]:
-        """Return the program and its arguments."""
-        return [
-            str(self.program),
-            "--config.file=prometheus.yml",
-            self.marker,
-            "--storage.tsdb.retention.size=1GB",
-            f"--web.listen-address={LOOPBACK}:{self.port}",
-            f"--web.external-url={self.url}",  # in links of alerts
-            "--log.level=warn",
-        ]
-
-    def ready(self) -> bool:
-        """Tell whether it answers."""
-        return answers(f"{self.url}/-/ready")
-
-    def _adapted(self, text: str) -> str:
-        """The shipped text with other ports; each stream's stands before its name in a comment."""
-
-        def target(line: re.Match[str]) -> str:
-            return f"{LOOPBACK}:{self.targets.streams[line[1]]} # {line[1]}"
-
-        known = "|".join(map(re.escape, self.targets.streams))
-        text = re.sub(rf"{re.escape(LOOPBACK)}:\d+ # ({known})\b", target, text)
-        for shipped, actual in (
-            (4040, self.targets.spark_ui),
-            (9090, self.port),
-            (9093, self.alertmanager_port),
-        ):
-            text = text.replace(f'"{LOOPBACK}:{shipped}"', f'"{LOOPBACK}:{actual}"')
-        rules = self.shipped / "prometheus" / "rules"
-        return text.replace("[rules/*.yml]", json.dumps([str(rules / "*.yml")]))
+        Raises:
+            FailedError: one of them did not start.
+        """
+        settings = self.settings
+        ports = {name: port_of(name, settings.metrics_port) for name in stream_names()}
+        ports |= {status.name: status.metrics_port for status in statuses if status.metrics_port}
+        ui = urlsplit(spark.sparkContext.uiWebUrl or "").port if spark is not None else None
+        targets = Targets(ports, ui or settings.ui_port, self.agent.port if self.agent else None)
+        prometheus = Prometheus(
+            settings, self.prometheus, self.prometheus_port, self.alertmanager_port, targets
+        )
+        alertmanager = Alertmanager(settings, self.alertmanager, self.alertmanager_port)
+        stack.add([alertmanager, prometheus], say)
+        noted = {"prometheus": prometheus.url, "alertmanager": alertmanager.url}
+        write_whole(settings.run / _NOTE, json.dumps(noted))
+        for line in addresses(settings):
+            say(line)
 
 
-@dataclass(frozen=True)
-class Alertmanager:
-    """Alertmanager in ``K2_HOME/alertmanager``; what was silenced stays so after a restart."""
-
-    settings: Settings
-    program: Path
-    port: int
-    shipped: Path = field(default_factory=monitoring_folder)
-    name: str = "alertmanager"
-    title: str = "Alertmanager"
-
-    @property
-    def folder(self) -> Path:
-        """``K2_HOME/alertmanager``."""
-        return self.settings.home / "alertmanager"
-
-    @property
-    def marker(self) -> str:
-        """Names the home, so that one home's Alertmanager is never taken for another's."""
-        return f"--storage.path={self.folder / 'data'}"
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    def prepare(self) -> None:
-        """Put the shipped configuration there the first time; from then on it is the user's."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        config = self.folder / "alertmanager.yml"
-        if not config.exists():
-            shutil.copyfile(self.shipped / "alertmanager" / "alertmanager.yml", config)
-
-    def command(self) -> list[str]:
-        """Return the program and its arguments."""
-        return [
-            str(self.program),
-            "--config.file=alertmanager.yml",
-            self.marker,
-            f"--web.listen-address={LOOPBACK}:{self.port}",
-            f"--web.external-url={self.url}",  # in links of alerts
-            "--cluster.listen-address=",
-            "--log.level=warn",
-        ]
-
-    def ready(self) -> bool:
-        """Tell whether it answers."""
-        return answers(f"{self.url}/-/ready")
+def monitoring_urls(settings: Settings) -> dict[str, str]:
+    """Return where Prometheus and Alertmanager of the run in progress answer; empty without them."""
+    try:
+        noted = json.loads((settings.run / _NOTE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
 
 
-def _program(*names: str) -> Path | None:
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    return Path(found) if found else None
+def addresses(settings: Settings) -> list[str]:
+    """Return, in sentences, where alerts are shown and how Grafana comes to its dashboards."""
+    urls = monitoring_urls(settings)
+    if not urls:
+        return []
+    grafana = monitoring_folder() / "grafana"
+    return [
+        f"Alerts are at {urls['prometheus']}/alerts; {urls['alertmanager']} tells people of them.",
+        f"For Grafana: K2_PROMETHEUS_URL={urls['prometheus']} K2_DASHBOARDS={grafana}/dashboards"
+        f" GF_PATHS_PROVISIONING={grafana}/provisioning"
+        " grafana server --homepath /usr/share/grafana",
+    ]
+
+
+def _agent(settings: Settings, say: Say) -> Agent | None:
+    """The broker's metrics are a luxury: without the agent's jar all else is there."""
+    try:
+        (jar,) = resolve(Group.JMX, settings.jar_cache, offline=settings.offline)
+    except UnavailableError as error:
+        say(f"Without Kafka's own metrics: {error}")
+        return None
+    return Agent(jar, free_port(), monitoring_folder() / "jmx" / "kafka.yml")

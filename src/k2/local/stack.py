@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 
 from k2.errors import FailedError, is_full_disk
-from k2.io.class_archive import ClassArchive
-from k2.io.jars import Group, resolve
-from k2.io.java import find_java
-from k2.local.home import HomeLock, named_disk_errors, prepare_home
-from k2.local.kafka import Agent, Kafka
-from k2.local.leftovers import clean_leftovers, clear_records, read_endpoints
-from k2.local.ports import LOOPBACK, claimed, free_port
+from k2.home.disk_space import Room
+from k2.home.paths import HomeLock, named_disk_errors, prepare_home
+from k2.home.ports import LOOPBACK, claimed, free_port
+from k2.jvm.class_data_sharing import ClassArchive
+from k2.jvm.jars import Group, resolve
+from k2.jvm.java import find_java
+from k2.local.orphans import clean_leftovers, clear_records, read_endpoints
 from k2.local.process import ChildProcess, ProcessRecord, write_whole
-from k2.local.registry import Registry
-from k2.local.room import Room
-from k2.local.service import Endpoints, Health, Service
+from k2.local.services.kafka import Agent, Kafka
+from k2.local.services.registry import Registry
+from k2.local.services.service import Endpoints, Health, Service
 from k2.settings import Settings
 
 _START_SECONDS = 90.0
@@ -37,7 +37,7 @@ class LocalStack:
     """The local services of ``K2_HOME``, owned by this process and gone with it.
 
     On Linux the system kills them when this process dies in whatever way; elsewhere the next
-    :meth:`start`, or :func:`k2.local.leftovers.clean_leftovers`, does.
+    :meth:`start`, or :func:`k2.local.orphans.clean_leftovers`, does.
     """
 
     def __init__(self, settings: Settings, agent: Agent | None = None) -> None:

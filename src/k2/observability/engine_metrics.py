@@ -22,20 +22,20 @@ from k2.observability.recording import (
     record_progress,
     record_restart,
 )
-from k2.observability.surroundings import (
+from k2.observability.resource_metrics import (
     OpenTables,
     machine,
     record_checkpoint,
     record_table,
 )
 from k2.settings import Settings
-from k2.tables import Layer, Table
+from k2.storage.table import Layer, Table
 
 _LOOK_SECONDS = 10.0
 
 
 class Watched(Protocol):
-    """What metrics need to know of a stream; :class:`k2.streams.stream.Stream` is one."""
+    """What metrics need to know of a stream; :class:`k2.engine.stream.Stream` is one."""
 
     @property
     def name(self) -> str: ...

@@ -10,10 +10,11 @@ from wsgiref.simple_server import WSGIServer
 import psutil
 from prometheus_client import CollectorRegistry, start_http_server
 
+from k2.bars.table import BARS
 from k2.errors import ConfigError, InUseError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.settings import Settings
-from k2.tables import BARS, Layer
+from k2.storage.table import Layer
 
 _OLDEST = 2  # exchanges whose ports were given before there were others
 _JOBS = "jobs"

@@ -24,7 +24,7 @@ class Span(Protocol):
 
 
 class Report(Protocol):
-    """What a written batch says of itself; :class:`k2.streams.stream.BatchReport` is one."""
+    """What a written batch says of itself; :class:`k2.engine.stream.BatchReport` is one."""
 
     @property
     def rows(self) -> int: ...
@@ -107,7 +107,7 @@ def kafka_lag(source: Mapping[str, Any]) -> int:
 
 
 def _observed(metrics: StreamMetrics, row: Any) -> None:
-    """Take in what was counted of a batch beside its rows (:mod:`k2.streams.observed`)."""
+    """Take in what was counted of a batch beside its rows (:mod:`k2.observability.hop_latencies`)."""
     found = row.asDict() if hasattr(row, "asDict") else row or {}
     if metrics.has("k2_late_records_total"):
         metrics.count("k2_late_records_total", found.get(LATE) or 0)

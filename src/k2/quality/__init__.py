@@ -1,1 +1,1 @@
-"""What must be true: rules on rows and checks on tables."""
+"""Checks on whole tables: balance, backlog, and the difference of two tables."""

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from deltalake import DeltaTable
 
-from k2.local.ports import free_port
+from k2.home.ports import free_port
 from tests.checker.manifest import check_manifest
-from tests.e2e.k2_home import PATIENCE, K2Home, wait_until
+from tests.support.home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
 

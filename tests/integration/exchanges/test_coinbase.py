@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k2.cli.exchange import Verdict, judge, read_samples
+from k2.cli.commands.exchange import Verdict, judge, read_samples
 from k2.exchanges.coinbase import COINBASE
 from k2.feeds.recordings import Recording
 from tests.checker.expected import expected_trades

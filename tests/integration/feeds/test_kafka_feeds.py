@@ -11,17 +11,17 @@ import fastavro
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from k2.avro.encoding import encoder
+from k2.avro.schema_files import schema_text
+from k2.connectors.kafka import MAX_MESSAGE_BYTES, ensure_topics, watermarks
+from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, exchange_named
-from k2.feeds.market import MARKETS
 from k2.feeds.producer import FeedProducer
 from k2.feeds.replay import replay
-from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
-from k2.feeds.simulator import FeedFiles, Schedule, Simulator
-from k2.feeds.wire import encoder
-from k2.io.kafka import MAX_MESSAGE_BYTES, ensure_topics, watermarks
-from k2.io.schema_files import schema_text
-from k2.io.schema_registry import SchemaRegistry
+from k2.feeds.simulator.market import MARKETS
+from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
+from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator
 
 pytestmark = pytest.mark.integration
 

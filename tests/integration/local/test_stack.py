@@ -15,7 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
 
 from k2.errors import FailedError, InUseError
-from k2.local.service import Health
+from k2.local.services.service import Health
 from k2.local.stack import Endpoints, LocalStack, clean_leftovers, read_endpoints
 from k2.settings import Settings
 

@@ -23,7 +23,7 @@ from k2.observability.metrics import CATALOGUE
 from k2.observability.metrics_server import stream_names
 from monitoring.foreign_metrics import JMX, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.promql import plain, selectors
-from tests.integration.monitoring.live import (
+from tests.support.live_monitoring import (
     CANARY,
     K2,
     PATIENCE,

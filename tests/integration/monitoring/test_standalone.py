@@ -14,11 +14,11 @@ import yaml
 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
-from k2.io.jars import Group, resolve
-from k2.local.ports import LOOPBACK, free_port
+from k2.home.ports import LOOPBACK, free_port
+from k2.jvm.jars import Group, resolve
 from k2.settings import Settings
 from monitoring.foreign_metrics import JMX
-from tests.integration.monitoring.live import ROOT, eventually, page
+from tests.support.live_monitoring import ROOT, eventually, page
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -7,11 +7,11 @@ import pyarrow.compute as pc
 import pytest
 
 from benchmarks.lean_rows import Decoder, to_trades
+from k2.avro.encoding import encoder
 from k2.exchanges import EXCHANGES
-from k2.feeds.simulated_record import SimulatedRecord
-from k2.feeds.simulation import Progress, SimulatedFeed, Simulation
-from k2.feeds.wire import encoder
-from tests.builders import SCHEMA_TEXT
+from k2.feeds.simulator.record import SimulatedRecord
+from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
+from tests.support.trades import SCHEMA_TEXT
 
 pytestmark = pytest.mark.unit
 
@@ -32,7 +32,7 @@ def records() -> list[SimulatedRecord]:
 
 
 def schema(file: str) -> str:
-    from k2.io.schema_files import schema_text
+    from k2.avro.schema_files import schema_text
 
     return schema_text(file)
 

@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.varied import STANDARD, Variant, changed_words
-from k2.io import spark
+from k2.jvm import spark
 from k2.settings import Settings
 
 pytestmark = pytest.mark.unit

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from tests.bars import plain_bars
 from tests.checker.manifest import check_manifest
+from tests.support.bars import plain_bars
 from tests.unit.checker.stored import BROKER_TIME, gold_row, store
 
 pytestmark = pytest.mark.unit

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import structlog
 
-from k2.observability.batch_trace import batch_trace
 from k2.observability.logs import configure_logs, stream_log
+from k2.observability.offset_ranges import batch_trace
 from k2.observability.redaction import redacted
 from k2.settings import Settings
 

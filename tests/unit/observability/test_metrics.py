@@ -12,8 +12,11 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from pyspark.sql import Row
 
+from k2.bars.table import GOLD_OHLCV
+from k2.bronze.table import bronze_trades
 from k2.errors import DataLossError, FailedError, StaleCheckpointError, UnavailableError
 from k2.exchanges import EXCHANGES
+from k2.gold.table import GOLD_TRADES
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.failure_kinds import FAILURE_KINDS, failure_kind
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, StreamMetrics
@@ -27,15 +30,8 @@ from k2.observability.recording import (
     record_restart,
 )
 from k2.settings import Settings
-from k2.tables import (
-    GOLD_OHLCV,
-    GOLD_TRADES,
-    Layer,
-    bronze_trades,
-    dead_letters,
-    duplicates,
-    silver_trades,
-)
+from k2.silver.tables import dead_letters, duplicates, silver_trades
+from k2.storage.table import Layer
 
 pytestmark = pytest.mark.unit
 

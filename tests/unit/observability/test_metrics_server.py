@@ -12,14 +12,15 @@ from deltalake import write_deltalake
 from prometheus_client import CollectorRegistry
 
 from k2.errors import ConfigError, InUseError
-from k2.local.ports import free_port
+from k2.gold.table import GOLD_TRADES
+from k2.home.ports import free_port
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.metrics import StreamMetrics
 from k2.observability.metrics_server import check_ports, port_of, serve
-from k2.observability.surroundings import OpenTables, machine, record_checkpoint, record_table
+from k2.observability.resource_metrics import OpenTables, machine, record_checkpoint, record_table
 from k2.settings import Settings
-from k2.tables import GOLD_TRADES, Layer
-from tests.fixtures.ports import free_row
+from k2.storage.table import Layer
+from tests.support.ports import free_row
 
 pytestmark = pytest.mark.unit
 

@@ -1,0 +1,132 @@
+"""Many Avro records of one flat schema read in columns, all at a field before any at the next."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from k2.avro.cursor import Cursor
+from k2.avro.payloads import Bools, Int64s, Payloads
+from k2.avro.schema_resolution import READ_AS, Field
+from k2.avro.string_view_array import are_utf8, texts
+
+# What is wrong with a record, in the order in which it is said.
+PROBLEMS = ("undecodable_payload", "trailing_bytes", "invalid_utf8")
+FINE, UNDECODABLE, TRAILING, NOT_UTF8 = range(4)
+
+Problems = npt.NDArray[np.int8]
+
+ARROW_TYPE = {
+    "boolean": pa.bool_(),
+    "int": pa.int32(),
+    "long": pa.int64(),
+    "string": pa.string_view(),
+}
+_SKIPPED = {"float": 4, "double": 8}
+
+
+@dataclass
+class _Column:
+    """Values of some records: numbers, or for texts where they begin and how long they are."""
+
+    values: Int64s
+    lengths: Int64s
+    valid: Bools
+
+    @classmethod
+    def empty(cls, count: int) -> "_Column":
+        return cls(np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.bool_))
+
+    def put(self, rows: Bools, part: "_Column") -> None:
+        self.values[rows], self.lengths[rows] = part.values, part.lengths
+        self.valid[rows] = part.valid
+
+
+def read_columns(
+    payloads: Payloads, rows: Int64s, skipped: int, writer: Iterable[Field], reader: Iterable[Field]
+) -> tuple[pa.Table, Problems]:
+    """Read the records ``rows`` behind their first ``skipped`` bytes.
+
+    Returns:
+        The reader's fields, a row for each good record, texts as string_view; and what is wrong with
+        each record: 0, or 1 + its place in ``PROBLEMS``.
+    """
+    reader = tuple(reader)
+    wanted = {field.name: field for field in reader}
+    cursor = Cursor.at(payloads, rows, skipped)
+    columns = {field.name: _field(cursor, field, wanted.get(field.name)) for field in writer}
+    problems = np.where(cursor.good, FINE, UNDECODABLE).astype(np.int8)
+    problems[cursor.finish()] = TRAILING
+    for field in reader:
+        if field.kind == "string" and field.name in columns:
+            _check_texts(payloads, columns[field.name], problems)
+    good = None if not problems.any() else problems == FINE
+    made = [_made(payloads, field, columns, good, rows.size) for field in reader]
+    return pa.table(made, names=[field.name for field in reader]), problems
+
+
+def _field(cursor: Cursor, field: Field, wanted: Field | None) -> _Column:
+    """Read one field; records whose value the reader cannot take are bad from then on."""
+    if not field.is_union:
+        return _value(cursor, field.kinds[0], wanted)
+    column = _Column.empty(cursor.places.size)
+    branches = cursor.read_long()
+    cursor.good &= (branches >= 0) & (branches < len(field.kinds))
+    for number, kind in enumerate(field.kinds):
+        chosen = cursor.good & (branches == number)
+        if chosen.all():
+            return _value(cursor, kind, wanted)
+        if chosen.any():
+            part = cursor.part(chosen)
+            column.put(chosen, _value(part, kind, wanted))
+            cursor.join(chosen, part)
+    return column
+
+
+def _value(cursor: Cursor, kind: str, wanted: Field | None) -> _Column:
+    count = cursor.places.size
+    none = np.zeros(count, np.int64)
+    if kind == "null":
+        if wanted is not None and not wanted.is_nullable:
+            cursor.good[:] = False
+        return _Column.empty(count)
+    if wanted is not None and kind not in READ_AS[wanted.kind]:
+        cursor.good[:] = False
+    there = np.ones(count, np.bool_)
+    if kind in ("bytes", "string"):
+        return _Column(*cursor.read_bytes(), there)
+    if kind == "boolean":
+        return _Column(cursor.read_boolean().astype(np.int64), none, there)
+    if kind in _SKIPPED:
+        cursor.skip(_SKIPPED[kind])
+        return _Column(none, none, there)
+    return _Column(cursor.read_int() if kind == "int" else cursor.read_long(), none, there)
+
+
+def _check_texts(payloads: Payloads, column: _Column, problems: Problems) -> None:
+    rows = np.flatnonzero((problems == FINE) & column.valid)
+    good = are_utf8(payloads, column.values[rows], column.lengths[rows])
+    problems[rows[~good]] = NOT_UTF8
+
+
+def _made(
+    payloads: Payloads,
+    field: Field,
+    columns: Mapping[str, _Column],
+    good: Bools | None,
+    count: int,
+) -> pa.Array:
+    if field.name not in columns:
+        count = count if good is None else int(good.sum())
+        return pa.repeat(pa.scalar(field.default, ARROW_TYPE[field.kind]), count)
+    column = columns[field.name]
+    if good is not None:
+        column = _Column(column.values[good], column.lengths[good], column.valid[good])
+    if field.kind == "string":
+        return texts(payloads, column.values, column.lengths, column.valid)
+    mask = None if column.valid.all() else ~column.valid
+    if field.kind == "boolean":
+        return pa.array(column.values == 1, mask=mask)
+    return pa.array(column.values, mask=mask).cast(ARROW_TYPE[field.kind])

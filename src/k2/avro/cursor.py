@@ -1,0 +1,136 @@
+"""Avro's primitive values read from many records at once: one step of every record, then the next.
+
+Source: the Avro specification, "Binary Encoding". Numbers are zigzag varints, seven bits a byte, lowest
+first. Eight bytes of each record are looked at together; longer numbers, which are rare, one by one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from k2.avro.payloads import Bools, Int64s, Payloads, Words
+
+_CONTINUES = np.uint64(0x8080808080808080)
+_BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
+_ONE, _BYTE = np.uint64(1), np.uint64(8)
+# To move groups of 7, 14 and 28 bits together: which stay, which move, and by how much.
+_TOGETHER = tuple(
+    (np.uint64(low), np.uint64(high), np.uint64(shift))
+    for low, high, shift in (
+        (0x007F007F007F007F, 0x7F007F007F007F00, 1),
+        (0x00003FFF00003FFF, 0x3FFF00003FFF0000, 2),
+        (0x000000000FFFFFFF, 0x0FFFFFFF00000000, 4),
+    )
+)
+_LONGEST = 10  # bytes of a 64-bit number
+
+
+@dataclass
+class Cursor:
+    """Where each of some records has been read to, and which have been good so far.
+
+    What is read of a bad record means nothing; its place stays within the buffer.
+    """
+
+    words: Words
+    places: Int64s
+    ends: Int64s
+    good: Bools
+
+    @classmethod
+    def at(cls, payloads: Payloads, rows: Int64s, skipped: int) -> "Cursor":
+        """Begin with some records, behind their first bytes, which they all have."""
+        starts = payloads.starts[rows]
+        return cls(
+            payloads.words,
+            starts + skipped,
+            starts + payloads.lengths[rows],
+            np.ones(rows.size, np.bool_),
+        )
+
+    def part(self, rows: Bools) -> "Cursor":
+        """Return a cursor of some of the records, to be put back by :meth:`join`."""
+        return Cursor(self.words, self.places[rows], self.ends[rows], self.good[rows])
+
+    def join(self, rows: Bools, part: "Cursor") -> None:
+        """Take over where :meth:`part` was read to."""
+        self.places[rows], self.good[rows] = part.places, part.good
+
+    def finish(self) -> Bools:
+        """Return which good records have bytes left."""
+        return self.good & (self.places < self.ends)
+
+    def read_long(self) -> Int64s:
+        """Read a ``long``: each in the only form that a writer gives it, without empty bytes."""
+        raw, lengths, canonical = _varints(self.words, self.places)
+        self._advance(lengths)
+        self.good &= canonical
+        # Zigzag: the lowest bit is the sign.
+        value = (raw >> _ONE) ^ (~(raw & _ONE) + _ONE)
+        return value.view(np.int64)
+
+    def read_int(self) -> Int64s:
+        """Read an ``int``."""
+        value = self.read_long()
+        self.good &= (value >= -(2**31)) & (value < 2**31)
+        return value
+
+    def read_boolean(self) -> Bools:
+        """Read a ``boolean``, a byte of 0 or 1."""
+        byte = self.words[self.places] & np.uint64(0xFF)
+        self._advance(1)
+        self.good &= byte <= _ONE
+        is_true: Bools = byte == _ONE
+        return is_true
+
+    def read_bytes(self) -> tuple[Int64s, Int64s]:
+        """Read ``bytes`` or a ``string``: return where each begins and how long it is."""
+        lengths = self.read_long()
+        fits = self.good & (lengths >= 0) & (lengths <= self.ends - self.places)
+        self.good = fits
+        lengths = np.where(fits, lengths, 0)
+        starts = self.places
+        self.places = starts + lengths
+        return starts, lengths
+
+    def skip(self, count: int) -> None:
+        """Pass over a number of bytes."""
+        self._advance(count)
+
+    def _advance(self, counts: "Int64s | int") -> None:
+        places = self.places + counts
+        self.good &= places <= self.ends
+        self.places = np.minimum(places, self.ends)
+
+
+def _varints(words: Words, places: Int64s) -> tuple[Words, Int64s, Bools]:
+    """Read unsigned varints: values, lengths in bytes, and whether each is of the shortest form."""
+    word = words[places]
+    stops = ~word & _CONTINUES
+    stop = stops & (~stops + _ONE)  # the highest bit of the last byte
+    lengths = (np.frexp(stop.astype(np.float64))[1] >> 3).astype(np.int64)
+    last = word >> ((lengths.astype(np.uint64) - _ONE) * _BYTE)
+    canonical = (lengths == 1) | ((last & np.uint64(0xFF)) != 0)
+    value = word & (stop | (stop - _ONE)) & _BITS
+    for low, high, shift in _TOGETHER:
+        value = (value & low) | ((value & high) >> shift)
+    if (long := np.flatnonzero(stops == 0)).size:
+        value[long], lengths[long], canonical[long] = _long_varints(words, places[long])
+    return value, lengths, canonical
+
+
+def _long_varints(words: Words, places: Int64s) -> tuple[Words, Int64s, Bools]:
+    """The same of varints of nine or ten bytes, or of what claims to be longer."""
+    value = np.zeros(places.size, np.uint64)
+    lengths = np.full(places.size, _LONGEST, np.int64)
+    canonical = np.zeros(places.size, np.bool_)
+    reads = np.ones(places.size, np.bool_)
+    for place in range(_LONGEST):
+        byte = (words[places + place] & np.uint64(0xFF)) * reads
+        value |= (byte & np.uint64(0x7F)) << np.uint64(7 * place)
+        ends = reads & (byte < np.uint64(0x80))
+        lengths[ends] = place + 1
+        # Of the tenth byte there is room for one bit.
+        canonical[ends] = (byte[ends] != 0) & ((place < _LONGEST - 1) | (byte[ends] == _ONE))
+        reads &= ~ends
+    return value, lengths, canonical

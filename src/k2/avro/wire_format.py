@@ -1,0 +1,60 @@
+"""The Confluent wire format: a zero byte, a four-byte schema id, then Avro.
+
+Source: Confluent's schema registry documents, "wire format".
+"""
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.avro.payloads import Payloads
+
+HEADER_LENGTH = 5
+# Of Kafka's records, by the names that Spark's source gives.
+NEEDED = ("key", "value", "headers", "partition", "offset", "timestamp")
+_MAGIC = 0
+
+
+def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
+    """Shape Kafka's records as Bronze rows; key, value and headers stay as they are.
+
+    Args:
+        records: the columns of ``NEEDED``.
+        topic: where they are from.
+        ingested_at: when they were read, the same for a batch that runs again.
+
+    Returns:
+        The columns of :func:`k2.bronze.table.bronze_trades`. Every record is one row.
+    """
+    count, instant = records.num_rows, pa.timestamp("us", "UTC")
+    received = records["timestamp"].cast(instant)
+    columns = {
+        **{name: records[name] for name in ("key", "value", "headers")},
+        "topic": pa.repeat(pa.scalar(topic), count),
+        **{name: records[name] for name in ("partition", "offset")},
+        "kafka_timestamp": received,
+        "schema_id": schema_ids(Payloads.of(records["value"])),
+        "ingested_at": pa.repeat(pa.scalar(ingested_at, instant), count),
+        "ingest_date": received.cast(pa.date32()),
+    }
+    return pa.table(columns)
+
+
+def schema_ids(values: Payloads) -> pa.Array:
+    """Return the schema id (int32) in each record's header; null where there is no such header.
+
+    An id beyond 31 bits is nobody's and null too.
+    """
+    ids, framed = header(values)
+    return pc.if_else(pa.array(framed & (ids < 2**31)), pa.array(ids), None).cast(pa.int32())
+
+
+def header(values: Payloads) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the number where a schema id would be, and whether there is such a header."""
+    words = values.words[values.starts]
+    ids = (words >> np.uint64(8)).astype(np.uint32).byteswap().astype(np.int64)
+    is_magic = (words & np.uint64(0xFF)) == _MAGIC
+    return ids, values.valid & is_magic & (values.lengths >= HEADER_LENGTH)

@@ -1,0 +1,210 @@
+"""Trades to bars, exact: the same trades give the same bars, in whatever order they came.
+
+Prices, volumes and quote volumes are decimals and their sums are exact, so that a bar added up from
+shorter ones, or from parts of a minute, equals one added up from trades.
+"""
+
+from collections.abc import Sequence
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    BooleanType,
+    IntegerType,
+    LongType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from k2.bars.table import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
+from k2.sql import query, text
+from k2.storage.columns import PRICE
+
+MINUTE = TIMEFRAMES["1m"]
+HOUR = TIMEFRAMES["1h"]
+
+_SET_WHEN_STORED = ("is_final", "revision", "bar_date")
+# What is stored of a bar when it is made.
+STORED = tuple(name for name in GOLD_OHLCV.columns if name not in _SET_WHEN_STORED)
+# Where a trade is among all trades; what has no sequence comes before what has.
+_PLACE = StructType(
+    [
+        StructField("timestamp_us", LongType()),
+        StructField("has_sequence", BooleanType()),
+        StructField("sequence", LongType()),
+        StructField("offset", LongType()),
+        StructField("partition", IntegerType()),
+    ]
+)
+# A bar as it is made: with the places of its first and last trade, and when the broker had the first
+# and the last to arrive.
+BAR = StructType(
+    [
+        *(StructField(name, GOLD_OHLCV.schema[name].dataType) for name in STORED),
+        StructField("first_trade", _PLACE),
+        StructField("last_trade", _PLACE),
+        StructField("oldest", TimestampType()),
+        StructField("newest", TimestampType()),
+    ]
+)
+
+_MARKET = ("exchange", "symbol")
+_ORDER = ("timestamp", "source_sequence", "offset", "partition")
+# What of a trade a bar is made of.
+MADE_OF = (*_MARKET, *_ORDER, "price", "quantity", "side", "kafka_timestamp")
+
+_VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
+# As wide as a product of two prices, which DuckDB does not widen for itself.
+_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
+_OF_TRADES = (
+    "arg_min(price, place) as open",
+    "max(price) as high",
+    "min(price) as low",
+    "arg_max(price, place) as close",
+    f"cast(sum(quantity) as {_VOLUME}) as volume",
+    "count(*) as trade_count",
+    f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
+    "min(place) as first_trade",
+    "max(place) as last_trade",
+    "min(kafka_timestamp) as oldest",
+    "max(kafka_timestamp) as newest",
+)
+_OF_BARS = (
+    "arg_min(open, first_trade) as open",
+    "max(high) as high",
+    "min(low) as low",
+    "arg_max(close, last_trade) as close",
+    f"cast(sum(volume) as {_VOLUME}) as volume",
+    "sum(trunc(quote_volume)) as whole",
+    "sum(quote_volume - trunc(quote_volume)) as fraction",
+    "count(quote_volume) = count(*) as is_known",
+    "cast(sum(trade_count) as bigint) as trade_count",
+    f"cast(sum(taker_buy_volume) as {_VOLUME}) as taker_buy_volume",
+    "min(first_trade) as first_trade",
+    "max(last_trade) as last_trade",
+    "min(oldest) as oldest",
+    "max(newest) as newest",
+)
+_IN_PARTS = (
+    "sum(trunc(value)) as whole",
+    "sum(value - trunc(value)) as fraction",
+    "true as is_known",
+)
+# A sum has 22 digits before the point at most; in two parts it is exact however large it gets.
+_LIMIT = Decimal(10) ** (QUOTE_VOLUME.precision - QUOTE_VOLUME.scale)
+_SUM = (
+    f"case when is_known and whole + trunc(fraction) < {_LIMIT}"
+    f" then cast(whole as {_QUOTE_VOLUME}) + cast(fraction as {_QUOTE_VOLUME}) end"
+)
+_UNIT = Decimal(1).scaleb(-PRICE.scale)
+# Between a quotient of these sums and the half of a unit there are never fewer digits than that.
+_EXACTLY = Context(prec=80)
+
+
+def to_minute_bars(trades: pa.Table) -> pa.Table:
+    """Add up trades to one-minute bars, the columns of ``BAR``; a minute without trades has none.
+
+    Args:
+        trades: the columns of ``MADE_OF``, each trade once.
+
+    Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
+    sequence before any; the partition only decides between two records with the same offset.
+    """
+    values: tuple[str, ...] = _IN_PARTS
+    if _stays_small(trades):
+        values = (f"cast(sum(value) as {_QUOTE_VOLUME}) as quote_volume",)
+    sql = f"""
+        select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
+            {", ".join((*_OF_TRADES, *values))}
+        from (
+            select *, {_VALUE} as value,
+                {{
+                    'timestamp_us': epoch_us(timestamp),
+                    'has_sequence': source_sequence is not null,
+                    'sequence': coalesce(source_sequence, 0),
+                    'offset': "offset",
+                    'partition': "partition"
+                }} as place
+            from trades
+        )
+        group by all
+    """  # noqa: S608 — our own columns only
+    return _bars(query(sql if len(values) == 1 else _summed(sql), trades=trades.select(MADE_OF)))
+
+
+def with_ends(stored: pa.Table) -> pa.Table:
+    """Return stored bars (``STORED``) as ones that can be added up (``BAR``).
+
+    Which trades were their first and last is not known any more. That they are of the bar's window
+    puts them in order beside bars of other windows.
+    """
+    place = (
+        "{'timestamp_us': epoch_us(bar_start), 'has_sequence': false, 'sequence': 0, 'offset': 0,"
+        " 'partition': 0}"
+    )
+    sql = (
+        f"select {', '.join(STORED)}, {place} as first_trade, {place} as last_trade,"  # noqa: S608
+        " null as oldest, null as newest from stored"
+    )
+    return _of_schema(query(sql, stored=stored.select(STORED)))
+
+
+def add_up(*parts: tuple[pa.Table, Sequence[str]]) -> pa.Table:
+    """Add up bars to the bars of windows of their own length or longer, the columns of ``BAR``.
+
+    Args:
+        parts: bars (``BAR``), and the lengths of the windows that they are parts of.
+
+    A window is only right when all of it is there, each trade in one of its parts.
+    """
+    named = {f"part{number}": bars for number, (bars, _) in enumerate(parts)}
+    windows = " union all ".join(
+        f"select *, {_window('bar_start', TIMEFRAMES[length])} as start_us, {text(length)} as length"  # noqa: S608
+        f" from {name}"
+        for name, (_, lengths) in zip(named, parts, strict=True)
+        for length in lengths
+    )
+    sql = f"""
+        select exchange, symbol, start_us, length as timeframe, {", ".join(_OF_BARS)}
+        from ({windows}) group by all
+    """  # noqa: S608 — our own columns only
+    return _bars(query(_summed(sql), **named))
+
+
+def _stays_small(trades: pa.Table) -> bool:
+    """Whether all values together cannot need more digits than a sum has: so of any real market."""
+    price, quantity = (pc.max(trades[name]).as_py() or Decimal(0) for name in ("price", "quantity"))
+    return bool(price * quantity * trades.num_rows < _LIMIT)
+
+
+def _summed(bars: str) -> str:
+    columns = "* exclude (whole, fraction, is_known)"
+    return f"select {columns}, {_SUM} as quote_volume from ({bars})"  # noqa: S608
+
+
+def _bars(made: pa.Table) -> pa.Table:
+    start = made["start_us"].cast(pa.timestamp("us", "UTC"))
+    vwap = pa.array(map(_vwap, made["quote_volume"].to_pylist(), made["volume"].to_pylist()),
+                    pa.decimal128(PRICE.precision, PRICE.scale))  # fmt: skip
+    return _of_schema(made.append_column("bar_start", start).append_column("vwap", vwap))
+
+
+def _vwap(quote_volume: Decimal | None, volume: Decimal) -> Decimal | None:
+    """Quote volume ÷ volume, rounded half up."""
+    if quote_volume is None:
+        return None
+    return _EXACTLY.divide(quote_volume, volume).quantize(_UNIT, ROUND_HALF_UP, _EXACTLY)
+
+
+def _of_schema(bars: pa.Table) -> pa.Table:
+    schema = to_arrow_schema(BAR)
+    return pa.table([bars[field.name].cast(field.type) for field in schema], schema=schema)
+
+
+def _window(moment: str, seconds: int) -> str:
+    """SQL for the start of a window, in microseconds."""
+    micros = seconds * 1_000_000
+    return f"epoch_us({moment}) // {micros} * {micros}"

@@ -1,0 +1,55 @@
+"""Minute bars that a batch leaves to the next, which then only adds to them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.bars.aggregate import HOUR
+
+_MOST = 250_000  # bars, some 400 bytes each
+
+
+@dataclass
+class KnownHours:
+    """The one-minute bars of hours (counted from 1970), of all trades up to a batch's end.
+
+    They are right only for the batch after that one. Of more than ``most`` bars those go that no
+    batch has asked for longest.
+    """
+
+    most: int = _MOST
+    _bars: dict[int, pa.Table] = field(default_factory=dict)
+    _next: int | None = None
+
+    def begin(self, batch: int) -> None:
+        """Forget everything unless ``batch`` is the next; until its end nothing is known for later."""
+        if batch != self._next:
+            self._bars.clear()
+        self._next = None
+
+    def end(self, batch: int, minutes: pa.Table, hours: Iterable[int]) -> None:
+        """Take the bars of ``hours`` from ``minutes``, in which they are whole."""
+        of_minutes = hours_of(minutes)
+        for hour in hours:
+            self._bars.pop(hour, None)
+            self._bars[hour] = minutes.filter(pc.equal(of_minutes, hour)).combine_chunks()
+        count = sum(bars.num_rows for bars in self._bars.values())
+        for hour in list(self._bars):
+            if count <= self.most:
+                break
+            count -= self._bars.pop(hour).num_rows
+        self._next = batch + 1
+
+    def __contains__(self, hour: int) -> bool:
+        return hour in self._bars
+
+    def of(self, hours: Iterable[int]) -> list[pa.Table]:
+        """Return the bars of those of the hours that are known."""
+        return [self._bars[hour] for hour in hours if hour in self._bars]
+
+
+def hours_of(bars: pa.Table) -> pa.ChunkedArray:
+    """Return the hour that each bar starts in."""
+    return pc.divide(bars["bar_start"].cast(pa.int64()), HOUR * 1_000_000)

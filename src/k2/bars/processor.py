@@ -1,0 +1,173 @@
+"""The stream of bars: Gold's trades in, and every bar that they touch made anew and replaced."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+
+from k2.bars.aggregate import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_ends
+from k2.bars.gold_hours import trades_of
+from k2.bars.minute_cache import KnownHours, hours_of
+from k2.bars.store import BarStore
+from k2.bars.table import BARS, GOLD_OHLCV, TIMEFRAMES
+from k2.engine.stream import BatchReport, Stream, Told
+from k2.engine.upstream import new_rows
+from k2.gold.table import GOLD_TRADES
+from k2.settings import Settings
+from k2.storage.checkpoints.offset_log import OffsetLog, next_version
+from k2.storage.delta import open_table, table_path
+from k2.storage.maintenance.log_cleanup import LogRetention
+from k2.storage.table import Layer
+from k2.storage.writers.writer import Appended, TableWriter, WriteId
+
+# A batch writes whole days of bars anew: a few seconds' trades at a time cost little more than one's.
+_TRIGGERS = 10
+# Gold has a file an hour and batch; of each only a few columns are read here.
+_FILES_PER_GOLD_FILE = 8
+_DAY = 24  # hours; those of an argument or result count from 1970
+
+
+def ohlcv_stream(settings: Settings, writer: TableWriter) -> Stream:
+    """Keep up the bars of all exchanges and lengths."""
+
+    def source(spark: SparkSession) -> DataFrame:
+        files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
+        return new_rows(spark, settings, GOLD_TRADES, files).select(*MADE_OF)
+
+    return Stream(
+        layer=Layer.GOLD,
+        exchange=None,
+        version=1,
+        called=BARS,
+        tables=(GOLD_OHLCV,),
+        reads=(GOLD_TRADES,),
+        source=source,
+        sink=lambda _: OhlcvSink(settings, writer),
+        triggers=_TRIGGERS,
+    )
+
+
+@dataclass
+class OhlcvSink:
+    """Adds a batch to the minutes of the hours that it touches, and makes all their bars of these.
+
+    An hour's minutes are those that the batch before left, or none when the hour has no bar yet; of
+    an hour that is not known so they are made of Gold itself.
+    """
+
+    settings: Settings
+    writer: TableWriter
+    known: KnownHours = field(default_factory=KnownHours)
+    _store: BarStore | None = None
+
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+        """Replace the bars of a batch of Gold's trades."""
+        with self.writer.batch(rows) as batch:
+            parts = batch.mapped(to_minute_bars, BAR).columns(*BAR.fieldNames())
+        told(self.take(parts, write_id))
+
+    def take(self, parts: pa.Table, write_id: WriteId) -> BatchReport:
+        """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.
+
+        ``parts`` are its one-minute bars, or parts of them.
+        """
+        store = self._opened()
+        if store.has(write_id):
+            return BatchReport(write_id.app, write_id.batch)
+        if parts.num_rows:
+            self._replace(parts, write_id)
+        written = Appended(
+            pc.sum(parts["trade_count"]).as_py() or 0,
+            pc.min(parts["oldest"]).as_py(),
+            pc.max(parts["newest"]).as_py(),
+        )
+        return BatchReport(write_id.app, write_id.batch, written)
+
+    def close(self) -> None:
+        """Forget what the table was like."""
+        self._store = None
+
+    def _replace(self, batch: pa.Table, write_id: WriteId) -> None:
+        store = self._opened()
+        self.known.begin(write_id.batch)
+        in_batch = hours_of(batch)
+        touched = sorted(pc.unique(in_batch).to_pylist())
+        hourly = store.bars_of("1h", _days(touched))
+        with_bars = set(hours_of(hourly).to_pylist())
+        unknown = [hour for hour in touched if hour in with_bars and hour not in self.known]
+        minutes = [batch.filter(_is_none_of(in_batch, unknown)), *self.known.of(touched)]
+        end = None
+        if unknown:
+            end = self._end_of(write_id)
+            gold = DeltaTable(table_path(self.settings.lake, GOLD_TRADES), version=end)
+            minutes.append(_minutes_of(gold, unknown))
+        others = hourly.filter(_is_none_of(hours_of(hourly), touched))
+        bars = _bars(pa.concat_tables(minutes), others)
+        store.replace(bars, write_id)
+        # What was read beyond the batch's end comes again with the next one.
+        whole = touched if end is not None else [hour for hour in touched if hour not in unknown]
+        of_minutes = bars.filter(pc.equal(bars["timeframe"], "1m"))
+        self.known.end(write_id.batch, of_minutes, whole)
+
+    def _end_of(self, write_id: WriteId) -> int | None:
+        """The version of Gold that the batch ends with; None when it ends within one."""
+        position = OffsetLog(self.settings.checkpoint(write_id.app)).position(1)
+        if position.planned is None or position.batch != write_id.batch:
+            return None
+        following = next_version(position.planned[0])
+        return None if following is None else following - 1
+
+    def _opened(self) -> BarStore:
+        if self._store is None:
+            self._store = bar_store(self.settings)
+        return self._store
+
+
+def bar_store(settings: Settings) -> BarStore:
+    """Return the stored bars of a home."""
+    lateness = timedelta(minutes=settings.lateness_minutes)
+    return BarStore(settings.lake, lateness, LogRetention(settings.kept_versions, readers={}))
+
+
+def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
+    """Recompute all bars from Gold, a day at a time; yield each day and how many bars were wrong.
+
+    The caller holds the table's lock. Of equal bars nothing is written: their revision stays.
+    """
+    store = bar_store(settings)
+    gold = open_table(settings.lake, GOLD_TRADES)
+    if gold is None:
+        return
+    for day in sorted({date.fromisoformat(part["exchange_date"]) for part in gold.partitions()}):
+        midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // HOUR
+        minutes = _minutes_of(gold, range(midnight, midnight + _DAY))
+        yield day, store.replace(_bars(minutes))
+
+
+def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
+    """The one-minute bars of these hours, of all that a version of Gold has."""
+    parts = [to_minute_bars(trades) for trades in trades_of(gold, hours, MADE_OF)]
+    if not parts:
+        return to_arrow_schema(BAR).empty_table()
+    return add_up((pa.concat_tables(parts), ("1m",)))
+
+
+def _bars(minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:
+    """The bars of all lengths of whole hours, ``hourly`` being those of the other hours of their days."""
+    parts: list[tuple[pa.Table, Sequence[str]]] = [(minutes, tuple(TIMEFRAMES))]
+    if hourly is not None:
+        parts.append((with_ends(hourly), ("1d",)))
+    return add_up(*parts)
+
+
+def _is_none_of(numbers: pa.ChunkedArray, those: Sequence[int]) -> pa.ChunkedArray:
+    return pc.invert(pc.is_in(numbers, pa.array(those, pa.int64())))
+
+
+def _days(hours: Iterable[int]) -> set[date]:
+    return {datetime.fromtimestamp(hour * HOUR, UTC).date() for hour in hours}

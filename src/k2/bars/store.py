@@ -1,0 +1,166 @@
+"""The stored bars: recomputed ones take their place, all of a batch in one commit."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+
+from k2.bars.revisions import changed_bars, with_changes
+from k2.bars.table import GOLD_OHLCV
+from k2.bars.watermarks import ExchangeTime, exchange_times
+from k2.storage.delta import ensure_table, named_errors, table_path
+from k2.storage.handles import OpenTable
+from k2.storage.maintenance.log_cleanup import LogRetention
+from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log
+from k2.storage.writers.arrow import rebuilt
+from k2.storage.writers.writer import WriteId
+
+_COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
+_INSTANT = pa.timestamp("us", "UTC")
+_LONGEST_BAR = timedelta(days=1)
+
+# Replaced files are removed as often as this, unless a reader may still be at them.
+_VACUUM_EVERY = 200
+_KEPT_HOURS = 1
+
+
+@dataclass
+class BarStore:
+    """The table of bars under ``lake``, which nobody else writes meanwhile.
+
+    ``lateness`` is how far behind an exchange's newest trade its watermark is.
+    """
+
+    lake: Path
+    lateness: timedelta
+    retention: LogRetention | None = None
+    _table: OpenTable | None = None
+    _times: dict[str, ExchangeTime] | None = None
+    _replaced: int = field(default=0)
+
+    def has(self, write_id: WriteId) -> bool:
+        """Tell whether the batch, or a later one, has been written."""
+        written = self._opened().transaction_version(write_id.app)
+        return written is not None and written >= write_id.batch
+
+    def bars_of(self, timeframe: str, days: Iterable[date]) -> pa.Table:
+        """Return the stored bars of one length, of some days."""
+        files = [("timeframe", "=", timeframe), ("bar_date", "in", _texts(days))]
+        return self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table()
+
+    def replace(self, bars: pa.Table, write_id: WriteId | None = None) -> int:
+        """Put recomputed bars in the place of stored ones; return how many were news.
+
+        ``bars`` has the columns of :data:`k2.bars.aggregate.BAR`. Bars of the same exchanges that
+        its newest trade makes final become so, whether or not they are among ``bars``.
+
+        Raises:
+            FailedError: the table could not be written; it is as it was.
+        """
+        before = self._known_times()
+        after = self._times_after(bars, before)
+        stored = self._stored(bars, before, after)
+        watermarks = {exchange: time.settled for exchange, time in after.items()}
+        changed = changed_bars(bars, stored, watermarks)
+        if changed.num_rows:
+            self._commit(changed, write_id)
+        self._times = after
+        return int(changed.num_rows)
+
+    def _opened(self) -> DeltaTable:
+        if self._table is None:
+            ensure_table(self.lake, GOLD_OHLCV)
+            self._table = OpenTable(table_path(self.lake, GOLD_OHLCV))
+        return self._table.current()
+
+    def _known_times(self) -> dict[str, ExchangeTime]:
+        if self._times is None:
+            self._times = exchange_times(self.lake, self.lateness)
+        return self._times
+
+    def _times_after(
+        self, bars: pa.Table, before: dict[str, ExchangeTime]
+    ) -> dict[str, ExchangeTime]:
+        after = {
+            exchange: ExchangeTime(time.newest, time.newest - self.lateness)
+            for exchange, time in before.items()
+        }
+        latest = pa.table(
+            {
+                "exchange": bars["exchange"],
+                "at": pc.struct_field(bars["last_trade"], "timestamp_us").cast(_INSTANT),
+            }
+        )
+        for row in latest.group_by("exchange").aggregate([("at", "max")]).to_pylist():
+            exchange, newest = row["exchange"], row["at_max"].astimezone(UTC)
+            if exchange not in after or newest > after[exchange].newest:
+                after[exchange] = ExchangeTime(newest, newest - self.lateness)
+        return after
+
+    def _stored(
+        self,
+        bars: pa.Table,
+        before: dict[str, ExchangeTime],
+        after: dict[str, ExchangeTime],
+    ) -> pa.Table:
+        """All stored bars of the days of ``bars``, and those that may have become final."""
+        recomputed = set(pc.unique(bars["bar_start"].cast(pa.date32())).to_pylist())
+        ending = {
+            day
+            for exchange, time in before.items()
+            if after[exchange].settled > time.settled
+            for day in _days(time.settled - _LONGEST_BAR, time.newest)
+        }
+        days = recomputed | ending
+        wanted = ds.field("bar_date").isin(recomputed) | ~ds.field("is_final")
+        files = [("bar_date", "in", _texts(days))]
+        return (
+            self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table(filter=wanted)
+        )
+
+    def _commit(self, changed: pa.Table, write_id: WriteId | None) -> None:
+        """Write the partitions of ``changed`` anew, with its bars in the place of the stored ones.
+
+        Delta's merge would do the same, but leaves files whose texts Arrow's filters cannot read.
+        """
+        table = self._opened()
+        transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
+        partitions = changed.group_by(["timeframe", "bar_date"]).aggregate([]).to_pylist()
+        files = [("bar_date", "in", _texts({part["bar_date"] for part in partitions}))]
+        stored = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table()
+        with named_errors(GOLD_OHLCV):
+            write_deltalake(
+                table,
+                rebuilt(with_changes(stored, changed), GOLD_OHLCV),
+                mode="overwrite",
+                predicate=" or ".join(
+                    f"(timeframe = '{part['timeframe']}' and bar_date = '{part['bar_date']}')"
+                    for part in partitions
+                ),
+                writer_properties=_COMPRESSION,
+                # Nobody else may commit here, so a conflict is a failure, not a retry.
+                commit_properties=CommitProperties(
+                    app_transactions=transactions, max_commit_retries=0
+                ),
+                post_commithook_properties=NOTHING_ELSE,
+            )
+            keep_log(table, GOLD_OHLCV, self.retention)
+            self._replaced += 1
+            if self._replaced % _VACUUM_EVERY == 0:
+                table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)
+
+
+def _days(first: datetime, last: datetime) -> Iterable[date]:
+    return (
+        first.date() + timedelta(days=number)
+        for number in range((last.date() - first.date()).days + 1)
+    )
+
+
+def _texts(days: Iterable[date]) -> list[str]:
+    return sorted(day.isoformat() for day in days)

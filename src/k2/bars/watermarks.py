@@ -1,0 +1,64 @@
+"""How far each exchange is: its newest trade, and up to when its bars are final."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import DeltaTable
+
+from k2.bars.table import GOLD_OHLCV
+from k2.gold.table import GOLD_TRADES
+from k2.storage.delta import open_table
+
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class ExchangeTime:
+    """``newest`` trade of an exchange; every stored bar that ended by ``settled`` is final."""
+
+    newest: datetime
+    settled: datetime
+
+
+def exchange_times(lake: Path, lateness: timedelta) -> dict[str, ExchangeTime]:
+    """Read the times of all exchanges that have bars, from few files of a table of any size."""
+    bars, gold = open_table(lake, GOLD_OHLCV), open_table(lake, GOLD_TRADES)
+    if bars is None or gold is None:
+        return {}
+    times = {}
+    for exchange, day in _newest_starts(bars, "1d").items():
+        # The newest minute with a trade is in the newest day with one.
+        minute = _newest_starts(bars, "1m", day.date())[exchange]
+        newest = _newest_trade(gold, exchange, minute)
+        # Whoever wrote that minute's bar had seen a trade of that minute, perhaps not the newest.
+        times[exchange] = ExchangeTime(newest, minute - lateness)
+    return times
+
+
+def _newest_starts(
+    bars: DeltaTable, timeframe: str, day: date | None = None
+) -> dict[str, datetime]:
+    files = [("timeframe", "=", timeframe)]
+    if day is not None:
+        files.append(("bar_date", "=", day.isoformat()))
+    starts = bars.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
+        columns=["exchange", "bar_start"]
+    )
+    newest = starts.group_by("exchange").aggregate([("bar_start", "max")])
+    return {row["exchange"]: row["bar_start_max"].astimezone(UTC) for row in newest.to_pylist()}
+
+
+def _newest_trade(gold: DeltaTable, exchange: str, minute: datetime) -> datetime:
+    files = [
+        ("exchange_date", "=", minute.date().isoformat()),
+        ("exchange_hour", "=", str(minute.hour)),
+    ]
+    trades = gold.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
+        columns=["timestamp"],
+        filter=(ds.field("exchange") == exchange) & (ds.field("timestamp") >= minute),
+    )
+    newest: datetime | None = pc.max(trades["timestamp"]).as_py()
+    return minute if newest is None else newest.astimezone(UTC)

@@ -1,0 +1,1 @@
+"""Bronze: every Kafka record as it came."""

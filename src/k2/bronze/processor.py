@@ -1,0 +1,83 @@
+"""The Bronze stream: Kafka's records to a table, untouched."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from pyspark.sql import DataFrame, SparkSession
+
+from k2.avro.wire_format import NEEDED, to_bronze
+from k2.bronze.table import bronze_trades
+from k2.connectors.kafka import published
+from k2.engine.stream import BatchReport, Stream, Told
+from k2.exchanges import Exchange
+from k2.settings import Settings
+from k2.storage.checkpoints.offset_log import OffsetLog
+from k2.storage.table import Layer
+from k2.storage.writers.writer import Batch, TableWriter, WriteId
+
+# Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
+# beyond it: so a poll takes all that a fetch brings, 1 MiB.
+_RECORDS_A_POLL = 20_000
+# A query that waits for Kafka does not let itself be stopped. The client's own minute is what somebody
+# would wait who ends a run whose Kafka is gone; a query that fails sooner is started again.
+_ANSWER_MILLISECONDS = 15_000
+
+
+def bronze_stream(
+    exchange: Exchange, settings: Settings, writer: TableWriter, bootstrap: str
+) -> Stream:
+    """Read an exchange's topic from its first record; a record that is gone fails the stream."""
+
+    def source(spark: SparkSession) -> DataFrame:
+        records = (
+            spark.readStream.format("kafka")
+            .option("kafka.bootstrap.servers", bootstrap)
+            .option("subscribe", exchange.topic)
+            .option("startingOffsets", "earliest")
+            .option("failOnDataLoss", "true")
+            .option("includeHeaders", "true")
+            .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
+            .option("kafka.max.poll.records", _RECORDS_A_POLL)
+            .option("kafka.request.timeout.ms", _ANSWER_MILLISECONDS)
+            .option("kafka.default.api.timeout.ms", _ANSWER_MILLISECONDS)
+            .load()
+        )
+        return records.select(*NEEDED)
+
+    return Stream(
+        layer=Layer.BRONZE,
+        exchange=exchange,
+        version=1,
+        tables=(bronze_trades(exchange),),
+        source=source,
+        sink=lambda _: BronzeSink(exchange, settings, writer),
+        published=lambda: published(bootstrap, exchange.topic),
+    )
+
+
+@dataclass(frozen=True)
+class BronzeSink:
+    """Writes a batch of Kafka's records to the exchange's table."""
+
+    exchange: Exchange
+    settings: Settings
+    writer: TableWriter
+
+    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+        """Append the batch."""
+        with self.writer.batch(rows) as batch:
+            told(self.take(self.shaped(batch, write_id), write_id))
+
+    def shaped(self, records: Batch, write_id: WriteId) -> Batch:
+        """Return Kafka's records as rows of Bronze."""
+        read_at = OffsetLog(self.settings.checkpoint(write_id.app)).planned_at(write_id.batch)
+        shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
+        return records.mapped(shape, bronze_trades(self.exchange).schema)
+
+    def take(self, bronze: Batch, write_id: WriteId) -> BatchReport:
+        """Append rows of Bronze."""
+        written = bronze.append(bronze_trades(self.exchange), write_id)
+        return BatchReport(write_id.app, write_id.batch, written)
+
+    def close(self) -> None:
+        """Hold nothing."""

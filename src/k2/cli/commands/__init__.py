@@ -1,0 +1,1 @@
+"""The commands of ``k2``, a module each."""

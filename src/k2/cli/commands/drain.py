@@ -1,0 +1,146 @@
+"""``k2 drain``: wait, or work, until Gold and its bars have all that is in Kafka."""
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.status import Status
+
+from k2.bars.table import BARS
+from k2.cli.options import seconds_of
+from k2.cli.render.printing import print_json
+from k2.engine.engine import Engine
+from k2.engine.stream import Stream
+from k2.errors import FailedError, UnavailableError
+from k2.exchanges import EXCHANGES
+from k2.home.endpoints import Endpoints, find_endpoints
+from k2.home.locks import is_held
+from k2.jvm.driver import local_session
+from k2.jvm.session_lifetime import stop_session
+from k2.observability.logs import configure_logs
+from k2.observability.status import read_status
+from k2.quality.backlog import backlog
+from k2.settings import Settings
+from k2.storage.table import Layer, Table
+from k2.topology import all_streams, all_tables
+
+_STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
+
+
+def drain(
+    timeout: Annotated[str, typer.Option(help="Give up after this long, such as 300s.")] = "300s",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run every stream until Gold and its bars have all that is in Kafka.
+
+    Streams that run elsewhere on this K2_HOME are waited for; the others run here, once. Exits with
+    3 when the time is up; what has been done until then stays.
+    """
+    settings = Settings.load()
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    limit = time.monotonic() + seconds_of(timeout)
+    endpoints = find_endpoints(settings)
+    backlog(settings.lake, EXCHANGES, endpoints.kafka)  # says at once when Kafka does not answer
+    began = time.monotonic()
+    console = Console(stderr=True)
+    with console.status("Draining …") as spinner:
+        _drain(settings, endpoints, limit, spinner, console)
+    left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+    seconds = round(time.monotonic() - began, 1)
+    if as_json:
+        print_json({"drained": True, "seconds": seconds, "backlog": left})
+    else:
+        typer.echo(f"Gold and its bars have all that is in Kafka ({seconds} s).")
+
+
+def _drain(
+    settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
+) -> None:
+    addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
+    together = not any(_is_held(table, settings) for table in all_tables())
+    streams = all_streams(settings, *addresses, together=together)
+    # Of streams that do not, each would end before the one ahead of it has written.
+    hand_on = any(stream.follower is not None for stream in streams)
+    groups = [_STEPS] if hand_on else [(step,) for step in _STEPS]
+    session: list[SparkSession] = []
+
+    def spark() -> SparkSession:
+        if not session:
+            session.append(local_session(settings, "k2-drain", console))
+        return session[0]
+
+    try:
+        for steps in groups:
+            free = [
+                stream
+                for stream in streams
+                if _step_of(stream.name, stream.layer) in steps
+                # Those that hand on to each other run here all, or are refused together.
+                and (len(steps) > 1 or not _runs_elsewhere(stream, settings))
+            ]
+            left = max(_left(settings, endpoints, step) for step in steps)
+            spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
+            if free and left:
+                _run(free, spark(), settings, limit)
+            for step in steps:
+                _wait(settings, endpoints, step, limit, spinner.update)
+    finally:
+        for started in session:
+            stop_session(started)
+
+
+def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: float) -> None:
+    def check_time() -> None:
+        if time.monotonic() > limit:
+            waiting = [f"{state.name}: {state.error}" for state in engine.statuses if state.error]
+            raise _late("; ".join(waiting) or "a batch is still running")
+
+    with Engine(spark, settings, streams, available_now=True) as engine:
+        engine.run_to_end(check_time)
+
+
+def _wait(
+    settings: Settings,
+    endpoints: Endpoints,
+    step: str,
+    limit: float,
+    say: Callable[[str], None],
+) -> None:
+    while left := _left(settings, endpoints, step):
+        say(f"Draining {step}: {left:,} rows to go")
+        _refuse_failed(settings, step)
+        if time.monotonic() > limit:
+            raise _late(f"{step} has {left:,} rows to go")
+        time.sleep(0.5)
+
+
+def _left(settings: Settings, endpoints: Endpoints, step: str) -> int:
+    return backlog(settings.lake, EXCHANGES, endpoints.kafka)[step]
+
+
+def _step_of(stream: str, layer: str) -> str:
+    return BARS if stream == BARS else layer
+
+
+def _runs_elsewhere(stream: Stream, settings: Settings) -> bool:
+    return any(_is_held(table, settings) for table in stream.tables)
+
+
+def _is_held(table: Table, settings: Settings) -> bool:
+    return is_held(settings.run / "locks", table.name)
+
+
+def _refuse_failed(settings: Settings, step: str) -> None:
+    status = read_status(settings.run / "streams.json") or {}
+    for stream in status.get("streams", []):
+        if _step_of(stream["name"], stream["layer"]) == step and stream["state"] == "failed":
+            raise FailedError(f"Stream {stream['name']} is down: {stream['error']}")
+
+
+def _late(what: str) -> UnavailableError:
+    return UnavailableError(
+        f"Not drained in time: {what}. Run it again, or with a longer --timeout."
+    )

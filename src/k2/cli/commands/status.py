@@ -1,0 +1,108 @@
+"""``k2 status``: what runs, and how far it is."""
+
+import time
+from typing import Annotated, Any
+
+import psutil
+import typer
+from rich.console import Console
+
+from k2.cli.render.printing import print_json
+from k2.cli.render.streams import streams_table
+from k2.cli.render.watch import watch
+from k2.connectors.kafka import watermarks
+from k2.connectors.schema_registry import SchemaRegistry
+from k2.errors import ConfigError, K2Error
+from k2.exchanges import EXCHANGES
+from k2.home.endpoints import find_endpoints
+from k2.local.monitoring import monitoring_urls
+from k2.local.services.service import answers
+from k2.observability.redaction import redacted
+from k2.observability.status import read_status
+from k2.quality.backlog import backlog
+from k2.settings import Settings
+
+# Nothing is written while a stream starts, which takes long on a busy machine.
+_STALE_SECONDS = 60.0
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    watched: Annotated[
+        bool, typer.Option("--watch", help="Go on showing it, with what the dashboards show.")
+    ] = False,
+) -> None:
+    """Show what runs on this K2_HOME: services, streams, lag and freshness."""
+    settings = Settings.load()
+    if watched:
+        if as_json:
+            raise ConfigError("--watch is for people and --json for programs; give one of them.")
+        everywhere = settings.bind_host in ("0.0.0.0", "::")  # noqa: S104 — compared, not bound
+        host = "127.0.0.1" if everywhere else settings.bind_host
+        watch(lambda: running(settings), Console(highlight=False), host=host)
+        return
+    facts = collect(settings)
+    if as_json:
+        print_json(facts)
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"K2_HOME  {settings.home}", markup=False)
+    for name, service in facts["services"].items():
+        console.print(f"{name:<13}{service['state']}  {service['address'] or ''}", markup=False)
+    if facts["spark_ui"]:
+        console.print(f"{'Spark UI':<13}{facts['spark_ui']}", markup=False)
+    left = facts["backlog"]
+    if left is not None:
+        waiting = ", ".join(f"{layer} {count:,}" for layer, count in left.items())
+        console.print(f"backlog  {waiting} rows to go")
+    if facts["streams"]:
+        console.print(streams_table(facts["streams"]))
+    else:
+        console.print("No streams run here. `k2 up` starts them; `k2 drain` runs them once.")
+
+
+def collect(settings: Settings) -> dict[str, Any]:
+    """Return the state of services and streams, and each layer's backlog."""
+    services, left = _services(settings)
+    # An address may hold a password.
+    return {**running(settings), "services": redacted(services), "backlog": left}
+
+
+def running(settings: Settings) -> dict[str, Any]:
+    """Return what streams run, as they noted it themselves."""
+    written = read_status(settings.run / "streams.json")
+    runs = (
+        written is not None
+        and psutil.pid_exists(written["pid"])
+        and time.time() - written["written_at"] < _STALE_SECONDS
+    )
+    return {
+        "home": str(settings.home),
+        "pid": written["pid"] if runs and written else None,
+        "spark_ui": written.get("spark_ui") if runs and written else None,
+        "streams": written["streams"] if runs and written else [],
+    }
+
+
+def _services(settings: Settings) -> tuple[dict[str, dict[str, str | None]], Any]:
+    try:
+        endpoints = find_endpoints(settings)
+    except K2Error:
+        nothing = {"state": "not running", "address": None}
+        return {"kafka": nothing, "registry": nothing}, None
+    found: dict[str, dict[str, str | None]] = {}
+    left = None
+    try:
+        watermarks(endpoints.kafka, EXCHANGES[0].topic, timeout=2.0)
+        left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+        found["kafka"] = {"state": "up", "address": endpoints.kafka}
+    except K2Error:
+        found["kafka"] = {"state": "no answer", "address": endpoints.kafka}
+    try:
+        SchemaRegistry(endpoints.registry, timeout=2.0, attempts=1).schema_by_id(1)
+        found["registry"] = {"state": "up", "address": endpoints.registry}
+    except K2Error:
+        found["registry"] = {"state": "no answer", "address": endpoints.registry}
+    for name, url in monitoring_urls(settings).items():
+        found[name] = {"state": "up" if answers(f"{url}/-/ready") else "no answer", "address": url}
+    return found, left

@@ -1,0 +1,107 @@
+"""``k2 up``: the whole of K2 on this machine."""
+
+import subprocess
+import sys
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from k2.cli.local_run import READY, Run, supervise
+from k2.cli.options import rate_of, seconds_of
+from k2.errors import FailedError
+from k2.home.paths import prepare_home
+from k2.local.monitoring import addresses
+from k2.settings import Settings
+
+_START_PATIENCE = 300.0
+
+
+class Feed(StrEnum):
+    """What fills Kafka."""
+
+    SIMULATE = "simulate"
+    NONE = "none"
+
+
+def up(
+    feed: Annotated[Feed, typer.Option(help="What fills Kafka.")] = Feed.SIMULATE,
+    rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
+    duration: Annotated[
+        str | None, typer.Option("--for", help="Stop by itself after this long, such as 60s.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return once all is up; `k2 down` stops it.")
+    ] = False,
+    streams: Annotated[
+        bool, typer.Option(help="Run the streams; without, only Kafka and the registry.")
+    ] = True,
+    monitoring: Annotated[
+        bool, typer.Option("--monitoring", help="Run Prometheus and Alertmanager too.")
+    ] = False,
+) -> None:
+    """Start Kafka, the registry, a feed and the streams, and show what they do.
+
+    Ctrl-C ends it cleanly: nothing is left running and nothing is lost. The same command goes on
+    where it ended. Everything is in K2_HOME.
+    """
+    settings = Settings.load()
+    rate_of(rate)
+    seconds = seconds_of(duration) if duration else None
+    if detach:
+        options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
+        options += ["--streams" if streams else "--no-streams"]
+        options += ["--monitoring"] if monitoring else []
+        _detach(settings, options)
+        for line in addresses(settings):
+            typer.echo(line)
+        return
+    run = Run(feed is Feed.SIMULATE, rate, seconds, streams, monitoring)
+    if not supervise(settings, run, Console(stderr=not sys.stdout.isatty())):
+        raise typer.Exit(1)
+
+
+def _detach(settings: Settings, options: list[str]) -> None:
+    """Start the same command in a session of its own, and wait until it says that it is ready."""
+    prepare_home(settings)  # what is wrong with it would find no room in a log
+    command = [sys.executable, "-m", "k2", "up", *options]
+    log = settings.logs / "k2.log"
+    ready = settings.run / READY
+    with log.open("ab") as output:
+        start = output.tell()
+        child = subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env=settings.environment(),
+        )
+    began = time.monotonic()
+    with Console(stderr=True).status("Starting Kafka, the registry and the streams …"):
+        while not _is_ready(ready, child.pid):
+            if (code := child.poll()) is not None:
+                _say_why(log, start, code)
+            if time.monotonic() - began > _START_PATIENCE:
+                child.terminate()
+                raise FailedError(f"K2 was not up after {_START_PATIENCE:.0f} s; see {log}.")
+            time.sleep(0.1)
+    typer.echo(f"K2 is up (process {child.pid}, log {log}). Stop it with `k2 down`.")
+
+
+def _is_ready(note: Path, pid: int) -> bool:
+    try:
+        return note.read_text("ascii").strip() == str(pid)
+    except FileNotFoundError:
+        return False
+
+
+def _say_why(log: Path, start: int, code: int) -> None:
+    with log.open("rb") as file:
+        file.seek(start)
+        lines = file.read().decode(errors="replace").strip().splitlines()
+    typer.echo("\n".join(lines[-5:]) or f"k2: It ended with {code}; see {log}.", err=True)
+    raise typer.Exit(code or 1)

@@ -1,0 +1,1 @@
+"""What ``jobs/*.py`` call under ``spark-submit``."""

@@ -1,0 +1,123 @@
+"""The jobs: one stream each, under the session that ``spark-submit`` gives."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import psutil
+import typer
+from pyspark.sql import SparkSession
+
+from k2.bars.table import BARS
+from k2.cli.app import app_of, run
+from k2.connectors.kafka import watermarks
+from k2.engine.engine import Engine
+from k2.errors import ConfigError
+from k2.exchanges import EXCHANGES, exchange_named
+from k2.home.endpoints import Endpoints, find_endpoints
+from k2.home.paths import named_disk_errors
+from k2.jvm.session_lifetime import begun, raised_interrupts, stop_session
+from k2.jvm.spark import spark_session
+from k2.observability.logs import configure_logs
+from k2.observability.metrics_server import check_ports
+from k2.settings import Settings
+from k2.storage.table import Layer
+from k2.topology import all_streams, stream_named
+
+_NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
+
+
+class Trigger(StrEnum):
+    """When a stream runs its batches."""
+
+    CONTINUOUS = "continuous"
+    AVAILABLE_NOW = "available-now"
+
+
+def run_job(job: str, arguments: Sequence[str]) -> int:
+    """Run a job by its name; return the exit code."""
+    function = _JOBS[job] if job in _JOBS else _of_exchange(Layer(job))
+    return run(app_of(job, function), arguments, f"jobs/{job}.py")
+
+
+_TRIGGER = Annotated[Trigger, typer.Option(help="Go on forever, or take what is there and end.")]
+
+
+def _gold(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
+    """Union the trades of all exchanges."""
+    _run(str(Layer.GOLD), trigger)
+
+
+def _ohlcv(trigger: _TRIGGER = Trigger.CONTINUOUS) -> None:
+    """Keep up the bars of Gold's trades."""
+    _run(BARS, trigger)
+
+
+_JOBS = {str(Layer.GOLD): _gold, BARS: _ohlcv}
+
+
+def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
+    def job(
+        exchange: Annotated[str, typer.Option(help=f"Whose records: {_NAMES}.")],
+        trigger: _TRIGGER = Trigger.CONTINUOUS,
+    ) -> None:
+        of = exchange_named(exchange)
+        _run(f"{layer}-{of.name}", trigger, of.topic if layer is Layer.BRONZE else None)
+
+    job.__doc__ = {
+        Layer.BRONZE: "Copy an exchange's records from Kafka, untouched.",
+        Layer.SILVER: "Decode and judge an exchange's records.",
+    }[layer]
+    return job
+
+
+def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
+    settings = Settings.load()
+    configure_logs(settings)
+    with named_disk_errors(settings):
+        settings.run.mkdir(parents=True, exist_ok=True)
+    endpoints = find_endpoints(settings)
+    if topic is not None and not watermarks(endpoints.kafka, topic):
+        raise ConfigError(f"Kafka at {endpoints.kafka} has no topic {topic}; a feed makes it.")
+    available_now = trigger is Trigger.AVAILABLE_NOW
+    if not available_now:
+        check_ports(settings, [name])
+    _die_with_the_jvm()
+    with raised_interrupts():
+        spark = begun(lambda: spark_session(settings, f"k2-{name}"), settings)
+        try:
+            _stream(settings, endpoints, spark, name, available_now)
+        finally:
+            stop_session(spark)
+
+
+def _stream(
+    settings: Settings, endpoints: Endpoints, spark: SparkSession, name: str, available_now: bool
+) -> None:
+    master = str(spark.sparkContext.master)
+    streams = all_streams(settings, endpoints.kafka, endpoints.registry, master)
+    with Engine(spark, settings, [stream_named(streams, name)], available_now) as engine:
+        if available_now:
+            engine.run_to_end()
+            return
+        while engine.watch():
+            time.sleep(0.2)
+        for failure in engine.failures:
+            raise failure
+
+
+def _die_with_the_jvm() -> None:
+    """End when spark-submit's JVM, our parent, is killed: nobody would be left to write."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent and psutil.pid_exists(parent):
+            time.sleep(1)
+        sys.stderr.write("k2: Spark's JVM is gone.\n")
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="jvm-watch").start()

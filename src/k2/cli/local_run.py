@@ -1,0 +1,215 @@
+"""One run of the local stack: start in order, look after everything, stop in order."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TextIO
+
+import structlog
+from rich.console import Console
+from rich.live import Live
+
+from k2.cli.commands.replay import prepare_topics
+from k2.cli.render.run_summary import print_summary
+from k2.cli.render.streams import streams_table
+from k2.connectors.kafka import watermarks
+from k2.connectors.schema_registry import SchemaRegistry
+from k2.engine.engine import Engine
+from k2.exchanges import EXCHANGES, Exchange
+from k2.home.endpoints import Endpoints
+from k2.home.paths import prepare_home
+from k2.jvm.driver import LastingDriver
+from k2.jvm.session_lifetime import raised_interrupts
+from k2.local.feed_process import require_feed, start_feed, stop_feed
+from k2.local.monitoring import Monitoring
+from k2.local.orphans import run_owner
+from k2.local.stack import LocalStack
+from k2.observability.logs import configure_logs
+from k2.observability.metrics_server import check_ports, stream_names
+from k2.quality.backlog import backlog
+from k2.settings import Settings
+from k2.storage.table import Layer
+from k2.topology import all_streams, schema_cache
+
+log = structlog.get_logger("k2.up")
+
+READY = "ready"  # in K2_HOME/run: the process that is up
+_TICK = 0.5
+_STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
+
+
+@dataclass(frozen=True)
+class Run:
+    """What to run: with or without a feed and streams, for how long (seconds, None: until told)."""
+
+    feed: bool
+    rate: str
+    seconds: float | None
+    streams: bool
+    monitoring: bool = False
+
+
+def supervise(settings: Settings, run: Run, console: Console) -> bool:
+    """Run until the time is up or somebody ends it; tell whether all went well.
+
+    Raises:
+        K2Error: something could not be started; what had been is stopped.
+    """
+    with raised_interrupts(), ExitStack() as started:
+        prepare_home(settings)
+        logs = started.enter_context(_logs(settings, console))
+        configure_logs(settings, logs)
+        if run.streams and run_owner(settings) is None:  # else it is the home that is taken
+            check_ports(settings, stream_names())
+        monitoring = None
+        if run.monitoring:
+            monitoring = Monitoring.found(settings, partial(_say, console))
+        stack = LocalStack(settings, monitoring.agent if monitoring else None)
+        started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
+        started.callback(stack.stop)
+        try:
+            with stack.room.named():  # whatever finds no room first
+                return _up(settings, run, console, stack, monitoring, started)
+        except KeyboardInterrupt:
+            _say(console, "Stopping …")
+            return True
+        finally:
+            (settings.run / READY).unlink(missing_ok=True)
+
+
+def _up(
+    settings: Settings,
+    run: Run,
+    console: Console,
+    stack: LocalStack,
+    monitoring: Monitoring | None,
+    started: ExitStack,
+) -> bool:
+    engine: Engine | None = None
+    driver = LastingDriver(settings, console)
+    started.callback(lambda: driver.stop(engine is not None and _has_run(engine)))
+    local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
+    endpoints = Endpoints(local.kafka, local.registry)
+    _prepare_exchanges(settings, endpoints)
+    # Before the streams, which start the faster for having something to start for.
+    feed = start_feed(settings, run.rate) if run.feed else None
+    if feed is not None:
+        started.callback(stop_feed, feed)
+    if driver.session is not None:
+        _say(console, "Starting the streams …")
+        streams = all_streams(
+            settings, endpoints.kafka, endpoints.registry, settings.spark_master, together=True
+        )
+        engine = started.enter_context(Engine(driver.session, settings, streams))
+        engine.publish()  # who is told that we are up finds the streams
+    if monitoring is not None:
+        statuses = engine.statuses if engine is not None else []
+        monitoring.start(stack, statuses, driver.session, partial(_say, console))
+    (settings.run / READY).write_text(str(os.getpid()))
+    watch = _Watch(settings, stack, engine, feed, endpoints, console)
+    watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
+    if feed is not None:
+        stop_feed(feed)
+    if engine is None:
+        return True
+    _say(console, "Time is up; the streams take what is left …")
+    watch.until_drained()
+    marks = {exchange.topic: watermarks(endpoints.kafka, exchange.topic) for exchange in EXCHANGES}
+    balanced = print_summary(settings, marks)
+    return balanced and not engine.failures
+
+
+def _prepare_exchanges(settings: Settings, endpoints: Endpoints) -> None:
+    """Make topics and register schemas, of all exchanges at once: each waits for answers."""
+    registry = SchemaRegistry(endpoints.registry, schema_cache(settings))
+
+    def prepare(exchange: Exchange) -> None:
+        prepare_topics(endpoints, exchange, settings.topic_partitions)
+        registry.register(exchange)
+
+    with ThreadPoolExecutor(len(EXCHANGES), "k2-prepare") as threads:
+        list(threads.map(prepare, EXCHANGES))
+
+
+def _has_run(engine: Engine) -> bool:
+    """Whether the session has done what sessions do: what it loaded is what the next one will."""
+    return any(status.name == Layer.GOLD and status.batches for status in engine.statuses)
+
+
+@dataclass
+class _Watch:
+    settings: Settings
+    stack: LocalStack
+    engine: Engine | None
+    feed: "subprocess.Popen[bytes] | None"
+    endpoints: Endpoints
+    console: Console
+
+    def until(self, end: float | None) -> None:
+        """Look after everything until then; None is for ever."""
+        with self._shown() as live:
+            while end is None or time.monotonic() < end:
+                self._tick(live)
+
+    def until_drained(self) -> None:
+        """Look after everything until Gold has all; give up when nothing has moved for long."""
+        before: dict[str, int] = {}
+        end = 0.0
+        with self._shown() as live:
+            while any((left := self._backlog()).values()):
+                if left != before:
+                    before, end = left, time.monotonic() + _STUCK_SECONDS
+                if time.monotonic() > end:
+                    _say(self.console, "Not all caught up; the next run goes on from here.")
+                    return
+                self._tick(live)
+
+    def _backlog(self) -> dict[str, int]:
+        return backlog(self.settings.lake, EXCHANGES, self.endpoints.kafka)
+
+    @contextmanager
+    def _shown(self) -> Iterator[Live | None]:
+        if self.engine is None or not self.console.is_terminal:
+            yield None
+            return
+        with Live(console=self.console, refresh_per_second=2, transient=True) as live:
+            yield live
+
+    def _tick(self, live: Live | None) -> None:
+        self.stack.room.look()
+        self.stack.revive()
+        if self.engine is not None:
+            running = self.engine.watch()
+            self.engine.publish()
+            if live is not None:
+                title = f"K2 in {self.settings.home} — Ctrl-C ends it"
+                live.update(streams_table((s.public() for s in self.engine.statuses), title))
+            if not running:
+                raise self.engine.failures[0]
+        if self.feed is not None:
+            require_feed(self.feed, self.settings)
+        time.sleep(_TICK)
+
+
+@contextmanager
+def _logs(settings: Settings, console: Console) -> Iterator[TextIO]:
+    """K2's log: a file beside the terminal's table; detached, standard error is that file."""
+    if not console.is_terminal:
+        yield sys.stderr
+        return
+    with (settings.logs / "k2.log").open("a") as file:
+        yield file
+
+
+def _nothing() -> None:
+    pass
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,29 @@
+"""The streams of a home for commands that work on their tables, with or without services."""
+
+from k2.connectors.schema_registry import SchemaRegistry
+from k2.engine.stream import Stream
+from k2.errors import UnavailableError
+from k2.home.endpoints import Endpoints, find_endpoints
+from k2.settings import Settings
+from k2.topology import all_streams, schema_cache
+
+# Port 9 discards: a stopped registry's schemas come from the cache, and what is not there from none.
+_NOWHERE = Endpoints("127.0.0.1:9", "http://127.0.0.1:9")
+
+
+def local_streams(settings: Settings) -> list[Stream]:
+    """Return all streams; what needs a service that does not run fails when it is needed."""
+    at = _endpoints(settings)
+    return all_streams(settings, at.kafka, at.registry, settings.spark_master)
+
+
+def schemas_of(settings: Settings) -> SchemaRegistry:
+    """Return the registry, or where none runs the cache of what it told."""
+    return SchemaRegistry(_endpoints(settings).registry, schema_cache(settings))
+
+
+def _endpoints(settings: Settings) -> Endpoints:
+    try:
+        return find_endpoints(settings)
+    except UnavailableError:
+        return _NOWHERE

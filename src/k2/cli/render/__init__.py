@@ -1,0 +1,1 @@
+"""How the command line prints: tables, candles, the live view, the summary."""

@@ -1,0 +1,47 @@
+"""What a run leaves: counts, the balance, the newest trades, and how to read them."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from k2.cli.commands.balance import print_balance
+from k2.cli.commands.show import newest
+from k2.cli.render.printing import print_table, text_of
+from k2.exchanges import EXCHANGES
+from k2.gold.table import GOLD_TRADES
+from k2.quality.balance import Watermarks, balance
+from k2.settings import Settings
+from k2.storage.delta import open_table, row_count, table_path
+from k2.topology import all_tables
+
+_TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity")
+_QUERY = 'print(duckdb.sql("select symbol, count(*), sum(quantity) from gold group by all"))'
+
+
+def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
+    """Print it; tell whether everything balances."""
+    console = Console(highlight=False)
+    counts = [
+        [table.name, row_count(stored)]
+        for table in all_tables()
+        if (stored := open_table(settings.lake, table)) is not None
+    ]
+    print_table("Rows", {"table": "left", "rows": "right"}, counts)
+    accounts = balance(settings.lake, EXCHANGES, kafka)
+    print_balance(accounts)
+    if open_table(settings.lake, GOLD_TRADES) is not None:
+        rows = [[text_of(row[name]) for name in _TRADE] for row in newest(settings, GOLD_TRADES, 5)]
+        print_table("Newest Gold trades", dict.fromkeys(_TRADE, "left"), rows)
+    gold = table_path(settings.lake, GOLD_TRADES)
+    console.print(
+        f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print("  import duckdb; from deltalake import DeltaTable", markup=False)
+    console.print(
+        f'  gold = DeltaTable("{gold}").to_pyarrow_dataset(); {_QUERY}\n',
+        markup=False,
+        soft_wrap=True,
+    )
+    return all(account.balanced for account in accounts)

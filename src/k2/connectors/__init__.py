@@ -1,0 +1,1 @@
+"""Clients of the services outside: Kafka's control side and the schema registry."""

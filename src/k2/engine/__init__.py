@@ -1,0 +1,1 @@
+"""Streams and how they run: start, chain, watch, retry, stop. Knows no layer by name."""

@@ -1,0 +1,180 @@
+"""One stream of an engine: its state and counts, and what it tells of its batches."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from k2.engine.query_progress import ProgressReader, is_batch
+from k2.engine.stream import BatchReport, RunningStream, Stream
+from k2.errors import K2Error
+from k2.observability.engine_metrics import EngineMetrics
+from k2.observability.offset_ranges import batch_trace
+from k2.observability.redaction import redacted
+from k2.observability.status import StreamStatus, freshness
+from k2.quality.backlog import rows
+from k2.settings import Settings
+
+log = structlog.get_logger("k2.engine")
+
+
+@dataclass
+class Slot:
+    """A stream, running or not. ``taken`` and ``given`` are rows in and out, ever."""
+
+    stream: Stream
+    status: StreamStatus
+    metrics: EngineMetrics | None = None
+    starting: "Future[RunningStream] | None" = None
+    running: RunningStream | None = None
+    pause: float = 0.0
+    retry_at: float = 0.0
+    failing_since: float | None = None
+    done: bool = False
+    failure: K2Error | None = None
+    taken: int = 0
+    given: int = 0  # rows of the main table
+    _progress: ProgressReader | None = None
+    _untold: dict[int, BatchReport] = field(default_factory=dict)  # written, not in a progress yet
+
+    @classmethod
+    def of(cls, stream: Stream, settings: Settings, metrics: EngineMetrics | None) -> "Slot":
+        """Begin with what the stream's tables hold."""
+        status = StreamStatus(
+            stream.name, str(stream.layer), stream.exchange.name if stream.exchange else None
+        )
+        if metrics is not None:
+            status.metrics_port = metrics.ports[stream.name]
+        stored = [rows(settings.lake, table) for table in stream.tables]
+        # A resolved dead letter is in two tables and came in once.
+        taken = sum(stored) - rows(settings.lake, *stream.ledgers)
+        return cls(stream, status, metrics, taken=taken, given=stored[0])
+
+    def started(self, running: RunningStream, again: bool) -> None:
+        """Take over a query; ``again`` says that the one before it failed."""
+        self.running, self._progress = running, ProgressReader(running.query)
+        self.status.state = "running"
+        if self.metrics is not None:
+            (self.metrics.restarted if again else self.metrics.started)(self.stream.name)
+
+    def took(self, report: BatchReport, now: float) -> None:
+        """Count a batch that was written ``now`` (seconds, monotonic)."""
+        status = self.status
+        self.taken += report.rows
+        self.given += report.written.rows
+        status.took(report.rows, report.dead_letters, now)
+        status.batch_id = report.batch_id
+        status.duplicates += report.duplicates
+        status.freshness_seconds = freshness(report.written.oldest)
+        status.error, self.pause, self.failing_since = None, 0.0, None
+        self._untold[report.batch_id] = report
+        if self.metrics is not None:
+            self.metrics.batch_written(self.stream.name, report)
+
+    def progressed(self) -> None:
+        """Take in what the query has done since the last call."""
+        for progress in self._progress.new() if self._progress else ():
+            self._take_in(progress)
+
+    def handed(self, report: BatchReport, now: float) -> None:
+        """Count a batch that the stream before handed on."""
+        if self.status.state != "running":
+            self.status.state = "running"
+            if self.metrics is not None:
+                self.metrics.started(self.stream.name)
+        self.took(report, now)
+        self._take_in(report.progress or {})
+
+    def level(self) -> None:
+        """Note that a follower's query has taken all left to it; the next batches are handed on."""
+        self._tell_before(None)
+        self.running = self._progress = None
+        if self.stream.follower is not None:
+            self.stream.follower.take_back()
+
+    def ended(self, state: str) -> None:
+        """Note that the query ended as it should, or was told to."""
+        self._tell_before(None)
+        self.status.state, self.running, self._progress = state, None, None
+        if self.metrics is not None:
+            self.metrics.stopped(self.stream.name)
+
+    def failed(self, error: K2Error) -> None:
+        """Note what the query, or its start, died of."""
+        self._tell_before(None)
+        self.running = self._progress = None
+        self.status.error = redacted(str(error))  # it is written to a file
+        if self.stream.follower is not None:
+            self.stream.follower.take_back(left=True)
+        if self.metrics is not None:
+            self.metrics.failed(self.stream.name, error)
+
+    def stop(self) -> None:
+        """Stop the query, and take in what it did last; one that does not end in time is left."""
+        try:
+            if self.running is not None:
+                self.running.query.stop()
+                self.progressed()
+        except Exception as error:
+            log.warning("stop_failed", job_name=self.stream.name, reason=str(error)[:200])
+
+    def let_go(self) -> None:
+        """Close what is held open between batches: it is opened anew when it is wanted again."""
+        if self.running is not None:
+            self.running.sink.close()
+        if self.stream.follower is not None:
+            self.stream.follower.let_go()
+
+    def _take_in(self, progress: Mapping[str, Any]) -> None:
+        self.status.progressed(progress)
+        if self.metrics is not None:
+            self.metrics.progressed(self.stream.name, progress)
+        if is_batch(progress):
+            self._tell_before(progress["batchId"])
+            if report := self._untold.pop(progress["batchId"], None):
+                self._tell(report, progress)
+
+    def _tell_before(self, batch_id: int | None) -> None:
+        """Log batches whose progress never came: they are written, whatever became of the query."""
+        for id_ in sorted(self._untold):
+            if batch_id is None or id_ < batch_id:
+                self._tell(self._untold.pop(id_), {})
+
+    def _tell(self, report: BatchReport, progress: Mapping[str, Any]) -> None:
+        log.info(
+            "batch_written",
+            job_name=self.status.name,
+            exchange=self.status.exchange or "all",
+            layer=self.status.layer,
+            batch_id=report.batch_id,
+            rows=report.rows,
+            dead_letters=sum(report.dead_letters.values()),
+            duplicates=report.duplicates,
+            version=report.written.version,
+            read=batch_trace(progress),
+        )
+
+
+def slots_before(slot: Slot, slots: Sequence[Slot]) -> list[Slot]:
+    """Return those of the streams that a stream's rows come through."""
+    reads = {table.name for table in slot.stream.reads}
+    near = [other for other in slots if other.stream.tables[0].name in reads]
+    return [*near, *(further for other in near for further in slots_before(other, slots))]
+
+
+def is_read(slot: Slot, slots: Sequence[Slot]) -> bool:
+    """Tell whether another of the streams reads what a stream writes."""
+    table = slot.stream.tables[0].name
+    return any(table == read.name for other in slots for read in other.stream.reads)
+
+
+def note_lags(slots: Sequence[Slot]) -> None:
+    """Note how far each stream is behind those that give it rows, where all of them are here."""
+    given = {slot.stream.tables[0].name: slot.given for slot in slots}
+    for slot in slots:
+        upstream = [given.get(table.name) for table in slot.stream.reads]
+        known = [count for count in upstream if count is not None]
+        if upstream and len(known) == len(upstream):
+            slot.status.lag = max(sum(known) - slot.taken, 0)

@@ -1,0 +1,25 @@
+"""How a stream follows a table upstream."""
+
+from pyspark.sql import DataFrame, SparkSession
+
+from k2.settings import Settings
+from k2.storage.delta import table_path
+from k2.storage.table import Table
+
+
+def new_rows(
+    spark: SparkSession,
+    settings: Settings,
+    table: Table,
+    most_files: int,
+    most_bytes: int | None = None,
+) -> DataFrame:
+    """Return a table's rows as they are appended, at most so many files and bytes a batch."""
+    rows = (
+        spark.readStream.format("delta")
+        # From the first commit on: a first snapshot would come in no order.
+        .option("startingVersion", 0).option("maxFilesPerTrigger", most_files)
+    )
+    if most_bytes is not None:
+        rows = rows.option("maxBytesPerTrigger", f"{most_bytes}b")
+    return rows.load(str(table_path(settings.lake, table)))

@@ -1,0 +1,125 @@
+"""Simulated trades in the form of an exchange's raw records, and the truth about each."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from k2.avro.encoding import Encoder
+from k2.exchanges import exchange_named
+from k2.exchanges.parsing import RawRecord
+from k2.feeds.simulator.bad_records import BadKind, Value, bad_value, kinds_of
+from k2.feeds.simulator.market import SCALE, Market
+
+
+class Fact(NamedTuple):
+    """What is true of a sent record. ``kind``: trade, late, duplicate or bad."""
+
+    kind: str
+    exchange: str
+    symbol: str
+    trade_id: int | None
+    time_us: int
+    price: str
+    quantity: str
+    side: str
+    defect: str | None = None
+
+
+class SimulatedRecord(NamedTuple):
+    """One Kafka record to send, and the truth about it.
+
+    ``broker_time_ms`` is the Kafka timestamp to give it; None for that of the sending.
+    """
+
+    topic: str
+    key: bytes
+    value: Value
+    fact: Fact
+    broker_time_ms: int | None = None
+
+
+class Draft(NamedTuple):
+    """A trade before an exchange gives it a form; price and quantity count 1e-8."""
+
+    moment_us: int
+    received_us: int
+    price: int
+    quantity: int
+    maker: bool
+    limit: bool
+    position: int
+
+
+class Form:
+    """Gives drafts the form of one market's raw records and numbers them."""
+
+    def __init__(self, market: Market, encode: Encoder, next_ids: Mapping[str, int]) -> None:
+        exchange = exchange_named(market.exchange)
+        self.name = f"{market.exchange}:{market.symbol}"
+        self.next_id = next_ids.get(self.name, market.first_id)
+        self._market = market
+        self._encode = encode
+        self._topic = exchange.topic
+        self._key = market.symbol.encode()
+        self._bad_kinds = kinds_of(market.exchange)
+        self._is_binance = market.exchange == "binance"
+        self._numbered = market.first_id > 0
+        self._decimals = market.decimals if self._numbered else max(5, market.decimals)
+
+    def trade(self, draft: Draft, kind: str) -> SimulatedRecord:
+        """Return the next trade of the market."""
+        raw = self._raw(draft)
+        fact = self._fact(kind, draft, raw)
+        self.next_id += 1
+        return SimulatedRecord(self._topic, self._key, self._encode(raw), fact)
+
+    def bad(self, draft: Draft, chance: float) -> SimulatedRecord:
+        """Return a record with the defect that ``chance`` (0 to 1) picks."""
+        # It carries the next trade's id: a dead letter must never keep the real trade out.
+        kind: BadKind = self._bad_kinds[int(chance * len(self._bad_kinds))]
+        raw = self._raw(draft)
+        value = bad_value(kind, raw, self._encode)
+        fact = self._fact("bad", draft, raw)._replace(defect=kind.name)
+        return SimulatedRecord(self._topic, self._key, value, fact)
+
+    def _fact(self, kind: str, draft: Draft, raw: RawRecord) -> Fact:
+        return Fact(
+            kind,
+            self._market.exchange,
+            self._market.symbol,
+            self.next_id if self._numbered else None,
+            draft.moment_us // 1000 * 1000 if self._is_binance else draft.moment_us,
+            raw["price"],
+            raw["quantity"],
+            "SELL" if draft.maker else "BUY",
+        )
+
+    def _raw(self, draft: Draft) -> dict[str, Any]:
+        quantity = f"{draft.quantity // SCALE}.{draft.quantity % SCALE:08d}"
+        if self._is_binance:
+            trade_ms = draft.moment_us // 1000
+            return {
+                "event_type": "trade",
+                "event_time_ms": trade_ms,
+                "symbol": self._market.symbol,
+                "trade_id": self.next_id,
+                "price": f"{draft.price // SCALE}.{draft.price % SCALE:08d}",
+                "quantity": quantity,
+                "trade_time_ms": trade_ms,
+                "is_buyer_maker": draft.maker,
+                "is_best_match": True,
+                "ingestion_timestamp": draft.received_us,
+            }
+        whole, rest = divmod(draft.price, SCALE)
+        raw = {
+            "symbol": self._market.symbol,
+            "price": f"{whole}.{f'{rest:08d}'[: self._decimals]}",
+            "quantity": quantity,
+            "trade_time_seconds": f"{draft.moment_us // 10**6}.{draft.moment_us % 10**6:06d}",
+            "side": "s" if draft.maker else "b",
+            "order_type": "l" if draft.limit else "m",
+            "misc": "",
+            "ingestion_timestamp": draft.received_us,
+        }
+        if self._numbered:
+            raw |= {"trade_id": self.next_id, "sequence_in_message": draft.position}
+        return raw

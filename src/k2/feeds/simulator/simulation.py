@@ -1,0 +1,136 @@
+"""A simulated stream: trades, repeated ones, late ones and bad ones, the same for the same seed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from k2.avro.encoding import Encoder
+from k2.errors import ConfigError
+from k2.feeds.simulator.duplicate_pool import SentBefore
+from k2.feeds.simulator.market import MARKETS, Block, Walk
+from k2.feeds.simulator.record import Draft, Form, SimulatedRecord
+
+_LATE_MINUTES = (6.0, 180.0)
+_MAX_DELAY_US = 50_000  # from the trade to the feed
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What to simulate. Shares are of all records, ``old_duplicates`` of the duplicates.
+
+    Record i has the event time ``start_us + i × step_us``: never a clock's. With ``broker_times``
+    its Kafka timestamp is simulated too; without, it is that of the sending.
+    """
+
+    start_us: int
+    step_us: float
+    seed: int = 7
+    duplicates: float = 0.02
+    old_duplicates: float = 0.3
+    late: float = 0.01
+    bad: float = 0.005
+    kraken_share: float = 0.2
+    block_size: int = 1024
+    broker_times: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("duplicates", "old_duplicates", "late", "bad", "kraken_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name}={getattr(self, name)}: a share from 0 to 1 is wanted.")
+        if self.duplicates + self.late + self.bad > 1:
+            raise ConfigError("The shares of duplicates, late and bad records exceed 1 together.")
+        if self.seed < 0 or self.step_us <= 0:
+            raise ConfigError("The seed must not be negative and the rate must be above 0.")
+
+
+@dataclass
+class Progress:
+    """Where a simulation stands, so that the next one continues: ids, prices, number of runs."""
+
+    runs: int = 0
+    next_ids: dict[str, int] = field(default_factory=dict)
+    prices: list[float] | None = None
+
+
+class SimulatedFeed:
+    """Makes the records, a block at a time. ``progress`` is that after the last block made."""
+
+    def __init__(
+        self, simulation: Simulation, encoders: Mapping[str, Encoder], progress: Progress
+    ) -> None:
+        self._simulation = simulation
+        self._random = np.random.default_rng([simulation.seed, progress.runs])
+        self._walk = Walk(self._random, simulation.kraken_share, progress.prices)
+        self._forms = [
+            Form(market, encoders[market.schema], progress.next_ids) for market in MARKETS
+        ]
+        self._runs = progress.runs + 1
+        self._made = 0
+        self._before = SentBefore()
+
+    @property
+    def progress(self) -> Progress:
+        """What a later simulation needs to continue after the last block."""
+        ids = {form.name: form.next_id for form in self._forms}
+        return Progress(self._runs, ids, self._walk.prices)
+
+    def blocks(self) -> Iterator[list[SimulatedRecord]]:
+        """Yield blocks without end."""
+        while True:
+            yield self._block()
+
+    def _block(self) -> list[SimulatedRecord]:
+        wanted, size, draw = self._simulation, self._simulation.block_size, self._random
+        trades = _columns(self._walk.block(size))
+        fates = draw.random(size).tolist()
+        picks = draw.random((size, 3)).tolist()
+        minutes = draw.uniform(*_LATE_MINUTES, size).tolist()
+        delays = draw.integers(1_000, _MAX_DELAY_US, size).tolist()
+        bad_from = wanted.duplicates
+        late_from = bad_from + wanted.bad
+        trade_from = late_from + wanted.late
+        records = []
+        for i, (market, price, quantity, burst, maker, limit) in enumerate(trades):
+            fate, form = fates[i], self._forms[market]
+            moment = wanted.start_us + int((self._made + burst) * wanted.step_us) + (i - burst)
+            received = wanted.start_us + int((self._made + i) * wanted.step_us) + delays[i]
+            if fate < bad_from and self._before:
+                records.append(self._sent(self._repeated(received, *picks[i]), received))
+                continue
+            is_late = late_from <= fate < trade_from
+            if is_late:
+                moment -= int(minutes[i] * 60_000_000)
+            draft = Draft(moment, received, price, quantity, maker, limit, i - burst)
+            if bad_from <= fate < late_from:
+                records.append(self._sent(form.bad(draft, picks[i][0]), received))
+                continue
+            record = form.trade(draft, "late" if is_late else "trade")
+            self._before.remember(record, received, picks[i][0])
+            records.append(self._sent(record, received))
+        self._made += size
+        return records
+
+    def _repeated(self, now_us: int, age: float, pool: float, place: float) -> SimulatedRecord:
+        if age < self._simulation.old_duplicates:
+            first = self._before.old(now_us, pool, place)
+        else:
+            first = self._before.recent(now_us, place)
+        return first._replace(fact=first.fact._replace(kind="duplicate"))
+
+    def _sent(self, record: SimulatedRecord, now_us: int) -> SimulatedRecord:
+        if not self._simulation.broker_times:
+            return record
+        return record._replace(broker_time_ms=now_us // 1000)
+
+
+def _columns(block: Block) -> Iterator[tuple[int, int, int, int, bool, bool]]:
+    return zip(
+        block.market.tolist(),
+        block.price.tolist(),
+        block.quantity.tolist(),
+        block.burst.tolist(),
+        block.maker.tolist(),
+        block.limit.tolist(),
+        strict=True,
+    )

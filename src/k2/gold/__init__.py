@@ -1,0 +1,1 @@
+"""Gold: the trades of all exchanges in one table."""

@@ -1,0 +1,34 @@
+"""Gold: the trades of all exchanges in one table."""
+
+from pyspark.sql.types import BooleanType, DecimalType, IntegerType, StructType
+
+from k2.storage.columns import COORDINATES, KAFKA_TIMESTAMP, TRADE, column, date
+from k2.storage.table import Layer, Table
+
+GOLD_TRADES = Table(
+    name="gold_trades",
+    layer=Layer.GOLD,
+    comment="Trades of all exchanges, each once, by the UTC hour they happened in.",
+    schema=StructType(
+        [
+            *TRADE,
+            column(
+                "trade_value_usd",
+                DecimalType(36, 16),
+                "price × quantity, exact, where the quote is a dollar; else null",
+            ),
+            *COORDINATES,
+            KAFKA_TIMESTAMP,
+            column(
+                "is_late", BooleanType(), "Reached the broker over 5 min after it happened", True
+            ),
+            date("exchange_date", "UTC day of timestamp"),
+            column("exchange_hour", IntegerType(), "UTC hour of timestamp, 0 to 23", required=True),
+        ]
+    ),
+    key=("message_id",),
+    partitioned_by=("exchange_date", "exchange_hour"),
+    unlike=("message_id", "trade_id", "vendor_data"),
+    sorted_by=("exchange", "symbol", "timestamp", "offset"),
+    indexed=("timestamp", "symbol", "exchange", "partition", "offset", "kafka_timestamp"),
+)

@@ -1,0 +1,37 @@
+"""Silver trades of all exchanges to Gold trades. One row in, one row out."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.exchanges.symbols import DOLLARS
+from k2.gold.table import GOLD_TRADES
+
+_INSTANT = pa.timestamp("us", "UTC")
+_MINUTE_US = 60_000_000
+_VALUE = pa.decimal128(36, 16)  # price × quantity has all of its places, and fits
+
+
+def to_gold(trades: pa.Table, lateness_minutes: int) -> pa.Table:
+    """Add what analysts ask of every trade, and the partitions.
+
+    Args:
+        trades: the columns of Silver that Gold has too.
+        lateness_minutes: what ``is_late`` means.
+
+    Returns:
+        The columns of Gold. ``trade_value_usd`` is price × quantity, exact (16 places), where the
+        quote is a dollar or a dollar stablecoin, else null. ``is_late``: it reached the broker over
+        ``lateness_minutes`` after it happened. ``exchange_date`` and ``exchange_hour`` are of
+        ``timestamp``, UTC.
+    """
+    happened, arrived = (trades[name].cast(_INSTANT) for name in ("timestamp", "kafka_timestamp"))
+    lateness = pc.subtract(arrived.cast(pa.int64()), happened.cast(pa.int64()))
+    value = pc.multiply(trades["price"], trades["quantity"]).cast(_VALUE)
+    is_dollar = pc.is_in(trades["currency"], pa.array(DOLLARS, pa.string()))
+    derived = {
+        "trade_value_usd": pc.if_else(is_dollar, value, None),
+        "is_late": pc.greater(lateness, lateness_minutes * _MINUTE_US),
+        "exchange_hour": pc.hour(happened).cast(pa.int32()),
+    }
+    there = {name: trades[name] for name in trades.column_names}
+    return pa.table(there | derived).select(GOLD_TRADES.columns)

@@ -1,1 +1,0 @@
-"""What touches the world: Spark, jars, Kafka, Delta, the schema registry and locks."""

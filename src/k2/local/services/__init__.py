@@ -1,0 +1,1 @@
+"""Kafka, the registry and monitoring as child processes."""

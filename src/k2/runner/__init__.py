@@ -1,1 +1,0 @@
-"""Which streams run, and their lifecycle."""

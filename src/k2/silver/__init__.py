@@ -1,0 +1,1 @@
+"""Silver: valid trades once each; dead letters and duplicates beside them."""

@@ -1,0 +1,182 @@
+"""Dead letters judged again with today's schemas and rules; those that are trades become resolved.
+
+A replay goes in steps. Each is decided once, kept on disk, written to Silver, duplicates and the
+ledger under the replay's own transaction id, taken into the index, and forgotten. A step found on
+disk after a crash is written again, to the same rows: whoever uses the index finishes it first.
+"""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.errors import UnavailableError
+from k2.exchanges import Exchange
+from k2.settings import Settings
+from k2.silver.dead_letters.journal import Decisions, replay_app
+from k2.silver.dead_letters.store import in_chunks, open_coordinates, records_of, resolved_by
+from k2.silver.dedup.index import STORED, SeenTrades, with_identity
+from k2.silver.rules.screen import TRADE
+from k2.silver.schema_lookup import Schemas
+from k2.silver.tables import duplicates, resolutions, silver_trades
+from k2.silver.transform import to_silver
+from k2.storage.delta import ensure_table, open_table
+from k2.storage.writers.writer import Rows, TableWriter, WriteId
+
+DUPLICATE = "duplicate"
+STEP = 20_000  # dead letters in memory at once
+
+Turn = Callable[[], AbstractContextManager[None]]
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay did: of so many open dead letters these became trades and duplicates."""
+
+    exchange: str
+    replay_id: str
+    considered: int
+    trades: int
+    duplicates: int
+
+    @property
+    def unresolved(self) -> int:
+        """Those that are still none."""
+        return self.considered - self.trades - self.duplicates
+
+
+@dataclass(frozen=True)
+class Redecider:
+    """Replays one exchange's dead letters. ``app`` is the Silver stream's, whose index it shares."""
+
+    exchange: Exchange
+    settings: Settings
+    writer: TableWriter
+    schemas: Schemas
+    reader: str
+    app: str
+
+    def replay(
+        self,
+        replay_id: str,
+        reason: str | None,
+        turn: Turn,
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> Replayed | None:
+        """Judge the open dead letters again; None when ``goes_on`` said no before the end.
+
+        ``turn`` keeps the stream's batches out while a step is made. The same ``replay_id`` again
+        goes on where it ended.
+
+        Raises:
+            UnavailableError: the registry did not answer, or a batch of the stream is half written.
+        """
+        lake = self.settings.lake
+        with turn():
+            self.finish()
+            before = resolved_by(lake, self.exchange, replay_id)
+            wanted = open_coordinates(lake, self.exchange, reason)
+        known = self._schemas_of(wanted)
+        for chunk in in_chunks(wanted, STEP):
+            if not goes_on():
+                return None
+            with turn():
+                self._step(replay_id, chunk, known)
+        after = resolved_by(lake, self.exchange, replay_id)
+        return Replayed(
+            self.exchange.name,
+            replay_id,
+            considered=wanted.num_rows + sum(before.values()),
+            trades=after.get(TRADE, 0),
+            duplicates=after.get(DUPLICATE, 0),
+        )
+
+    def finish(self) -> None:
+        """Write what a crash left decided but perhaps not written, and take it into the index."""
+        for write_id, decided in self._decisions.unfinished():
+            self._write(write_id, decided)
+
+    @property
+    def _state(self) -> Path:
+        return self.settings.checkpoint(self.app)
+
+    @property
+    def _decisions(self) -> Decisions:
+        return Decisions(self._state / "replays")
+
+    def _schemas_of(self, wanted: pa.Table) -> dict[int, str | None]:
+        ids = pc.unique(wanted["schema_id"]).drop_null().to_pylist()
+        return {id_: self.schemas.schema_by_id(id_) for id_ in sorted(ids)}
+
+    def _step(self, replay_id: str, coordinates: pa.Table, known: dict[int, str | None]) -> None:
+        records = records_of(self.settings.lake, self.exchange, coordinates)
+        judged = to_silver(records, self.exchange, known, self.reader)
+        trades = judged.filter(pc.equal(judged["outcome"], TRADE)).combine_chunks()
+        if not trades.num_rows:
+            return
+        with closing(self._level_index()) as seen:
+            again = seen.judge(trades).duplicates
+        decided = _marked(trades, again, replay_id, datetime.now(UTC))
+        app = replay_app(replay_id)
+        ledger = ensure_table(self.settings.lake, resolutions(self.exchange))
+        written = ledger.transaction_version(app)
+        write_id = WriteId(app, 0 if written is None else written + 1)
+        self._decisions.keep(write_id, decided)
+        self._write(write_id, decided)
+
+    def _write(self, write_id: WriteId, decided: pa.Table) -> None:
+        trades = decided.filter(pc.equal(decided["outcome"], TRADE)).combine_chunks()
+        batch = self.writer.holding(decided)
+        if trades.num_rows:
+            batch.append(silver_trades(self.exchange), write_id, Rows(TRADE))
+        if trades.num_rows < decided.num_rows:
+            batch.append(duplicates(self.exchange), write_id, Rows(DUPLICATE))
+        batch.append(resolutions(self.exchange), write_id)
+        with closing(SeenTrades(self._state / "seen-trades.db")) as seen:
+            seen.add(seen.judge(trades))
+        self._decisions.forget(write_id)
+
+    def _level_index(self) -> SeenTrades:
+        """Open the index when it holds all that Silver does; made anew if it was lost.
+
+        A batch that has written Silver and not the index will run again, and must meet the index
+        as it was: nothing may come between.
+        """
+        silver = open_table(self.settings.lake, silver_trades(self.exchange))
+        newest = None if silver is None else silver.transaction_version(self.app)
+        seen = SeenTrades(self._state / "seen-trades.db")
+        if silver is None or newest is None or seen.applied_batch >= newest:
+            return seen
+        if not (self._state / "commits" / str(newest)).exists():
+            seen.close()
+            raise UnavailableError(
+                f"Batch {newest} of {self.app} is half written and must end before a replay; "
+                "`k2 up` or `k2 drain` ends it. Then try again."
+            )
+        parts = silver.to_pyarrow_dataset().to_batches(columns=list(STORED))
+        seen.rebuild(_identified(parts), newest)
+        return seen
+
+
+def _identified(parts: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:
+    return (with_identity(pa.Table.from_batches([part])) for part in parts)
+
+
+def _marked(trades: pa.Table, again: object, replay_id: str, now: datetime) -> pa.Table:
+    """Add the ledger's columns; ``outcome`` becomes trade or duplicate."""
+    count = trades.num_rows
+    instant = pa.timestamp("us", tz="UTC")
+    columns = {
+        "outcome": pc.if_else(pa.array(again), DUPLICATE, TRADE),
+        "replay_id": pa.array([replay_id] * count, pa.string()),
+        "resolved_at": pa.array([now] * count, instant),
+        "resolved_date": pa.array([now.date()] * count, pa.date32()),
+    }
+    marked = trades.drop_columns(["outcome"])
+    for name, values in columns.items():
+        marked = marked.append_column(name, values)
+    return marked

@@ -1,0 +1,1 @@
+"""Which trades Silver has, of any age, in bounded memory."""

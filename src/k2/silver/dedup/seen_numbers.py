@@ -1,0 +1,95 @@
+"""Numbers seen, as ranges in blocks: memory holds the blocks in use, however many there are."""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from k2.silver.dedup.id_ranges import IdRanges, Numbers
+
+SCHEMA = """
+create table if not exists ranges
+    (space text, block integer, lows blob, highs blob, primary key (space, block));
+"""
+BLOCK_BITS = 16  # numbers of a block: 65,536, in one range where none is missing
+_IN_MEMORY = 1_024  # blocks; of the worst kind, every other number missing, half a megabyte each
+
+Place = tuple[str, int]  # a space, and which block of its numbers
+
+
+class SeenNumbers:
+    """The numbers of all spaces. A batch reads and writes the blocks that it touches, no others."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._recent: OrderedDict[Place, IdRanges] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Return the number of ranges."""
+        total = self._database.execute("select sum(length(lows)) from ranges").fetchone()[0]
+        return (total or 0) // 8
+
+    def contain(
+        self, places: Sequence[Place], which: Numbers, numbers: Numbers
+    ) -> npt.NDArray[np.bool_]:
+        """Tell for each number whether it is in its block, ``places[which]``; all in one search."""
+        blocks = [self.at(place) for place in places]
+        owners = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
+        lows, highs = (
+            _side_by_side(owners, np.concatenate(ends))
+            for ends in zip(*((block.lows, block.highs) for block in blocks), strict=True)
+        )
+        return IdRanges(lows, highs).contains(_side_by_side(which, numbers))
+
+    def at(self, place: Place) -> IdRanges:
+        """Return the numbers of a block."""
+        known = self._recent.get(place)
+        if known is None:
+            known = self._stored(place)
+            self._keep(place, known)
+        else:
+            self._recent.move_to_end(place)
+        return known
+
+    def write(self, new: Mapping[Place, IdRanges]) -> dict[Place, IdRanges]:
+        """Add numbers to the database; return the blocks as they are once that is committed."""
+        merged = {place: self.at(place).union(ranges) for place, ranges in new.items()}
+        self._database.executemany(
+            "insert or replace into ranges values (?, ?, ?, ?)",
+            [
+                (space, block, ranges.lows.tobytes(), ranges.highs.tobytes())
+                for (space, block), ranges in merged.items()
+            ],
+        )
+        return merged
+
+    def committed(self, blocks: Mapping[Place, IdRanges]) -> None:
+        """Take for true what :meth:`write` returned."""
+        for place, ranges in blocks.items():
+            self._keep(place, ranges)
+
+    def forget(self) -> None:
+        """Drop what is in memory: the database was changed otherwise."""
+        self._recent.clear()
+
+    def _stored(self, place: Place) -> IdRanges:
+        row = self._database.execute(
+            "select lows, highs from ranges where space = ? and block = ?", place
+        ).fetchone()
+        if row is None:
+            return IdRanges.empty()
+        return IdRanges(np.frombuffer(row[0], np.int64), np.frombuffer(row[1], np.int64))
+
+    def _keep(self, place: Place, ranges: IdRanges) -> None:
+        self._recent[place] = ranges
+        self._recent.move_to_end(place)
+        if len(self._recent) > _IN_MEMORY:
+            self._recent.popitem(last=False)
+
+
+def _side_by_side(blocks: Numbers, numbers: Numbers) -> Numbers:
+    """Numbers of several blocks as if these lay one after the other."""
+    placed: Numbers = (blocks << BLOCK_BITS) | (numbers & (2**BLOCK_BITS - 1))
+    return placed

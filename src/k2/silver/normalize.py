@@ -1,0 +1,79 @@
+"""A raw record of one exchange becomes a V2 trade, valid or not. One row in, one row out."""
+
+import pyarrow as pa
+
+from k2.exchanges.exchange import OF_MARKET, Exchange
+from k2.silver.decimals import is_plain, with_others
+from k2.silver.identity import space_hashes
+from k2.silver.markets import markets
+from k2.sql import query
+
+_NUMBERS = ("price", "quantity")
+# Microseconds of the years 1 to 9999: a time beyond them is none.
+_FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+# What is done once the definition has spoken: markets, numbers and hashes have ways of their own.
+_MAPPED = (
+    *("exchange_symbol", "trade_id", "side", "timestamp", "trade_conditions", "source_sequence"),
+    *("ingestion_timestamp", "vendor_data", "identity_number", "identity_fields"),
+)
+
+
+def normalize(raw: pa.Table, exchange: Exchange) -> pa.Table:
+    """Map raw records to V2 trades by the exchange's definition, row by row.
+
+    Args:
+        raw: fields of the exchange's newest raw schema.
+        exchange: whose records they are.
+
+    Returns:
+        Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64); for
+        the rules ``exchange_symbol``, ``price_sign`` and ``quantity_sign`` (null: no number); and of
+        the trade's identity ``identity_space`` (a hash), ``identity_number`` and
+        ``identity_fields``. What cannot be mapped is null; the rules of :mod:`k2.silver.rules.trade_rules`
+        judge it.
+    """
+    mapped = query(_mapping(exchange), raw=raw)
+    columns = {name: mapped[name] for name in _MAPPED}
+    columns["symbol"], columns["currency"] = markets(exchange, mapped["exchange_symbol"])
+    for name in _NUMBERS:
+        numbers = with_others(mapped[name], mapped[f"{name}_text"])
+        columns[name], columns[f"{name}_sign"] = numbers
+    return pa.table(columns | {"identity_space": space_hashes(mapped["identity_space"])})
+
+
+def _mapping(exchange: Exchange) -> str:
+    """The mapping in two steps: what the definition says, and what K2 makes of it."""
+    said = {name: sql for name, sql in exchange.columns.items() if name not in OF_MARKET}
+    said |= {
+        "identity_space": exchange.identity.space,
+        "identity_number": exchange.identity.number,
+        # Where there is a number, nobody asks for the fields.
+        "identity_fields": (
+            f"case when ({exchange.identity.number}) is null then {exchange.identity.fields} end"
+        ),
+        "vendor_data": _vendor_data(exchange),
+    }
+    first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
+    numbers = ", ".join(
+        f"case when {is_plain(name)} then cast({name} as decimal(18, 8)) end as {name},"
+        f" case when not {is_plain(name)} then {name} end as {name}_text"
+        for name in _NUMBERS
+    )
+    return f"""
+        select exchange_symbol, trade_id, side,
+            case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
+            cast(trade_conditions as varchar[]) as trade_conditions,
+            cast(source_sequence as bigint) as source_sequence, ingestion_timestamp, vendor_data,
+            identity_space, cast(identity_number as bigint) as identity_number, identity_fields,
+            {numbers}
+        from (select {first} from raw)
+    """  # noqa: S608 — of our own definitions
+
+
+def _vendor_data(exchange: Exchange) -> str:
+    """SQL for a JSON object of the exchange's own fields, without those that are null."""
+    name = exchange.columns["exchange_symbol"]
+    parts = ["'{\"exchange_symbol\":'", f"coalesce(to_json({name}), 'null')"]
+    parts += [f"',\"{field}\":' || to_json({sql})" for field, sql in exchange.vendor.items()]
+    return f"concat({', '.join(parts)}, '}}')"

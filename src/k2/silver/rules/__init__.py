@@ -1,0 +1,1 @@
+"""The rules that a decoded record must keep to be a trade."""

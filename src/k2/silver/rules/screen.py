@@ -1,0 +1,60 @@
+"""Name and judge normalised records: V2 trades, and every reason that there is against each."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from k2.exchanges.exchange import Exchange
+from k2.silver.identity import DAY, IDENTITY, message_id
+from k2.silver.rules.rule import Rule
+from k2.sql import query, text
+
+RULE = "rule"
+TRADE, DEAD_LETTER = "trade", "dead_letter"
+
+# A broker's time is anything that a producer says; the rules add to it.
+_LAST_US = 253_402_300_799_999_999  # of the year 9999
+
+
+def screen(
+    normalized: pa.Table, broker_us: pa.ChunkedArray, exchange: Exchange, rules: Sequence[Rule]
+) -> pa.Table:
+    """Give records their names, and list the rules that each of them breaks, row by row.
+
+    Args:
+        normalized: the columns of :func:`k2.silver.normalize.normalize`.
+        broker_us: the broker's timestamps, microseconds since 1970.
+        exchange: whose records they are.
+        rules: what must hold of the columns above, ``trade_id`` being there where it must be, and
+            ``kafka_timestamp``, which is ``broker_us``.
+
+    Returns:
+        The V2 fields but ``platform_sequence``, times as microseconds; ``identity_number``; and
+        ``error_reasons``, null where a record breaks no rule. A rule whose condition is null counts
+        as broken; an unknown is never accepted by default.
+    """
+    known = pc.min_element_wise(broker_us, pa.scalar(_LAST_US, pa.int64()))
+    sql = f"""
+        select {message_id(exchange.name)} as message_id, trade_id, symbol,
+            {text(exchange.name)} as exchange, 'crypto' as asset_class, timestamp, price, quantity,
+            currency, side, trade_conditions, source_sequence, ingestion_timestamp, vendor_data,
+            identity_number, {reasons(rules)} as error_reasons
+        from (
+            select * replace (coalesce(trade_id, identity) as trade_id)
+            from (select *, {IDENTITY} as identity, {DAY} as day from records)
+        )
+    """  # noqa: S608 — of our own definitions
+    return query(sql, records=normalized.append_column("kafka_timestamp", known))
+
+
+def reasons(rules: Sequence[Rule]) -> str:
+    """SQL for the list of the rules that a record breaks; null where it keeps them all."""
+    is_clean = " and ".join(f"({rule.holds})" for rule in rules)
+    # Most records are clean: the list is only made for the others.
+    each = ", ".join(
+        f"case when coalesce(({rule.holds}), false) then null else {text(rule.reason)} end"
+        for rule in rules
+    )
+    broken = f"list_filter([{each}], lambda reason: reason is not null)"
+    return f"case when coalesce({is_clean}, false) then null else {broken} end"

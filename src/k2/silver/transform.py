@@ -1,0 +1,140 @@
+"""From Bronze rows to everything that Silver's tables need, in one pass."""
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from k2.avro.decode import decode
+from k2.avro.payloads import Int64s
+from k2.exchanges.exchange import Exchange
+from k2.silver.normalize import normalize
+from k2.silver.rules.screen import DEAD_LETTER, RULE, TRADE, screen
+from k2.silver.rules.trade_rules import TRADE_RULES
+from k2.silver.tables import dead_letters, duplicates, silver_trades
+
+STAGE = "silver"
+# Where a record came from; these pass through untouched.
+LINEAGE = ("topic", "partition", "offset", "schema_id", "kafka_timestamp")
+NEEDED = (*LINEAGE, "value")
+
+_INSTANT = pa.timestamp("us", "UTC")
+
+
+def judged_columns(exchange: Exchange) -> StructType:
+    """Return what :func:`to_silver` gives, every column nullable.
+
+    ``outcome`` (``trade`` or ``dead_letter``), ``identity_number``, and every column of the exchange's
+    Silver, duplicates and dead-letter tables under its own name.
+    """
+    own = [StructField("outcome", StringType()), StructField("identity_number", LongType())]
+    tables = (silver_trades(exchange), duplicates(exchange), dead_letters(exchange))
+    fields = {field.name: field for table in tables for field in table.schema}
+    return StructType(own + [StructField(name, field.dataType) for name, field in fields.items()])
+
+
+def to_silver(
+    bronze: pa.Table, exchange: Exchange, writer_schemas: Mapping[int, str | None], reader: str
+) -> pa.Table:
+    """Decode, normalise and judge Bronze rows: one row for each, in no particular order.
+
+    Args:
+        bronze: the columns of ``NEEDED``.
+        exchange: whose records they are.
+        writer_schemas: Avro schema by id (:func:`k2.avro.decode.decode`).
+        reader: the Avro schema of the exchange's newest raw record.
+
+    Returns:
+        The columns of :func:`judged_columns`. Of a trade those of a dead letter are null, and of a
+        dead letter those of a trade.
+    """
+    decoded = decode(bronze["value"], writer_schemas, reader)
+    judged = _judged(decoded.raw, _at(bronze.select(LINEAGE), decoded.rows), exchange)
+    is_trade = pc.is_null(judged["error_reasons"])
+    is_broken = pc.invert(is_trade)
+    broken = judged.filter(is_broken)
+    letters = [
+        _letters(
+            _at(bronze, decoded.unread),
+            decoded.errors["error_type"],
+            _each_alone(decoded.errors["error_reason"]),
+        ),
+        _letters(
+            _at(bronze, decoded.rows[is_broken.to_numpy()]),
+            pa.repeat(RULE, broken.num_rows),
+            broken["error_reasons"],
+        ),
+    ]
+    schema = to_arrow_schema(judged_columns(exchange))
+    parts = [_trades(judged.filter(is_trade)), *letters]
+    return pa.concat_tables([_of_schema(part, schema) for part in parts])
+
+
+def _judged(raw: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
+    """What :func:`~k2.silver.rules.screen.screen` says of raw records, and their lineage."""
+    broker_us = lineage["kafka_timestamp"].cast(_INSTANT).cast(pa.int64())
+    judged = screen(normalize(raw, exchange), broker_us, exchange, TRADE_RULES)
+    return _with(judged, {name: lineage[name] for name in LINEAGE})
+
+
+def _trades(trades: pa.Table) -> pa.Table:
+    times = {name: trades[name].cast(_INSTANT) for name in ("timestamp", "ingestion_timestamp")}
+    broker_day = trades["kafka_timestamp"].cast(pa.date32())
+    return _with(
+        trades.drop_columns(["error_reasons"]),
+        times
+        | {
+            "outcome": pa.repeat(TRADE, trades.num_rows),
+            "platform_sequence": trades["offset"],
+            "exchange_date": times["timestamp"].cast(pa.date32()),
+            "dup_date": broker_day,
+        },
+    )
+
+
+def _letters(bronze: pa.Table, error_type: pa.Array, error_reasons: pa.Array) -> pa.Table:
+    """Dead letters; their time is the broker's, so that they are the same when judged again."""
+    return _with(
+        bronze.select(LINEAGE),
+        {
+            "outcome": pa.repeat(DEAD_LETTER, bronze.num_rows),
+            "raw_record": bronze["value"],
+            "error_type": error_type,
+            "error_reasons": error_reasons,
+            "stage": pa.repeat(STAGE, bronze.num_rows),
+            "error_timestamp": bronze["kafka_timestamp"],
+            "dlq_date": bronze["kafka_timestamp"].cast(pa.date32()),
+        },
+    )
+
+
+def _at(rows: pa.Table, places: Int64s) -> pa.Table:
+    if places.size == rows.num_rows and (places[1:] > places[:-1]).all():
+        return rows  # all of them
+    return rows.take(pa.array(places))
+
+
+def _each_alone(reasons_: pa.ChunkedArray) -> pa.Array:
+    """Every text as a list of its own."""
+    whole = reasons_.combine_chunks()
+    return pa.ListArray.from_arrays(pa.array(range(len(whole) + 1), pa.int32()), whole)
+
+
+def _with(rows: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
+    return pa.table({name: rows[name] for name in rows.column_names} | dict(columns))
+
+
+def _of_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """The columns of a schema; those that there are not are null."""
+    there = set(rows.column_names)
+    columns = [
+        (
+            rows[field.name].cast(field.type)
+            if field.name in there
+            else pa.nulls(rows.num_rows, field.type)
+        )
+        for field in schema
+    ]
+    return pa.table(columns, schema=schema)

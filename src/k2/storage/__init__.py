@@ -1,0 +1,1 @@
+"""Delta tables: what a table is, how it is written, read, and kept small."""

@@ -1,0 +1,1 @@
+"""Streaming checkpoints in Spark's own format."""

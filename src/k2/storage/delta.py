@@ -1,0 +1,121 @@
+"""Delta tables as folders: create them from their definitions, open them, ask how far they are.
+
+All of this is delta-rs and needs no Spark.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from k2.errors import FailedError, TableDriftError
+from k2.storage.table import Table
+from k2.storage.table_checksum import keep_checksum
+
+# Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
+# performance.md measured fewer as dearer for reading and more as dearer for writing.
+CHECKPOINT_INTERVAL = 50
+_COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
+_PROPERTIES = {
+    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+    "delta.logRetentionDuration": "interval 7 days",  # of the Spark writer
+    # How long the log says which files were removed, which every small file is in the end. A week of
+    # a fast feed's are half a million, in each checkpoint and in the memory of whoever opens the table.
+    # The files themselves stay for longer (io/maintenance.py).
+    "delta.deletedFileRetentionDuration": "interval 2 hours",
+}
+
+
+def table_path(lake: Path, table: Table) -> Path:
+    """Return the folder of a table."""
+    return lake / table.name
+
+
+def folder_of(stored: DeltaTable) -> Path:
+    """Return the folder of a table that is open."""
+    # An address, in which a space is %20.
+    return Path(unquote(urlsplit(stored.table_uri).path))
+
+
+def ensure_table(lake: Path, table: Table) -> DeltaTable:
+    """Open a table, creating it from its definition when it is not there.
+
+    Raises:
+        TableDriftError: the stored columns or partitions are not those of the definition.
+    """
+    path = table_path(lake, table)
+    if exists(lake, table):
+        stored = DeltaTable(path)
+        _refuse_drift(stored, table)
+        return stored
+    indexed = ",".join((*table.indexed,))
+    configuration = {**_PROPERTIES, **table.properties, "delta.dataSkippingStatsColumns": indexed}
+    with named_errors(table, f"created in {path}"):
+        created = DeltaTable.create(
+            path,
+            schema=wanted_schema(table),
+            partition_by=list(table.partitioned_by),
+            name=table.name,
+            description=table.comment,
+            configuration=configuration,
+        )
+        keep_checksum(created, path)
+    return created
+
+
+@contextmanager
+def named_errors(table: Table, what: str = "written") -> Iterator[None]:
+    """Say of which table it is that something cannot be done, and why.
+
+    Raises:
+        FailedError: delta-rs or the system failed.
+    """
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        why = " ".join(_COLOR.sub("", str(error)).split())
+        raise FailedError(f"Table {table.name} could not be {what}: {why}") from error
+
+
+def exists(lake: Path, table: Table) -> bool:
+    """Tell whether the table has been created."""
+    return DeltaTable.is_deltatable(str(table_path(lake, table)))
+
+
+def open_table(lake: Path, table: Table) -> DeltaTable | None:
+    """Open a table as it is stored; None when it has not been created."""
+    try:
+        return DeltaTable(table_path(lake, table))
+    except TableNotFoundError:
+        return None
+
+
+def row_count(stored: DeltaTable) -> int:
+    """Return the number of rows, from the log alone."""
+    return int(sum(stored.get_add_actions(flatten=True)["num_records"].to_pylist()))
+
+
+def wanted_schema(table: Table) -> Schema:
+    """Return a definition's columns as Delta's schema; Spark and Delta share the JSON form."""
+    return Schema.from_json(table.schema.json())
+
+
+def _refuse_drift(stored: DeltaTable, table: Table) -> None:
+    have = {field.name: (str(field.type), field.nullable) for field in stored.schema().fields}
+    want = {field.name: (str(field.type), field.nullable) for field in wanted_schema(table).fields}
+    odd = [name for name in have.keys() | want.keys() if have.get(name) != want.get(name)]
+    partitions = stored.metadata().partition_columns
+    if odd:
+        raise TableDriftError(
+            f"Table {table.name} differs from its definition in {', '.join(sorted(odd))}. "
+            f"Migrate it, or move {table_path(Path(), table)} away and rebuild it."
+        )
+    if partitions != list(table.partitioned_by):
+        raise TableDriftError(
+            f"Table {table.name} is partitioned by {partitions}, wanted "
+            f"{list(table.partitioned_by)}. Rebuild it."
+        )

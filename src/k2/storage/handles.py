@@ -1,0 +1,37 @@
+"""Tables kept open between commits, and opened anew now and then.
+
+Opening takes milliseconds, so a writer keeps its tables open. But a handle of delta-rs (1.6.6) gets
+dearer with each commit that it follows, half a millisecond a commit and without end. And to ask it
+for news lists the whole log; whether the next entry is there says the same.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deltalake import DeltaTable
+
+from k2.storage.delta_log import commit_file
+
+# Measured over 100 to 1,000 files: fewer pay more for opening, more for the old handle.
+_MOST_COMMITS = 12
+
+
+@dataclass
+class OpenTable:
+    """One stored table, by its folder."""
+
+    path: Path
+    _stored: DeltaTable | None = None
+    _since: int = 0  # version when it was opened
+
+    def current(self) -> DeltaTable:
+        """Return the table as it is now."""
+        if self._stored is None or self._stored.version() - self._since >= _MOST_COMMITS:
+            self._stored = DeltaTable(self.path)
+            self._since = self._stored.version()
+        elif self._has_news(self._stored):
+            self._stored.update_incremental()
+        return self._stored
+
+    def _has_news(self, stored: DeltaTable) -> bool:
+        return commit_file(self.path, stored.version() + 1).exists()

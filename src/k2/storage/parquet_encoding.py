@@ -1,0 +1,32 @@
+"""How columns lie in Parquet files: smaller, and cheaper to write, than by the writer's own choice.
+
+Left alone, the writer builds a dictionary for every column and gives it up where values hardly
+repeat. Numbers that grow and texts that differ by their ends are stored as differences instead.
+"""
+
+from deltalake import ColumnProperties, WriterProperties
+from pyspark.sql.types import DataType, DecimalType, LongType, TimestampType
+
+from k2.storage.table import Table
+
+_DIFFERENCES = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
+_SHARED_STARTS = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BYTE_ARRAY")
+_AS_IT_IS = ColumnProperties(dictionary_enabled=False)
+
+QUICK, PACKED = 1, 9  # levels of Zstandard: for a stream's files, and for those that stay
+
+
+def layout(table: Table, level: int) -> WriterProperties:
+    """Return delta-rs's properties for a table's files at a compression level."""
+    columns = {field.name: _of_type(field.dataType) for field in table.schema}
+    columns |= dict.fromkeys(table.unlike, _SHARED_STARTS)
+    chosen = {name: how for name, how in columns.items() if how is not None}
+    return WriterProperties(
+        compression="ZSTD", compression_level=level, column_properties=chosen or None
+    )
+
+
+def _of_type(kind: DataType) -> ColumnProperties | None:
+    if isinstance(kind, LongType | TimestampType):
+        return _DIFFERENCES
+    return _AS_IT_IS if isinstance(kind, DecimalType) else None

@@ -1,0 +1,198 @@
+"""Batches to Delta through Arrow and delta-rs, on the driver: little CPU for small batches.
+
+Spark collects the rows once; filters, projections and commits cost no Spark job.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from functools import reduce
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from k2.storage.delta import named_errors, table_path
+from k2.storage.handles import OpenTable
+from k2.storage.maintenance.log_cleanup import LogRetention
+from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log, merge_small_files
+from k2.storage.parquet_encoding import QUICK, layout
+from k2.storage.table import Table
+from k2.storage.table_checksum import keep_checksum
+from k2.storage.writers.writer import ALL, Appended, Rows, Transform, WriteId
+
+# As delta-rs reckons: some 30,000 trades. Whoever reads the table on has a file in memory whole.
+_FILE_BYTES = 4_000_000
+# Fewer make a transform dearer: with 25,000 a fifth.
+_ROWS_AT_ONCE = 50_000
+
+
+@dataclass
+class ArrowWriter:
+    """Writes to the tables under ``lake``; see :class:`~k2.storage.writers.writer.TableWriter`.
+
+    It keeps the tables open, which is right because nobody else writes them meanwhile. Threads may write
+    different tables, and ask of any. Without a ``retention`` the tables' logs stay whole.
+    """
+
+    lake: Path
+    retention: LogRetention | None = None
+    _open: dict[str, OpenTable] = field(default_factory=dict)
+    _ids: dict[str, str] = field(default_factory=dict)
+    _locks: dict[str, Any] = field(default_factory=dict)
+
+    @contextmanager
+    def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
+        """Open a batch: run its query once and hold the result."""
+        del reused  # one collect serves every use
+        yield self.holding(rows.toArrow())
+
+    def holding(self, rows: pa.Table) -> "ArrowBatch":
+        """Return rows as a batch."""
+        return ArrowBatch(self, rows)
+
+    def version(self, table: Table) -> int:
+        """Return the table's newest version."""
+        with self._alone_at(table):
+            return int(self._stored(table).version())
+
+    def table_id(self, table: Table) -> str:
+        """Return the id that the table's log gives it, for good."""
+        if table.name not in self._ids:
+            with self._alone_at(table):
+                self._ids[table.name] = str(self._stored(table).metadata().id)
+        return self._ids[table.name]
+
+    def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
+        """Append rows that have the table's columns, unless the table has the batch already."""
+        with self._alone_at(table):
+            return self._append(table, write_id, rows)
+
+    def _alone_at(self, table: Table) -> AbstractContextManager[Any]:
+        lock: AbstractContextManager[Any] = self._locks.setdefault(table.name, RLock())
+        return lock
+
+    def _append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
+        stored = self._stored(table)
+        written = stored.transaction_version(write_id.app)
+        if written is not None and written >= write_id.batch:
+            return Appended()
+        with named_errors(table):
+            write_deltalake(
+                stored,
+                rebuilt(rows, table),
+                mode="append",
+                target_file_size=_FILE_BYTES,
+                writer_properties=layout(table, QUICK),
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(write_id.app, write_id.batch)],
+                    # Nobody else may commit here, so a conflict is a failure, not a retry.
+                    max_commit_retries=0,
+                ),
+                post_commithook_properties=NOTHING_ELSE,
+            )
+            keep_log(stored, table, self.retention)
+            merge_small_files(stored, table)
+            keep_checksum(stored, table_path(self.lake, table))
+        spread = pc.min_max(rows["kafka_timestamp"])
+        oldest, newest = spread["min"].as_py(), spread["max"].as_py()
+        return Appended(rows.num_rows, oldest, newest, stored.version())
+
+    def _stored(self, table: Table) -> DeltaTable:
+        opened = self._open.setdefault(table.name, OpenTable(table_path(self.lake, table)))
+        return opened.current()
+
+
+@dataclass
+class ArrowBatch:
+    """A batch in the driver's memory; see :class:`~k2.storage.writers.writer.Batch`.
+
+    What was chosen last is kept: what Silver took is what Gold is made of.
+    """
+
+    writer: ArrowWriter
+    rows: pa.Table
+    _last: tuple[Rows, pa.Table] | None = None
+
+    def mapped(self, transform: Transform, columns: StructType) -> "ArrowBatch":
+        """Transform some rows after the other: what is made on the way needs no more memory than theirs."""
+        del columns  # they come with the rows
+        parts = range(0, max(self.rows.num_rows, 1), _ROWS_AT_ONCE)
+        made = [transform(self.rows.slice(first, _ROWS_AT_ONCE)) for first in parts]
+        return ArrowBatch(self.writer, pa.concat_tables(made))
+
+    def distinct(self, name: str) -> set[Any]:
+        """Find a column's values."""
+        return set(pc.unique(self.rows[name]).drop_null().to_pylist())
+
+    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+        """Append the chosen rows."""
+        return self.writer.append(table, write_id, self.columns(*table.columns, of=rows))
+
+    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
+        """Select some columns of the chosen rows."""
+        if self._last is not None and self._last[0] is of:
+            there = self._last[1]
+            if set(names) <= set(there.column_names):
+                return there.select(list(names))
+        chosen = self._chosen(names, of)
+        self._last = (of, chosen)
+        return chosen
+
+    def _chosen(self, names: Sequence[str], of: Rows) -> pa.Table:
+        wanted = []
+        if of.outcome is not None:
+            wanted.append(pc.equal(self.rows["outcome"], of.outcome))
+        if of.records is not None and (of.only_records or of.records.num_rows):
+            is_named = pc.is_in(_record(self.rows), _record(of.records).combine_chunks())
+            wanted.append(is_named if of.only_records else pc.invert(is_named))
+        chosen = self.rows.select(list(names))
+        return chosen.filter(reduce(pc.and_, wanted)) if wanted else chosen
+
+
+def _record(rows: pa.Table) -> pa.ChunkedArray:
+    """One number for partition and offset: no partition has 2^48 records."""
+    partition = pc.shift_left(rows["partition"].cast(pa.int64()), 48)
+    return pc.bit_wise_or(partition, rows["offset"])
+
+
+def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
+    """Return the rows in the table's exact Arrow types, nullability included.
+
+    Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
+    panics; concatenating with a well-formed empty array makes them anew.
+    """
+    wanted = to_arrow_schema(table.schema)
+    arrays = [
+        (_anew(column) if any(map(_lacks_offsets, column.chunks)) else column).cast(kind.type)
+        for column, kind in zip(rows.columns, wanted, strict=True)
+    ]
+    return pa.table(arrays, schema=wanted)
+
+
+def _lacks_offsets(array: pa.Array) -> bool:
+    """Whether an array, or one of the lists or structs in it, is such a one."""
+    if pa.types.is_struct(array.type):
+        return any(map(_lacks_offsets, array.flatten()))
+    if not _has_offsets(array.type):
+        return False
+    offsets = array.buffers()[1]
+    if offsets is None or not offsets.size:
+        return True
+    return pa.types.is_list(array.type) and _lacks_offsets(array.values)
+
+
+def _has_offsets(kind: pa.DataType) -> bool:
+    return any(
+        is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_binary, pa.types.is_list)
+    )
+
+
+def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pa.chunked_array([pa.concat_arrays([*column.chunks, pa.array([], column.type)])])

@@ -1,1 +1,0 @@
-"""The streams: a source, transforms and tables under a name."""

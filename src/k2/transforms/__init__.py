@@ -1,1 +1,0 @@
-"""Pure Arrow table → Arrow table: no session, settings, clock or client."""

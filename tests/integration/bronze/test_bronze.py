@@ -1,0 +1,225 @@
+"""The Bronze stream against a real Kafka: every record once, every byte untouched."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from k2.bronze.processor import bronze_stream
+from k2.bronze.table import bronze_trades
+from k2.errors import DataLossError, FailedError, StaleCheckpointError
+from k2.exchanges.kraken import KRAKEN
+from k2.settings import Settings
+from tests.support.lake import WRITERS, Lake
+from tests.support.trades import framed, kraken_raw
+
+pytestmark = pytest.mark.integration
+
+GOOD = framed(kraken_raw())
+
+
+class Topic:
+    """A topic of the test's own, under the name of an exchange of the test's own."""
+
+    def __init__(self, bootstrap, partitions=1):
+        self.bootstrap = bootstrap
+        self.exchange = replace(KRAKEN, name=f"k{uuid4().hex[:12]}")
+        self.name = self.exchange.topic
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+        self.create(partitions)
+
+    def create(self, partitions=1):
+        config = {"max.message.bytes": str(8 * 1024 * 1024)}
+        made = self._admin.create_topics([NewTopic(self.name, partitions, 1, config=config)])
+        made[self.name].result(30)
+
+    def delete(self):
+        self._admin.delete_topics([self.name])[self.name].result(30)
+        while self.name in self._admin.list_topics(timeout=10).topics:
+            pass
+
+    def delete_records(self, before):
+        where = TopicPartition(self.name, 0, before)
+        self._admin.delete_records([where])[where].result(30)
+        oldest = self._admin.list_offsets({TopicPartition(self.name, 0): OffsetSpec.earliest()})
+        (found,) = oldest.values()
+        assert found.result(30).offset == before
+
+    def send(self, *values, partition=0, key=None, headers=None):
+        producer = Producer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "message.max.bytes": 8 * 1024 * 1024,
+                "log_level": 0,
+            }
+        )
+        for value in values:
+            producer.produce(self.name, value, key, partition=partition, headers=headers)
+        assert producer.flush(30) == 0
+
+
+@pytest.fixture
+def topic(stack):
+    return Topic(stack.kafka)
+
+
+@pytest.fixture
+def lake(spark, settings):
+    return Lake(spark, settings)
+
+
+def bronze(lake, topic, **changes):
+    """The stream as a process that has just started builds it."""
+    settings = Settings.load(home=lake.settings.home, **changes)
+    return bronze_stream(topic.exchange, settings, lake.writer(), topic.bootstrap)
+
+
+def rows(lake, topic):
+    return lake.rows(bronze_trades(topic.exchange))
+
+
+def values(lake, topic):
+    return [row["value"] for row in rows(lake, topic)]
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_byte_of_a_record_is_kept(spark, settings, topic, kind):
+    lake = Lake(spark, settings, kind)
+    megabyte = bytes(range(256)) * 4096
+    sent = [None, b"", megabyte, b"\xff\xfe not Avro", b'{"json": 1}', GOOD]
+    topic.send(*sent)
+
+    lake.run(bronze(lake, topic))
+
+    found = rows(lake, topic)
+    assert [row["value"] for row in found] == sent
+    assert [row["offset"] for row in found] == list(range(6))
+    assert [row["schema_id"] for row in found] == [None, None, 0x01020304, None, None, 3]
+    assert {(row["topic"], row["partition"], row["key"]) for row in found} == {
+        (topic.name, 0, None)
+    }
+
+
+def test_keys_headers_and_times_are_kept(lake, topic):
+    headers = [("trace", b"\x00\xff"), ("trace", b"again"), ("none", None), ("", b"")]
+    before = datetime.now(UTC)
+    topic.send(b"x", key=b"\xff\x00", headers=headers)
+    topic.send(b"y", key=b"")
+
+    lake.run(bronze(lake, topic))
+
+    first, second = rows(lake, topic)
+    assert (first["key"], second["key"]) == (b"\xff\x00", b"")
+    assert [(header["key"], header["value"]) for header in first["headers"]] == headers
+    assert not second["headers"]
+    # The broker's clock tells milliseconds.
+    assert before.replace(microsecond=0) <= first["kafka_timestamp"] <= first["ingested_at"]
+    assert first["ingest_date"] == first["kafka_timestamp"].date()
+
+
+def test_all_partitions_are_read_from_their_first_record(lake, stack):
+    topic = Topic(stack.kafka, partitions=3)
+    for partition in range(3):
+        topic.send(b"a", b"b", partition=partition)
+
+    lake.run(bronze(lake, topic))
+
+    assert [(row["partition"], row["offset"]) for row in rows(lake, topic)] == [
+        (partition, offset) for partition in range(3) for offset in range(2)
+    ]
+
+
+def test_a_second_run_reads_what_is_new_and_nothing_else(lake, topic):
+    topic.send(b"a", b"b")
+    lake.run(bronze(lake, topic))
+    assert lake.run(bronze(lake, topic)) == []
+
+    topic.send(b"c")
+    lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a", b"b", b"c"]
+
+
+def test_a_batch_has_no_more_records_than_the_settings_allow(lake, topic):
+    topic.send(*(b"%d" % number for number in range(25)))
+
+    reports = lake.run(bronze(lake, topic, max_records_per_batch=10))
+
+    assert [report.rows for report in reports] == [10, 10, 5]
+    assert len(rows(lake, topic)) == 25
+
+
+def test_a_batch_whose_commit_was_lost_is_there_once(lake, topic):
+    topic.send(b"a", b"b")
+    lake.run(bronze(lake, topic))
+    first = rows(lake, topic)
+
+    batch = lake.forget_last_commit(bronze(lake, topic))
+    topic.send(b"c")
+    reports = lake.run(bronze(lake, topic))
+
+    assert [report.batch_id for report in reports] == [batch, batch + 1]
+    assert values(lake, topic) == [b"a", b"b", b"c"]
+    assert rows(lake, topic)[:2] == first
+
+
+def test_a_crash_after_the_write_leaves_each_record_once(lake, topic):
+    topic.send(b"a", b"b")
+    lake.crash_after = 1
+    with pytest.raises(FailedError, match="Crash"):
+        lake.run(bronze(lake, topic))
+    assert values(lake, topic) == [b"a", b"b"]
+
+    lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a", b"b"]
+
+
+def test_a_wiped_checkpoint_refuses_to_start_while_the_table_is_there(lake, topic):
+    topic.send(b"a")
+    stream = bronze(lake, topic)
+    lake.run(stream)
+    checkpoint = stream.checkpoint(lake.settings)
+    checkpoint.rename(checkpoint.with_name("gone"))
+
+    with pytest.raises(StaleCheckpointError, match="has batch 0"):
+        lake.run(bronze(lake, topic))
+
+
+def test_records_that_were_deleted_before_they_were_read_are_data_loss(lake, topic):
+    topic.send(b"a")
+    lake.run(bronze(lake, topic))
+    topic.send(b"b", b"c", b"d")
+    topic.delete_records(before=3)
+
+    with pytest.raises(DataLossError, match=topic.exchange.name):
+        lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a"]
+
+
+def test_records_that_were_deleted_after_they_were_read_are_no_loss(lake, topic):
+    topic.send(b"a", b"b")
+    lake.run(bronze(lake, topic))
+    topic.delete_records(before=2)
+
+    topic.send(b"c")
+    lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a", b"b", b"c"]
+
+
+def test_a_topic_made_anew_is_data_loss(lake, topic):
+    topic.send(b"a", b"b", b"c")
+    lake.run(bronze(lake, topic))
+    topic.delete()
+    topic.create()
+    topic.send(b"x")
+
+    with pytest.raises(DataLossError, match=topic.exchange.name):
+        lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a", b"b", b"c"]

@@ -1,0 +1,73 @@
+"""Which streams a drain runs beside each other, and which only after those before have written."""
+
+import time
+
+import pytest
+from rich.console import Console
+
+from k2.bars.table import BARS
+from k2.cli.commands import drain
+from k2.home.endpoints import Endpoints
+from k2.home.locks import exclusive
+
+pytestmark = pytest.mark.unit
+
+ENDPOINTS = Endpoints("127.0.0.1:1", "http://127.0.0.1:1")
+STEPS = ["bronze", "silver", "gold", "ohlcv"]
+ONE_BY_ONE = [[step] for step in STEPS]
+
+
+def step_of(stream):
+    return BARS if stream.name == BARS else str(stream.layer)
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """The steps of each engine that is run; what an engine leaves is for the step after it."""
+    ran, waiting = [], dict.fromkeys(STEPS, 0) | {"bronze": 7}
+
+    class Engine:
+        def __init__(self, spark, settings, streams, available_now):
+            self.steps = sorted({step_of(stream) for stream in streams}, key=STEPS.index)
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
+
+        def run_to_end(self, check_time):
+            ran.append(self.steps)
+            following = STEPS[STEPS.index(self.steps[-1]) + 1 :]
+            waiting.update(dict.fromkeys(self.steps, 0) | dict.fromkeys(following[:1], 7))
+
+    monkeypatch.setattr(drain, "Engine", Engine)
+    monkeypatch.setattr(drain, "backlog", lambda *_: waiting)
+    monkeypatch.setattr(drain, "local_session", lambda *_: None)
+    monkeypatch.setattr(drain, "stop_session", lambda _: None)
+    return ran
+
+
+def run(settings):
+    console = Console(quiet=True)
+    drain._drain(settings, ENDPOINTS, time.monotonic() + 5, console.status(""), console)
+
+
+def test_streams_that_hand_on_run_together(settings, engines):
+    run(settings)
+
+    assert engines == [STEPS]
+
+
+@pytest.mark.parametrize("chosen", [{"fused": False}, {"table_writer": "spark"}])
+def test_streams_that_read_each_others_tables_run_one_after_the_other(settings, engines, chosen):
+    run(settings.model_copy(update=chosen))
+
+    assert engines == ONE_BY_ONE
+
+
+def test_beside_a_process_that_holds_a_table_the_others_run_one_after_the_other(settings, engines):
+    with exclusive(settings.run / "locks", ["silver_binance_trades"], "a test"):
+        run(settings)
+
+    assert engines == ONE_BY_ONE

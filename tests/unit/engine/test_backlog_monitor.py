@@ -1,0 +1,99 @@
+"""Backlogs are measured beside the streams, by what is upstream and what was taken."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from k2.bronze.table import bronze_trades
+from k2.engine.backlog_monitor import Measuring
+from k2.engine.stream import Stream
+from k2.engine.stream_task import Slot
+from k2.errors import UnavailableError
+from k2.exchanges import EXCHANGES
+from k2.observability.engine_metrics import EngineMetrics
+from k2.settings import Settings
+from k2.silver.tables import silver_trades
+from k2.storage.table import Layer
+
+pytestmark = pytest.mark.unit
+
+EXCHANGE = EXCHANGES[0]
+BRONZE, SILVER = bronze_trades(EXCHANGE), silver_trades(EXCHANGE)
+
+
+def never(_: Any) -> Any:
+    raise NotImplementedError
+
+
+def bronze(published: Callable[[], int]) -> Stream:
+    return Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, published=published)
+
+
+def silver() -> Stream:
+    return Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, reads=(BRONZE,))
+
+
+class Measured:
+    """Streams that do not run, and what was measured of them."""
+
+    def __init__(self, home: Path, *streams: Stream) -> None:
+        settings = Settings.load(home=home, metrics_port=0)
+        self.metrics = EngineMetrics(settings, streams)
+        self.metrics.ports.update({stream.name: 0 for stream in streams})
+        self.slots = {s.name: Slot.of(s, settings, self.metrics) for s in streams}
+        self.measuring = Measuring(self.metrics, list(self.slots.values()), settings)
+
+    def backlog(self, stream: str) -> float | None:
+        labels = {"stream": stream, "exchange": EXCHANGE.name, "layer": stream.split("-")[0]}
+        return self.metrics[stream].registry.get_sample_value("k2_backlog_records", labels)
+
+
+def test_bronze_has_what_is_in_kafka_before_it(tmp_path: Path) -> None:
+    measured = Measured(tmp_path, bronze(lambda: 10))
+    measured.slots["bronze-binance"].taken = 7
+
+    measured.measuring.backlogs()
+
+    assert measured.backlog("bronze-binance") == 3
+
+
+def test_silver_has_what_bronze_gave(tmp_path: Path) -> None:
+    measured = Measured(tmp_path, bronze(lambda: 10), silver())
+    measured.slots["bronze-binance"].given = 7
+    measured.slots["silver-binance"].taken = 5
+
+    measured.measuring.backlogs()
+
+    assert measured.backlog("silver-binance") == 2
+
+
+def test_a_job_of_its_own_looks_at_the_table_upstream(tmp_path: Path) -> None:
+    measured = Measured(tmp_path, silver())
+    write_deltalake(tmp_path / "lake" / BRONZE.name, pa.table({"offset": [0, 1, 2, 3]}))
+    measured.slots["silver-binance"].taken = 1
+
+    measured.measuring.backlogs()
+
+    assert measured.backlog("silver-binance") == 3
+
+
+def test_a_kafka_that_does_not_answer_keeps_the_backlog_that_was(tmp_path: Path) -> None:
+    answers = [10]
+
+    def published() -> int:
+        if answers:
+            return answers.pop()
+        raise UnavailableError("no answer")
+
+    measured = Measured(tmp_path, bronze(published), silver())
+    measured.measuring.backlogs()
+    measured.slots["bronze-binance"].given = 4
+
+    measured.measuring.backlogs()
+
+    assert measured.backlog("bronze-binance") == 10
+    assert measured.backlog("silver-binance") == 4

@@ -1,0 +1,81 @@
+"""What is collected is written when it is due, and in the end."""
+
+import threading
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import pytest
+from structlog.testing import capture_logs
+
+from k2.engine.buffer_flusher import Collecting
+from k2.engine.stream import BatchReport
+
+pytestmark = pytest.mark.unit
+
+
+@dataclass
+class Collector:
+    """Collects whatever a test puts into it."""
+
+    waiting: int = 0
+    is_due: bool = False
+    fails: Exception | None = None
+    written: threading.Event = field(default_factory=threading.Event)
+
+    def write(self):
+        if self.fails is not None:
+            raise self.fails
+        if not self.waiting:
+            return None
+        self.waiting, batch = 0, self.waiting
+        self.written.set()
+        return BatchReport("ohlcv/v1", batch)
+
+
+def slot(collector):
+    return SimpleNamespace(stream=SimpleNamespace(name="ohlcv", collector=collector))
+
+
+@pytest.fixture
+def told():
+    return []
+
+
+def collecting(collector, told):
+    return Collecting([slot(None), slot(collector)], lambda _, report: told.append(report.batch_id))
+
+
+def test_what_is_due_is_written_without_being_asked(told):
+    collector = Collector(7, is_due=True)
+    running = collecting(collector, told)
+
+    running.start()
+
+    assert collector.written.wait(30)
+    running.stop()
+    assert told == [7]
+
+
+def test_the_end_writes_what_is_not_due(told):
+    running = collecting(Collector(3), told)
+    running.start()
+
+    running.stop()
+
+    assert told == [3]
+
+
+def test_one_that_was_never_started_ends_too(told):
+    collecting(Collector(3), told).stop()
+
+    assert told == [3]
+
+
+def test_what_cannot_be_written_is_said_and_ends_nothing(told):
+    running = collecting(Collector(1, fails=OSError("no room")), told)
+
+    with capture_logs() as logs:
+        running.stop()
+
+    assert told == []
+    assert [(log["event"], log["reason"]) for log in logs] == [("not_written", "no room")]

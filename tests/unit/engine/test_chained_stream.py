@@ -1,0 +1,221 @@
+"""When a batch may be handed on, as which batch, and when it is left to the stream's own query."""
+
+import pytest
+
+from k2.engine.chained_stream import Follower
+from k2.exchanges.binance import BINANCE
+from k2.exchanges.kraken import KRAKEN
+from k2.silver.tables import silver_trades
+from k2.storage.checkpoints.offset_log import OffsetLog, next_version
+from k2.storage.delta import ensure_table
+from k2.storage.writers.arrow import ArrowWriter
+from k2.storage.writers.writer import WriteId
+from tests.support.trades import append_silver, arrow, silver_row
+
+pytestmark = pytest.mark.unit
+
+READS = (silver_trades(BINANCE), silver_trades(KRAKEN))
+APP = "silver-binance/v1"
+
+
+class Gold:
+    """Two tables upstream, what is given to them, and a follower that reads them."""
+
+    def __init__(self, folder):
+        self.folder, self.checkpoint = folder, folder / "checkpoint"
+        self.upstream = ArrowWriter(folder / "lake")
+        for table in READS:
+            ensure_table(folder / "lake", table)
+        self.written, self.closed, self.prepared = [], 0, 0
+        self.again()
+
+    def again(self):
+        """Start over, as a new process does."""
+        self.follower = Follower(
+            "gold/v1", self.checkpoint, READS, ArrowWriter(self.folder / "lake"), Mutex(), self.make
+        )
+        self.follower.holding.append(self)
+
+    def make(self):
+        self.prepared += 1
+
+    def close(self):
+        self.closed += 1
+
+    def give(self, batch, exchange=BINANCE):
+        table = silver_trades(exchange)
+        given = WriteId(f"silver-{exchange.name}/v1", batch)
+        self.upstream.append(table, given, arrow(table, [silver_row(exchange, batch)]))
+        return given
+
+    def take(self, given, exchange=BINANCE, fails=None):
+        with self.follower.batch(silver_trades(exchange), {given}) as step:
+            if step is None:
+                return None
+            self.written.append(step.write_id.batch)
+            if fails is not None:
+                raise fails
+        return step.progress
+
+    @property
+    def position(self):
+        return OffsetLog(self.checkpoint).position(2)
+
+    @property
+    def read_to(self):
+        return [next_version(start) for start in self.position.starts]
+
+
+class Mutex:
+    """Nobody else is there."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+@pytest.fixture
+def gold(tmp_path):
+    return Gold(tmp_path)
+
+
+def test_batches_of_both_inputs_are_handed_on_one_by_one(gold):
+    progress = [
+        gold.take(gold.give(0)),
+        gold.take(gold.give(0, KRAKEN), KRAKEN),
+        gold.take(gold.give(1)),
+    ]
+
+    assert gold.written == [0, 1, 2] == [made["batchId"] for made in progress]
+    assert gold.read_to == [3, 2]
+    assert [len(made["sources"]) for made in progress] == [1, 1, 1]
+    assert not gold.follower.left
+    assert gold.prepared == 1
+
+
+def test_what_it_has_it_does_not_take_again(gold):
+    given = gold.give(0)
+    gold.take(given)
+
+    gold.again()
+
+    assert gold.take(given) is None
+    assert gold.written == [0]
+    assert not gold.follower.left
+
+
+@pytest.mark.parametrize("between", ["other batch", "rows of nobody"])
+def test_with_something_else_to_read_it_is_left_to_the_query(gold, between):
+    gold.take(gold.give(0))
+    if between == "other batch":
+        gold.give(1)
+    else:
+        append_silver(gold.folder / "lake", BINANCE, [silver_row(BINANCE, 9)])
+
+    assert gold.take(gold.give(2)) is None
+    assert gold.written == [0]
+    assert gold.follower.left
+
+
+def test_news_of_another_input_is_no_hindrance(gold):
+    gold.take(gold.give(0))
+    gold.give(0, KRAKEN)
+
+    assert gold.take(gold.give(1)) is not None
+    assert gold.read_to == [3, 0]
+
+
+def test_nothing_is_handed_on_while_the_query_runs(gold):
+    gold.follower.left = True
+    gold.follower.lend()
+    assert gold.closed == 1
+    assert not gold.follower.left
+
+    given = gold.give(0)
+    assert gold.take(given) is None
+    assert gold.follower.left
+
+    gold.follower.take_back()
+    assert gold.take(given) is not None
+    assert gold.follower.left, "the query looks once more whether it is level"
+
+
+def test_a_batch_that_failed_is_left_and_may_be_handed_on_again(gold):
+    given = gold.give(0)
+    with pytest.raises(OSError, match="no room"):
+        gold.take(given, fails=OSError("no room"))
+    assert gold.follower.left
+    assert gold.position.planned is not None
+
+    gold.again()
+    gold.take(given)
+
+    assert gold.written == [0, 0]
+    assert gold.position.planned is None
+
+
+def test_a_batch_that_was_begun_is_no_other(gold):
+    given = gold.give(0)
+    with pytest.raises(OSError, match="no room"):
+        gold.take(given, fails=OSError("no room"))
+    other = gold.give(0, KRAKEN)
+
+    gold.again()
+
+    assert gold.take(other, KRAKEN) is None
+    assert gold.follower.left
+    assert gold.written == [0]
+
+
+def test_a_batch_that_was_begun_keeps_its_end(gold):
+    given = gold.give(0)
+    with pytest.raises(OSError, match="no room"):
+        gold.take(given, fails=OSError("no room"))
+    gold.give(1)
+
+    gold.again()
+
+    assert gold.take(given) is None
+    assert gold.follower.left
+
+
+def test_a_query_that_stopped_within_a_version_goes_on_by_itself(gold):
+    gold.take(gold.give(0))
+    offsets = gold.checkpoint / "offsets" / "0"
+    offsets.write_text(offsets.read_text().replace('"index":-1', '"index":2'))
+
+    assert gold.take(gold.give(1)) is None
+    assert gold.follower.left
+    assert gold.follower.is_behind({})
+
+
+def test_it_is_behind_what_nobody_will_hand_on(gold):
+    assert not gold.follower.is_behind({})
+    given = gold.give(0)
+
+    assert gold.follower.is_behind({})
+    assert gold.follower.is_behind({given.app: 1})
+    assert not gold.follower.is_behind({given.app: 0}), "the stream before repeats it"
+
+    gold.take(given)
+    assert not gold.follower.is_behind({})
+
+
+def test_tables_that_are_not_there_hold_nothing(tmp_path):
+    nowhere = ArrowWriter(tmp_path)
+    follower = Follower("gold/v1", tmp_path / "c", READS, nowhere, Mutex(), lambda: None)
+
+    assert not follower.is_behind({})
+
+
+def test_an_exchange_that_is_new_has_given_nothing(gold):
+    gold.take(gold.give(0))
+    offsets = gold.checkpoint / "offsets" / "0"
+    offsets.write_text("\n".join(offsets.read_text().split("\n")[:-1]))
+
+    gold.take(gold.give(0, KRAKEN), KRAKEN)
+
+    assert gold.written == [0, 1]
+    assert gold.read_to == [2, 2]

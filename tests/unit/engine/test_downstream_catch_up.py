@@ -1,0 +1,152 @@
+"""Batches wait for those that follow, as long as these get on."""
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k2.bronze.table import bronze_trades
+from k2.engine import downstream_catch_up as catching_up
+from k2.engine.chained_stream import Follower
+from k2.engine.downstream_catch_up import CatchingUp
+from k2.engine.stream import Stream
+from k2.engine.stream_scheduler import Starter
+from k2.engine.stream_task import Slot
+from k2.engine.streams_behind import find_left, leave_to_readers
+from k2.exchanges import EXCHANGES
+from k2.gold.table import GOLD_TRADES
+from k2.observability.status import StreamStatus
+from k2.settings import Settings
+from k2.silver.tables import silver_trades
+from k2.storage.table import Layer
+from k2.storage.writers.arrow import ArrowWriter
+from tests.support.trades import append_bronze, framed, kraken_raw
+
+pytestmark = pytest.mark.unit
+
+KRAKEN = next(exchange for exchange in EXCHANGES if exchange.name == "kraken")
+BRONZE, SILVER = bronze_trades(KRAKEN), silver_trades(KRAKEN)
+A_MOMENT, LONG_ENOUGH = 0.4, 10.0
+RUNNING: Any = object()
+
+
+def never(_: Any) -> Any:
+    raise NotImplementedError
+
+
+class Run:
+    """Bronze, and Silver and Gold that follow it."""
+
+    def __init__(self, home: Path) -> None:
+        self.settings = Settings.load(home=home)
+        streams = [
+            Stream(Layer.BRONZE, KRAKEN, 1, (BRONZE,), never, never, published=lambda: 1),
+            self._follower(Stream(Layer.SILVER, KRAKEN, 1, (SILVER,), never, never, (BRONZE,))),
+            self._follower(Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, (SILVER,))),
+        ]
+        self.slots = [Slot(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
+        self.bronze, self.silver, self.gold = self.slots
+        self.catching_up = CatchingUp(self.slots)
+
+    def starter(self) -> Starter:
+        spark: Any = None
+        return Starter(spark, self.settings, self.slots, False, lambda *_: None)
+
+    def batch(self, slot: Slot) -> threading.Thread:
+        thread = threading.Thread(target=self.catching_up.wait, args=(slot,), daemon=True)
+        thread.start()
+        thread.join(A_MOMENT)
+        return thread
+
+    def _follower(self, stream: Stream) -> Stream:
+        writer = ArrowWriter(self.settings.lake)
+        checkpoint = stream.checkpoint(self.settings)
+        follower = Follower(
+            stream.app, checkpoint, stream.reads, writer, stream.mutex, lambda: None
+        )
+        return replace(stream, follower=follower)
+
+
+def follower(slot: Slot) -> Follower:
+    assert slot.stream.follower is not None
+    return slot.stream.follower
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return Run(tmp_path)
+
+
+def test_nobody_waits_where_everybody_is_level(run: Run) -> None:
+    assert not run.batch(run.bronze).is_alive()
+
+
+@pytest.mark.parametrize("name", ["silver", "gold"])
+def test_bronze_waits_until_a_follower_is_level(run: Run, name: str) -> None:
+    slot = getattr(run, name)
+    slot.running = RUNNING
+
+    waiting = run.batch(run.bronze)
+    assert waiting.is_alive()
+
+    slot.running = None
+    waiting.join(LONG_ENOUGH)
+    assert not waiting.is_alive()
+
+
+def test_nobody_waits_for_one_that_fails(run: Run) -> None:
+    run.silver.running, run.silver.status.error = RUNNING, "the registry does not answer"
+
+    assert not run.batch(run.bronze).is_alive()
+
+
+def test_nobody_waits_for_ever(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catching_up, "_LONGEST", 0.1)
+    run.silver.running = RUNNING
+
+    assert not run.batch(run.bronze).is_alive()
+
+
+def test_the_end_of_the_run_ends_the_waiting(run: Run) -> None:
+    run.silver.running = RUNNING
+    waiting = run.batch(run.bronze)
+
+    run.catching_up.end()
+
+    waiting.join(LONG_ENOUGH)
+    assert not waiting.is_alive()
+
+
+def test_a_follower_is_started_only_for_what_was_left(run: Run) -> None:
+    assert run.starter().begin(run.silver) is False
+
+    follower(run.silver).left = True
+    assert run.starter().begin(run.silver) is True
+    assert follower(run.silver).lent
+
+
+def test_gold_lets_silver_catch_up_first(run: Run) -> None:
+    follower(run.gold).left = True
+    run.silver.running = RUNNING
+    assert run.starter().begin(run.gold) is False
+
+    run.silver.running = None
+    assert run.starter().begin(run.gold) is True
+
+
+def test_what_a_stream_wrote_by_itself_is_left_to_its_readers(run: Run) -> None:
+    leave_to_readers(run.silver, run.slots)
+
+    assert not follower(run.silver).left
+    assert follower(run.gold).left
+
+
+def test_who_is_behind_at_the_start_is_found(run: Run) -> None:
+    append_bronze(run.settings.lake, KRAKEN, [framed(kraken_raw())])
+
+    find_left(run.slots, run.settings)
+
+    assert follower(run.silver).left
+    assert not follower(run.gold).left

@@ -1,0 +1,107 @@
+"""What a dead query died of."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from k2.engine.failures import cause_of, classify
+from k2.errors import DataLossError, FailedError, InUseError, UnavailableError
+
+pytestmark = pytest.mark.unit
+
+# First lines as Spark and Kafka write them.
+LOSS = [
+    "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost because they are not"
+    " available in Kafka any more",
+    "Partition t-0's offset was changed from 5 to 2, some data may have been missed.",
+    "Cannot fetch offset 3. Some data may have been lost. If you don't want your streaming query to"
+    " fail on such cases, set the source option failOnDataLoss to false",
+]
+SILENCE = [
+    "org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment.",
+    "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this",
+    "Connection refused",
+]
+FULL = [
+    "java.io.IOException: No space left on device",
+    "OSError: Generic LocalFileSystem error: No space left on device (os error 28)",
+    "Disk quota exceeded",
+]
+
+
+def running(failure=None, exception=None):
+    return SimpleNamespace(
+        stream=SimpleNamespace(name="gold"),
+        failure=failure,
+        query=SimpleNamespace(exception=lambda: exception),
+    )
+
+
+@pytest.mark.parametrize("text", LOSS)
+def test_lost_records_are_data_loss_and_not_worth_a_retry(text):
+    error = classify("bronze-kraken", text)
+
+    assert type(error) is DataLossError
+    assert not error.retryable
+    assert "bronze-kraken" in str(error)
+    assert text in str(error)
+
+
+@pytest.mark.parametrize("text", SILENCE)
+def test_a_silent_broker_is_worth_a_retry(text):
+    error = classify("bronze-kraken", text)
+
+    assert type(error) is UnavailableError
+    assert error.retryable
+    assert error.exit_code == 3
+
+
+@pytest.mark.parametrize("text", FULL)
+def test_a_full_disk_is_said_in_a_sentence(text):
+    error = classify("gold", text)
+
+    assert type(error) is FailedError
+    assert str(error) == "Stream gold: the disk is full. Free space, then start again."
+
+
+def test_a_full_disk_goes_before_what_follows_from_it():
+    text = "No space left on device\nCaused by: java.util.concurrent.TimeoutException"
+
+    assert type(classify("gold", text)) is FailedError
+
+
+def test_anything_else_is_a_failure_with_its_first_line():
+    error = classify("gold", "\n  Something odd.  \n\tat org.apache.spark.Foo(Foo.scala)\n")
+
+    assert type(error) is FailedError
+    assert str(error) == "Stream gold failed: Something odd."
+
+
+def test_a_failure_without_words_still_has_a_sentence():
+    assert str(classify("gold", "")) == "Stream gold failed: no message"
+
+
+def test_an_error_of_our_own_is_handed_on_as_it_is():
+    error = InUseError("gold_trades is in use")
+
+    assert cause_of(running(error, RuntimeError("Spark's account of it"))) is error
+
+
+def test_a_failure_in_python_goes_before_sparks_account_of_it():
+    error = cause_of(running(ZeroDivisionError("division by zero"), RuntimeError("py4j text")))
+
+    assert str(error) == "Stream gold failed: ZeroDivisionError: division by zero"
+
+
+def test_a_query_that_ended_without_error_is_a_failure_too():
+    assert "stopped without an error" in str(cause_of(running()))
+
+
+def test_a_jvm_that_is_gone_is_a_failure():
+    def gone():
+        raise ConnectionError("py4j: nobody there")
+
+    broken = running()
+    broken.query.exception = gone
+
+    assert "JVM no longer answers: py4j: nobody there" in str(cause_of(broken))

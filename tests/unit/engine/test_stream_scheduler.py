@@ -1,0 +1,124 @@
+"""A stream is started when it is wanted, in a thread that nobody waits for."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k2.engine.stream import Stream
+from k2.engine.stream_scheduler import Starter
+from k2.engine.stream_task import Slot
+from k2.exchanges import EXCHANGES
+from k2.gold.table import GOLD_TRADES
+from k2.observability.status import StreamStatus
+from k2.settings import Settings
+from k2.silver.tables import silver_trades
+from k2.storage.table import Layer
+
+pytestmark = pytest.mark.unit
+
+EXCHANGE = EXCHANGES[0]
+SILVER = silver_trades(EXCHANGE)
+
+
+class Started:
+    """Stands for a running stream."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.query = name, None
+
+
+class Run:
+    """Silver, which reads ten records, and Gold, which reads Silver."""
+
+    def __init__(self, home: Path, available_now: bool = False) -> None:
+        streams = (
+            Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, published=lambda: 10),
+            Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
+        )
+        self.slots = [Slot(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
+        self.silver, self.gold = self.slots
+        settings = Settings.load(home=home)
+        spark: Any = None
+        self.starter = Starter(spark, settings, self.slots, available_now, lambda *_: None)
+
+
+def never(_: Any) -> Any:
+    raise NotImplementedError
+
+
+@pytest.fixture
+def go() -> Iterator[threading.Event]:
+    """Set it, and starts come to their end."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, go: threading.Event) -> Run:
+    def slow_start(stream: Stream, *_: Any) -> Started:
+        go.wait(30)
+        return Started(stream.name)
+
+    monkeypatch.setattr("k2.engine.stream_scheduler.start", slow_start)
+    return Run(tmp_path)
+
+
+def test_a_stream_that_was_never_sent_anything_is_not_started(run: Run) -> None:
+    assert run.starter.begin(run.gold) is False
+    assert run.gold.starting is None
+
+
+def test_a_start_keeps_nobody_waiting(run: Run, go: threading.Event) -> None:
+    assert run.starter.begin(run.silver) is True
+    assert run.silver.starting is not None
+    assert not run.silver.starting.done()
+
+    go.set()
+
+    assert run.silver.starting.result(30).name == "silver-binance"
+
+
+def test_a_stream_that_others_read_is_started_though_it_has_taken_all(run: Run) -> None:
+    run.silver.taken = 10
+
+    assert run.starter.begin(run.silver) is True
+
+
+def test_the_last_stream_waits_for_the_first_batches_of_those_before_it(run: Run) -> None:
+    run.silver.given = 10
+    assert run.starter.begin(run.gold) is False
+
+    run.silver.status.batches = 1
+    assert run.starter.begin(run.gold) is True
+
+
+def test_the_last_stream_waits_for_news(run: Run) -> None:
+    run.silver.status.batches = 1
+    run.silver.given = run.gold.taken = 10
+    assert run.starter.begin(run.gold) is False
+
+    run.silver.given += 1
+    assert run.starter.begin(run.gold) is True
+
+
+def test_a_run_that_ends_by_itself_starts_all_that_ever_had_input(run: Run, tmp_path: Path) -> None:
+    ending = Run(tmp_path, available_now=True)
+    ending.silver.given = ending.gold.taken = 10
+
+    assert ending.starter.begin(ending.gold) is True
+
+
+def test_a_stream_whose_start_ends_while_the_run_does_is_there_to_be_stopped(
+    run: Run, go: threading.Event
+) -> None:
+    run.starter.begin(run.silver)
+    go.set()
+
+    run.starter.stop()
+
+    assert run.silver.starting is None
+    assert run.silver.running is not None

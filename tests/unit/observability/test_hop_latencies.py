@@ -1,0 +1,57 @@
+"""What is counted along with a batch, by a query and by one who is handed it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import Observation
+
+from k2.observability.hop_latencies import STATIONS, hops, late_trades, with_late_trades
+
+pytestmark = pytest.mark.unit
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+SCHEMA = pa.schema([(name, pa.timestamp("us", tz="UTC")) for name in STATIONS])
+
+
+def row(at_kafka, on_the_way=0.0, waiting=0.0):
+    """A record that Kafka had so many seconds after noon; how long it was under way before."""
+    kafka = NOON + timedelta(seconds=at_kafka)
+    sent = kafka - timedelta(seconds=waiting)
+    return {
+        "timestamp": sent - timedelta(seconds=on_the_way),
+        "ingestion_timestamp": sent,
+        "kafka_timestamp": kafka,
+    }
+
+
+def batch(*rows):
+    return pa.Table.from_pylist(list(rows), SCHEMA)
+
+
+DEAD_LETTER = {"kafka_timestamp": NOON + timedelta(seconds=9)}
+
+
+@pytest.mark.parametrize(
+    ("rows", "ways"),
+    [
+        (batch(row(1, 0.25, 0.5), row(3, 0.125, 2.5), row(2, 60, 70)), [0.125, 2.5]),
+        (batch(row(1, 0.25, 0.5), DEAD_LETTER), [0.25, 0.5]),
+        (batch(row(1, -0.25, 0.5)), [-0.25, 0.5]),
+        (batch(DEAD_LETTER), []),
+        (batch(), []),
+    ],
+    ids=["the-newest-counts", "dead-letters-do-not", "a-clock-ahead", "no-trade", "no-rows"],
+)
+def test_the_way_of_the_newest_trade_is_timed(rows, ways):
+    assert list(hops(rows).values()) == ways
+
+
+def test_gold_counts_the_late_trades_whoever_makes_the_batch(spark):
+    rows = pa.table({"is_late": [True, False, True]})
+    observation = Observation()
+
+    with_late_trades(spark.createDataFrame(rows), observation).collect()
+
+    assert late_trades(rows) == observation.get == {"late": 2}
+    assert late_trades(rows.slice(0, 0)) == {"late": 0}

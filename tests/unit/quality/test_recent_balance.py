@@ -1,0 +1,161 @@
+"""The running balance finds what is missing or double, and nothing in what is on its way."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from k2.bronze.table import bronze_trades
+from k2.exchanges import EXCHANGES
+from k2.gold.table import GOLD_TRADES
+from k2.quality.recent_balance import RecentBalance
+from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
+from k2.storage.table import Table
+
+pytestmark = pytest.mark.unit
+
+EXCHANGE = EXCHANGES[0]
+BRONZE, SILVER = bronze_trades(EXCHANGE), silver_trades(EXCHANGE)
+DEAD, DOUBLE, RESOLVED = dead_letters(EXCHANGE), duplicates(EXCHANGE), resolutions(EXCHANGE)
+
+
+@pytest.fixture
+def balance(tmp_path: Path) -> RecentBalance:
+    return RecentBalance(tmp_path, EXCHANGE)
+
+
+def put(
+    balance: RecentBalance,
+    table: Table,
+    *offsets: int,
+    partition: int = 0,
+    configuration: dict[str, str | None] | None = None,
+) -> None:
+    """Append records of a table, of which only their place and exchange count here."""
+    rows = pa.table(
+        {
+            "offset": pa.array(offsets, pa.int64()),
+            "partition": pa.array([partition] * len(offsets), pa.int32()),
+            "exchange": [EXCHANGE.name] * len(offsets),
+        }
+    )
+    path = balance.lake / table.name
+    write_deltalake(path, rows, mode="append", configuration=configuration)
+
+
+def twice(balance: RecentBalance) -> int:
+    balance.differences()
+    return balance.differences()
+
+
+def test_a_lake_without_tables_balances(balance: RecentBalance) -> None:
+    assert twice(balance) == 0
+
+
+def test_records_that_are_all_somewhere_once_balance(balance: RecentBalance) -> None:
+    put(balance, BRONZE, *range(6))
+    put(balance, SILVER, 0, 1, 4)
+    put(balance, DEAD, 2, 3)
+    put(balance, DOUBLE, 5)
+    put(balance, RESOLVED, 3)
+    put(balance, SILVER, 3)
+    put(balance, GOLD_TRADES, 0, 1, 3, 4)
+
+    assert twice(balance) == 0
+
+
+def test_what_is_on_its_way_is_no_difference(balance: RecentBalance) -> None:
+    put(balance, BRONZE, *range(10))
+    put(balance, SILVER, *range(7))
+    put(balance, GOLD_TRADES, *range(3))
+
+    assert twice(balance) == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "offsets"),
+    [
+        pytest.param(BRONZE, (1,), id="double in Bronze"),
+        pytest.param(SILVER, (1,), id="double in Silver"),
+        pytest.param(DEAD, (1,), id="a trade and a dead letter"),
+        pytest.param(GOLD_TRADES, (1,), id="double in Gold"),
+        pytest.param(RESOLVED, (1,), id="resolved, and no dead letter"),
+    ],
+)
+def test_a_record_too_many_is_a_difference(
+    balance: RecentBalance, table: Table, offsets: tuple[int, ...]
+) -> None:
+    for stored in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, stored, *range(4))
+    put(balance, table, *offsets)
+
+    assert twice(balance) == 1
+
+
+@pytest.mark.parametrize("lacking", [BRONZE, SILVER, GOLD_TRADES], ids=lambda table: table.name)
+def test_a_record_that_is_missing_is_a_difference(balance: RecentBalance, lacking: Table) -> None:
+    for stored in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, stored, *(o for o in range(4) if stored is not lacking or o != 1))
+
+    assert twice(balance) == 1
+
+
+def test_one_look_is_no_proof_and_one_that_came_after_all_is_forgotten(
+    balance: RecentBalance,
+) -> None:
+    put(balance, BRONZE, *range(4))
+    put(balance, SILVER, 0, 2, 3)
+
+    first = balance.differences()
+    put(balance, DEAD, 1)  # the same batch's next table
+
+    assert first == 0
+    assert twice(balance) == 0
+
+
+def test_a_difference_stays_while_records_go_on(balance: RecentBalance) -> None:
+    for stored in (BRONZE, GOLD_TRADES):
+        put(balance, stored, *range(4))
+    put(balance, SILVER, 0, 2, 3)
+    twice(balance)
+
+    for stored in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, stored, *range(4, 9))
+
+    assert balance.differences() == 1
+
+
+def test_partitions_are_counted_apart(balance: RecentBalance) -> None:
+    put(balance, BRONZE, 0, 1, 2)
+    put(balance, SILVER, 0, 1, 2)
+    put(balance, BRONZE, 0, 1, partition=1)
+    put(balance, SILVER, 1, partition=1)
+
+    assert twice(balance) == 1
+
+
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_files_whose_offsets_the_log_does_not_say_are_looked_into(
+    balance: RecentBalance, all_of_them: bool
+) -> None:
+    put(balance, BRONZE, 0, 1, 2, 3)
+    put(balance, SILVER, 0, 1, configuration={"delta.dataSkippingNumIndexedCols": "0"})
+    if not all_of_them:
+        silver = DeltaTable(balance.lake / SILVER.name)
+        silver.alter.set_table_properties({"delta.dataSkippingNumIndexedCols": "1"})
+    put(balance, SILVER, 3)
+    put(balance, GOLD_TRADES, 0, 1, 3)
+    assert twice(balance) == 1
+
+
+def test_files_that_were_looked_at_are_not_read_again(balance: RecentBalance) -> None:
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4))
+    assert twice(balance) == 0
+    for table in (SILVER, GOLD_TRADES):
+        for file in (balance.lake / table.name).glob("*.parquet"):
+            file.write_bytes(b"not Parquet")
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4, 8))
+    assert twice(balance) == 0

@@ -1,0 +1,40 @@
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from k2.storage import handles as open_tables
+from k2.storage.handles import OpenTable
+
+pytestmark = pytest.mark.unit
+
+
+def append(path, number):
+    write_deltalake(path, pa.table({"number": [number]}), mode="append")
+
+
+def test_it_is_the_table_as_it_is_now(tmp_path):
+    opened = OpenTable(tmp_path)
+    versions = []
+    for number in range(30):
+        append(tmp_path, number)
+        versions.append(opened.current().version())
+
+    assert versions == list(range(30))
+    assert opened.current().count() == 30
+
+
+def test_it_is_opened_anew_after_some_commits_and_not_after_each(tmp_path, monkeypatch):
+    times_opened = []
+
+    def counted(path):
+        times_opened.append(path)
+        return DeltaTable(path)
+
+    monkeypatch.setattr(open_tables, "DeltaTable", counted)
+    append(tmp_path, 0)
+    opened = OpenTable(tmp_path)
+    for number in range(30):
+        opened.current()
+        append(tmp_path, number)
+
+    assert 2 <= len(times_opened) <= 5

@@ -1,0 +1,84 @@
+"""A process that shall keep little of what it frees says so before anything allocates."""
+
+import os
+import subprocess
+import sys
+
+import pyarrow as pa
+import pytest
+
+pytestmark = pytest.mark.unit
+
+PROGRAM = """
+import os
+from k2.malloc import give_memory_back
+give_memory_back()
+import pyarrow as pa
+print(pa.default_memory_pool().backend_name, os.environ["MALLOC_ARENA_MAX"])
+"""
+
+
+needs_jemalloc = pytest.mark.skipif(
+    "jemalloc" not in pa.supported_memory_backends(), reason="this build of PyArrow has no jemalloc"
+)
+
+
+def ran(program: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program in a process of its own, to its good end."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+
+def said(**environment: str) -> list[str]:
+    return ran(PROGRAM, **environment).stdout.split()
+
+
+@needs_jemalloc
+def test_arrow_takes_the_pool_that_keeps_less() -> None:
+    assert said()[0] == "jemalloc"
+
+
+def test_a_pool_that_somebody_chose_stays() -> None:
+    assert said(ARROW_DEFAULT_MEMORY_POOL="system")[0] == "system"
+
+
+def test_the_table_writers_own_pools_are_few() -> None:
+    """What delta-rs says of them at its end; the name of the variable is that of its build."""
+    program = (
+        "import os\n"
+        "from k2.malloc import give_memory_back\n"
+        "give_memory_back()\n"
+        "os.environ['_RJEM_MALLOC_CONF'] += ',stats_print:true'\n"
+        "import deltalake"
+    )
+
+    assert "opt.narenas: 2\n" in ran(program).stderr
+
+
+def test_children_have_few_pools_too() -> None:
+    assert said()[1] == "2"
+
+
+@pytest.mark.parametrize("entry", ["k2.cli.app", "k2.cli.jobs.job"])
+def test_importing_an_entry_point_imports_no_arrow(entry: str) -> None:
+    """Arrow chooses its pool when it is imported, which must be after the entry has said which."""
+    program = f"import sys, {entry}; print('pyarrow' in sys.modules)"
+
+    assert ran(program).stdout.strip() == "False"
+
+
+@needs_jemalloc
+def test_a_job_takes_that_pool_too() -> None:
+    program = (
+        "import k2.cli.jobs.job\n"
+        "assert k2.cli.jobs.job.main('gold', ['--help']) == 0\n"
+        "import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
+    )
+
+    assert ran(program).stdout.split()[-1] == "jemalloc"

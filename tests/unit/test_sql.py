@@ -1,0 +1,75 @@
+"""SQL over Arrow tables: rows keep their order, threads do not meet, nothing stays."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import duckdb
+import pyarrow as pa
+import pytest
+
+from k2.sql import query, text
+
+pytestmark = pytest.mark.unit
+
+
+def test_rows_keep_their_order():
+    numbers = pa.table({"n": range(500_000)})
+
+    found = query("select n, n * 2 as twice from numbers", numbers=numbers)
+
+    assert found["n"].to_pylist() == list(range(500_000))
+
+
+def test_threads_see_their_own_tables():
+    def ask(number):
+        table = pa.table({"n": [number] * 1_000})
+        return set(query("select n from rows", rows=table)["n"].to_pylist())
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(ask, range(100)))
+
+    assert answers == [{number} for number in range(100)]
+
+
+def test_a_table_is_forgotten_after_its_question():
+    query("select 1 from rows", rows=pa.table({"n": [1]}))
+
+    with pytest.raises(duckdb.CatalogException):
+        query("select * from rows")
+
+
+def test_a_question_that_fails_leaves_the_next_one_alone():
+    with pytest.raises(duckdb.Error):
+        query("select no_such_column from rows", rows=pa.table({"n": [1]}))
+
+    assert query("select n from rows", rows=pa.table({"n": [2]}))["n"].to_pylist() == [2]
+
+
+@pytest.mark.parametrize("value", ["", "plain", "it's", "''", "a\\b", "\N{PILE OF POO}"])
+def test_a_text_is_quoted_as_sql_wants_it(value):
+    assert query(f"select {text(value)} as said")["said"].to_pylist() == [value]
+
+
+PROGRAM = """
+import threading
+import pyarrow as pa
+from k2.sql import query
+
+def ask():
+    query("select n from rows", rows=pa.table({"n": [1]}))
+    answered.set()
+    threading.Event().wait()
+
+answered = threading.Event()
+threading.Thread(target=ask, daemon=True).start()
+answered.wait()
+"""
+
+
+def test_a_program_with_threads_that_never_end_ends_quietly():
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=60
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -1,0 +1,127 @@
+"""Which streams there are."""
+
+import pytest
+
+from k2.errors import ConfigError
+from k2.exchanges.kraken import KRAKEN
+from k2.settings import Settings
+from k2.storage.writers.arrow import ArrowWriter
+from k2.storage.writers.spark import SparkWriter
+from k2.topology import all_streams, schema_cache, stream_named, table_writer
+
+pytestmark = pytest.mark.unit
+
+NAMES = [
+    *["bronze-binance", "bronze-kraken", "bronze-coinbase"],
+    *["silver-binance", "silver-kraken", "silver-coinbase"],
+    *["gold", "ohlcv"],
+]
+
+
+@pytest.fixture
+def streams(settings):
+    return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]")
+
+
+def test_there_are_two_streams_an_exchange_gold_and_bars(streams):
+    assert [stream.name for stream in streams] == NAMES
+
+
+def test_a_further_exchange_is_two_further_streams(settings):
+    few = all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", "local[2]", [KRAKEN])
+
+    assert [stream.name for stream in few][:3] == ["bronze-kraken", "silver-kraken", "gold"]
+    assert [table.name for table in few[2].reads] == ["silver_kraken_trades"]
+
+
+def test_name_and_version_give_app_and_checkpoint(streams, settings):
+    for stream in streams:
+        version = f"v{stream.version}"
+
+        assert stream.app == f"{stream.name}/{version}"
+        assert stream.checkpoint(settings) == settings.home / "checkpoints" / stream.name / version
+
+
+def test_no_table_is_written_by_two_streams(streams):
+    written = [table.name for stream in streams for table in stream.tables]
+
+    assert len(written) == len(set(written)) >= 9
+
+
+def test_every_table_that_is_read_is_written_by_a_stream(streams):
+    written = {table.name for stream in streams for table in stream.tables}
+
+    assert {table.name for stream in streams for table in stream.reads} <= written
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_stream_is_found_by_its_name(streams, name):
+    assert stream_named(streams, name).name == name
+
+
+@pytest.mark.parametrize("name", ["gold-kraken", "silver", "bronze-okx", ""])
+def test_a_stream_that_there_is_not_is_a_wrong_call(streams, name):
+    with pytest.raises(ConfigError, match=f"no stream {name}; there are bronze-binance, "):
+        stream_named(streams, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "master", "kind"),
+    [
+        ("spark", "local[2]", SparkWriter),
+        ("arrow", "spark://host:7077", ArrowWriter),
+        ("auto", "local[2]", ArrowWriter),
+        ("auto", "local", ArrowWriter),
+        ("auto", "spark://host:7077", SparkWriter),
+        ("auto", "yarn", SparkWriter),
+    ],
+)
+def test_the_settings_and_the_master_choose_the_writer(tmp_path, name, master, kind):
+    settings = Settings.load(home=tmp_path, table_writer=name)
+
+    writer = table_writer(settings, master)
+
+    assert type(writer) is kind
+    assert writer.lake == settings.lake
+
+
+def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
+    (bars,) = [s for s in together(settings) if s.name == "ohlcv"]
+    gold = stream_named(together(settings), "gold")
+    retention = gold.follower.writer.retention
+
+    assert retention.versions == settings.kept_versions
+    assert retention.readers["gold_trades"] == [bars.checkpoint(settings)]
+    assert retention.readers["silver_kraken_trades"] == [gold.checkpoint(settings)]
+    assert "dlq_kraken_trades" not in retention.readers
+
+
+def test_schemas_are_kept_in_the_home(settings):
+    assert schema_cache(settings) == settings.home / "registry-cache"
+
+
+def handing_on(streams):
+    return [stream.name for stream in streams if stream.follower is not None]
+
+
+def together(settings, master="local[2]"):
+    return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", master, together=True)
+
+
+def test_all_but_bronze_follow_where_one_engine_runs_all(settings, streams):
+    fused = together(settings)
+
+    assert [stream.name for stream in fused] == NAMES
+    assert handing_on(fused) == [name for name in NAMES if not name.startswith("bronze")]
+    assert handing_on(streams) == []
+
+
+def test_both_forms_have_the_same_tables_and_checkpoints(settings, streams):
+    for fused, alone in zip(together(settings), streams, strict=True):
+        assert (fused.app, fused.tables, fused.reads) == (alone.app, alone.tables, alone.reads)
+        assert fused.checkpoint(settings) == alone.checkpoint(settings)
+
+
+def test_nobody_follows_where_rows_stay_on_executors_or_the_settings_say_no(settings):
+    assert handing_on(together(settings, "spark://host:7077")) == []
+    assert handing_on(together(settings.model_copy(update={"fused": False}))) == []
