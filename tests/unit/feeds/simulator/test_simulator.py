@@ -8,10 +8,11 @@ from threading import Event
 import pytest
 
 from k2.errors import ConfigError, UnavailableError
+from k2.feeds.simulator import feed_files
 from k2.feeds.simulator.feed_files import read_progress
 from k2.feeds.simulator.market import MARKETS
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
-from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator, feed_files
+from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator
 
 pytestmark = pytest.mark.unit
 
