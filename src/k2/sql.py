@@ -4,10 +4,14 @@ Everything that an exchange's definition, a rule or a bar says in SQL is said in
 """
 
 import atexit
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.types as pt
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -42,9 +46,72 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
         _IDLE.append(asked)
 
 
+def query_batches(sql: str, rows: int) -> Iterator[pa.RecordBatch]:
+    """Yield what ``sql`` selects, some ``rows`` at a time, without holding all of it."""
+    with _engine().cursor() as asked:
+        yield from asked.sql(sql).to_arrow_reader(rows)
+
+
 def text(value: str) -> str:
     """Return a text as SQL writes it."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """Return a name as SQL writes it, whatever word it is."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: Any) -> str:
+    """Return a value as SQL writes it; a time without a zone is UTC."""
+    if isinstance(value, str):
+        return text(value)
+    if isinstance(value, datetime):
+        instant = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return f"timestamptz '{instant.isoformat(sep=' ')}'"
+    if isinstance(value, date):
+        return f"date '{value.isoformat()}'"
+    if value is None or isinstance(value, bool | int | Decimal):
+        return "null" if value is None else str(value).lower()
+    raise TypeError(f"{value!r}: a text, time, day, whole number, decimal or truth value is wanted")
+
+
+_TYPE_NAMES = {
+    pa.bool_(): "BOOLEAN",
+    pa.int8(): "TINYINT",
+    pa.int16(): "SMALLINT",
+    pa.int32(): "INTEGER",
+    pa.int64(): "BIGINT",
+    pa.float32(): "FLOAT",
+    pa.float64(): "DOUBLE",
+    pa.date32(): "DATE",
+}
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Return DuckDB's name of an Arrow type that a table can have.
+
+    Raises:
+        TypeError: no table of ours has such a type.
+    """
+    if kind in _TYPE_NAMES:
+        return _TYPE_NAMES[kind]
+    if pt.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    if pt.is_timestamp(kind):
+        return "TIMESTAMP WITH TIME ZONE" if kind.tz else "TIMESTAMP"
+    if pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind):
+        return "VARCHAR"
+    if pt.is_binary(kind) or pt.is_large_binary(kind) or pt.is_binary_view(kind):
+        return "BLOB"
+    if pt.is_list(kind) or pt.is_large_list(kind):
+        return f"{type_name(kind.value_type)}[]"
+    if pt.is_struct(kind):
+        fields = ", ".join(f"{identifier(f.name)} {type_name(f.type)}" for f in kind)
+        return f"STRUCT({fields})"
+    if pt.is_map(kind):
+        return f"MAP({type_name(kind.key_type)}, {type_name(kind.item_type)})"
+    raise TypeError(f"{kind} is no type of a table's column")
 
 
 @cache

@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from k2.storage.scan import scan
+
 _ROWS = 500_000  # of a part, some 50 MB of what bars are made of
 _HOUR = 3_600
 
@@ -15,12 +17,8 @@ def trades_of(gold: DeltaTable, hours: Iterable[int], columns: Sequence[str]) ->
     held: list[pa.RecordBatch] = []
     for hour in sorted(set(hours)):
         start = datetime.fromtimestamp(hour * _HOUR, UTC)
-        partition = [
-            ("exchange_date", "=", f"{start:%Y-%m-%d}"),
-            ("exchange_hour", "=", str(start.hour)),
-        ]
-        files = gold.to_pyarrow_dataset(file_pruning_predicate=partition)
-        for batch in files.to_batches(columns=list(columns)):
+        partition = [("exchange_date", "=", start.date()), ("exchange_hour", "=", start.hour)]
+        for batch in scan(gold, columns, partition).batches():
             held.append(batch)
             if sum(part.num_rows for part in held) >= _ROWS:
                 yield pa.Table.from_batches(held)

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 
 from k2.bars.revisions import changed_bars, with_changes
 from k2.bars.table import GOLD_OHLCV
 from k2.bars.watermarks import ExchangeTime, exchange_times
+from k2.sql import literal
 from k2.storage.delta import ensure_table, named_errors, table_path
 from k2.storage.handles import OpenTable
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log
+from k2.storage.scan import scan
 from k2.storage.writers.arrow import rebuilt
 from k2.storage.writers.writer import WriteId
 
@@ -50,8 +51,8 @@ class BarStore:
 
     def bars_of(self, timeframe: str, days: Iterable[date]) -> pa.Table:
         """Return the stored bars of one length, of some days."""
-        files = [("timeframe", "=", timeframe), ("bar_date", "in", _texts(days))]
-        return self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table()
+        wanted = [("timeframe", "=", timeframe), ("bar_date", "in", set(days))]
+        return scan(self._opened(), where=wanted).table()
 
     def replace(self, bars: pa.Table, write_id: WriteId | None = None) -> int:
         """Put recomputed bars in the place of stored ones; return how many were news.
@@ -117,11 +118,9 @@ class BarStore:
             for day in _days(time.settled - _LONGEST_BAR, time.newest)
         }
         days = recomputed | ending
-        wanted = ds.field("bar_date").isin(recomputed) | ~ds.field("is_final")
-        files = [("bar_date", "in", _texts(days))]
-        return (
-            self._opened().to_pyarrow_dataset(file_pruning_predicate=files).to_table(filter=wanted)
-        )
+        is_recomputed = f"bar_date in ({', '.join(map(literal, recomputed)) or 'null'})"
+        of_days = scan(self._opened(), where=[("bar_date", "in", days)])
+        return of_days.table(f"{is_recomputed} or not is_final")
 
     def _commit(self, changed: pa.Table, write_id: WriteId | None) -> None:
         """Write the partitions of ``changed`` anew, with its bars in the place of the stored ones.
@@ -131,8 +130,8 @@ class BarStore:
         table = self._opened()
         transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
         partitions = changed.group_by(["timeframe", "bar_date"]).aggregate([]).to_pylist()
-        files = [("bar_date", "in", _texts({part["bar_date"] for part in partitions}))]
-        stored = table.to_pyarrow_dataset(file_pruning_predicate=files).to_table()
+        days = {part["bar_date"] for part in partitions}
+        stored = scan(table, where=[("bar_date", "in", days)]).table()
         with named_errors(GOLD_OHLCV):
             write_deltalake(
                 table,
@@ -160,7 +159,3 @@ def _days(first: datetime, last: datetime) -> Iterable[date]:
         first.date() + timedelta(days=number)
         for number in range((last.date() - first.date()).days + 1)
     )
-
-
-def _texts(days: Iterable[date]) -> list[str]:
-    return sorted(day.isoformat() for day in days)

@@ -5,12 +5,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 
 from k2.bars.table import GOLD_OHLCV
 from k2.gold.table import GOLD_TRADES
 from k2.storage.delta import open_table
+from k2.storage.file_pruning import Condition
+from k2.storage.scan import scan
 
 _MINUTE = timedelta(minutes=1)
 
@@ -41,24 +42,21 @@ def exchange_times(lake: Path, lateness: timedelta) -> dict[str, ExchangeTime]:
 def _newest_starts(
     bars: DeltaTable, timeframe: str, day: date | None = None
 ) -> dict[str, datetime]:
-    files = [("timeframe", "=", timeframe)]
+    wanted: list[Condition] = [("timeframe", "=", timeframe)]
     if day is not None:
-        files.append(("bar_date", "=", day.isoformat()))
-    starts = bars.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
-        columns=["exchange", "bar_start"]
-    )
+        wanted.append(("bar_date", "=", day))
+    starts = scan(bars, ["exchange", "bar_start"], wanted).table()
     newest = starts.group_by("exchange").aggregate([("bar_start", "max")])
     return {row["exchange"]: row["bar_start_max"].astimezone(UTC) for row in newest.to_pylist()}
 
 
 def _newest_trade(gold: DeltaTable, exchange: str, minute: datetime) -> datetime:
-    files = [
-        ("exchange_date", "=", minute.date().isoformat()),
-        ("exchange_hour", "=", str(minute.hour)),
+    wanted: list[Condition] = [
+        ("exchange_date", "=", minute.date()),
+        ("exchange_hour", "=", minute.hour),
+        ("exchange", "=", exchange),
+        ("timestamp", ">=", minute),
     ]
-    trades = gold.to_pyarrow_dataset(file_pruning_predicate=files).to_table(
-        columns=["timestamp"],
-        filter=(ds.field("exchange") == exchange) & (ds.field("timestamp") >= minute),
-    )
+    trades = scan(gold, ["timestamp"], wanted).table()
     newest: datetime | None = pc.max(trades["timestamp"]).as_py()
     return minute if newest is None else newest.astimezone(UTC)

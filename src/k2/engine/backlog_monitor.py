@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 
 from k2.engine.rows_available import Arrivals
 from k2.engine.stream_task import Slot
-from k2.errors import K2Error
+from k2.errors import ContractError, K2Error
 from k2.exchanges import EXCHANGES
 from k2.observability.engine_metrics import EngineMetrics
 from k2.quality.recent_balance import RecentBalance
@@ -71,6 +71,6 @@ class Measuring:
                     self.balances()
                     took = time.monotonic() - began
                     self._balance_at = began + max(BALANCE_SECONDS, took / _SHARE)
-            except (DeltaError, OSError, ValueError) as error:
+            except (ContractError, DeltaError, OSError, ValueError) as error:
                 # A table that is written or cleaned up just now: the next look has it.
                 log.warning("not_measured", reason=str(error)[:200])

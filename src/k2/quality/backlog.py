@@ -12,6 +12,7 @@ from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.delta import open_table, row_count
+from k2.storage.scan import scan
 from k2.storage.table import Layer, Table
 
 
@@ -52,5 +53,4 @@ def _rows(table: Table, stored: DeltaTable) -> int:
     if table is not GOLD_OHLCV:
         return row_count(stored)
     longest = [("timeframe", "=", max(TIMEFRAMES, key=lambda name: TIMEFRAMES[name]))]
-    bars = stored.to_pyarrow_dataset(file_pruning_predicate=longest)
-    return sum(bars.to_table(columns=["trade_count"])["trade_count"].to_pylist())
+    return sum(scan(stored, ["trade_count"], longest).table()["trade_count"].to_pylist())

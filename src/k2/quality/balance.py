@@ -10,15 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.sql import utc_database
-from k2.storage.delta import open_table
-from k2.storage.table import Table
+from k2.storage.read_errors import named_read_errors
+from k2.storage.scan import Scan, scan_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -26,6 +24,7 @@ if TYPE_CHECKING:
 Watermarks = Mapping[int, tuple[int, int]]  # partition → first offset there is, next offset to come
 
 _NAMED = 20  # offsets that a difference names; its count is always whole
+_COORDINATES = ("topic", "partition", "offset")
 _RECORD = 'topic, "partition", "offset"'
 _PLACES = {"trade": "silver", "duplicate": "duplicates"}  # where a resolved dead letter must be
 _OPEN = (
@@ -70,6 +69,7 @@ class ExchangeBalance:
         return {**asdict(self), "balanced": self.balanced}
 
 
+@named_read_errors()
 def balance(
     lake: Path, exchanges: Iterable[Exchange], kafka: Mapping[str, Watermarks] | None = None
 ) -> list[ExchangeBalance]:
@@ -82,7 +82,7 @@ def balance(
             Bronze must hold every offset from the first to the last that it has.
     """
     database = utc_database()
-    gold = _records(lake, GOLD_TRADES, "exchange").read_all()
+    gold = scan_table(lake, GOLD_TRADES, [*_COORDINATES, "exchange"])
     return [_account(database, lake, exchange, gold, kafka) for exchange in exchanges]
 
 
@@ -90,7 +90,7 @@ def _account(
     database: "DuckDBPyConnection",
     lake: Path,
     exchange: Exchange,
-    gold: pa.Table,
+    gold: Scan,
     kafka: Mapping[str, Watermarks] | None,
 ) -> ExchangeBalance:
     tables = {
@@ -100,14 +100,15 @@ def _account(
         "bronze": bronze_trades(exchange),
         "resolved": resolutions(exchange),
     }
-    database.register("all_gold", gold)
+    gold.create_view(database, "all_gold")
     copy = f"create or replace temp table {{}} as select {_RECORD} from {{}}"
     database.execute(copy.format("gold", "all_gold where exchange = ?"), [exchange.name]).fetchall()
     for name, table in tables.items():
-        database.register("stored", _records(lake, table))
+        scan_table(lake, table, _COORDINATES).create_view(database, "stored")
         database.execute(copy.format(name, "stored")).fetchall()
     for outcome, place in _PLACES.items():
-        database.register("stored", _records(lake, resolutions(exchange), "outcome"))
+        resolved = scan_table(lake, resolutions(exchange), [*_COORDINATES, "outcome"])
+        resolved.create_view(database, "stored")
         as_such = copy.format(f"resolved_{place}", "stored where outcome = ?")
         database.execute(as_such, [outcome]).fetchall()
     database.execute(_OPEN).fetchall()
@@ -185,16 +186,6 @@ def _repeated(records: str) -> str:
 
 def _missing(records: str, elsewhere: str) -> str:
     return f"select distinct {_RECORD} from ({records}) anti join ({elsewhere}) using ({_RECORD})"
-
-
-def _records(lake: Path, table: Table, *more: str) -> pa.RecordBatchReader:
-    columns = ["topic", "partition", "offset", *more]
-    stored = open_table(lake, table)
-    if stored is not None:
-        return stored.to_pyarrow_dataset().scanner(columns=columns).to_reader()
-    types = {"topic": pa.string(), "partition": pa.int32(), "offset": pa.int64()}
-    empty = pa.table({name: pa.array([], types.get(name, pa.string())) for name in columns})
-    return empty.to_reader()
 
 
 def _one(database: "DuckDBPyConnection", query: str) -> int:

@@ -12,20 +12,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyarrow import parquet
-from pyarrow.dataset import dataset
 
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
-from k2.storage.delta import open_table, table_path
+from k2.storage.delta import open_table
+from k2.storage.file_pruning import Condition
+from k2.storage.scan import data_files, scan, scan_table
 from k2.storage.table import Table
 
 WINDOW = 200_000  # offsets of a partition that one look covers, at most
-_COLUMNS = pa.schema(
-    {"partition": pa.int32(), "offset": pa.int64(), "exchange": pa.string()}  # some have the last
-)
 _LAST_FILES = 8  # of Bronze, among which every partition that moves has one
 
 Offsets = npt.NDArray[np.int64]
@@ -53,7 +50,7 @@ class RecentBalance:
             return 0
         least, exchange = min(first.values()), self.exchange
         # From the end to the start, so that what comes meanwhile is missing nowhere.
-        gold = self._read(GOLD_TRADES, least, pc.field("exchange") == exchange.name)
+        gold = self._read(GOLD_TRADES, least, ("exchange", "=", exchange.name))
         resolved = self._read(resolutions(exchange), least)
         judged = [
             self._read(table(exchange), least)
@@ -99,38 +96,14 @@ class RecentBalance:
         stored = open_table(self.lake, table)
         if stored is None:
             return {}
-        adds = stored.get_add_actions(flatten=True)
-        files = zip(adds["modification_time"].to_pylist(), adds["path"].to_pylist(), strict=True)
-        newest: dict[int, int] = {}
-        for _, path in sorted(files)[-_LAST_FILES:]:
-            file = table_path(self.lake, table) / path
-            rows = parquet.read_table(file, columns=["partition", "offset"], partitioning=None)
-            for partition in pc.unique(rows["partition"]).to_pylist():
-                last = int(_of(rows, partition).max())
-                newest[partition] = max(newest.get(partition, -1), last)
-        return newest
+        files = data_files(stored).sort_by([("modification_time", "descending")])[:_LAST_FILES]
+        rows = scan(stored, ["partition", "offset"], files=files).table()
+        newest = rows.group_by("partition").aggregate([("offset", "max")])
+        return {row["partition"]: row["offset_max"] for row in newest.to_pylist()}
 
-    def _read(self, table: Table, least: int, only: pc.Expression | None = None) -> pa.Table:
-        stored = open_table(self.lake, table)
-        if stored is None:
-            return pa.table({name: pa.array([], pa.int64()) for name in ("partition", "offset")})
-        wanted = pc.field("offset") >= least
-        wanted = wanted if only is None else wanted & only
-        adds = pa.table(stored.get_add_actions(flatten=True))
-        paths = [str(table_path(self.lake, table) / path) for path in _reaching(adds, least)]
-        return dataset(paths, _COLUMNS).to_table(["partition", "offset"], filter=wanted)
-
-
-def _reaching(adds: pa.Table, least: int) -> list[str]:
-    """The files that may have an offset from ``least`` on.
-
-    A dataset of delta-rs finds them too, but makes an expression of each column of each file for it:
-    half a millisecond a file.
-    """
-    if "max.offset" not in adds.column_names:
-        return list(adds["path"].to_pylist())
-    may_have = pc.fill_null(pc.greater_equal(adds["max.offset"], least), True)
-    return list(adds.filter(may_have)["path"].to_pylist())
+    def _read(self, table: Table, least: int, *more: Condition) -> pa.Table:
+        wanted = [("offset", ">=", least), *more]
+        return scan_table(self.lake, table, ["partition", "offset"], wanted).table()
 
 
 def _of(rows: pa.Table, partition: int) -> Offsets:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from deltalake import DeltaTable
 
 from k2.sql import utc_database
+from k2.storage.read_errors import named_read_errors
+from k2.storage.scan import scan
 from k2.storage.table import Table
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class TableDifference:
         return not (self.added or self.removed or self.changed)
 
 
+@named_read_errors()
 def compare(
     table: Table,
     live: DeltaTable | None,
@@ -48,10 +51,10 @@ def compare(
     ``without`` names records that the live table keeps as history only.
     """
     database = utc_database()
-    database.register("rebuilt_rows", rebuilt.to_pyarrow_dataset())
-    database.register("live_rows", (live or rebuilt).to_pyarrow_dataset())
+    scan(rebuilt).create_view(database, "rebuilt_rows")
+    scan(live or rebuilt).create_view(database, "live_rows")
     if without is not None:
-        database.register("history", without.to_pyarrow_dataset())
+        scan(without).create_view(database, "history")
     found = TableDifference(table.name)
     for values in by:
         _take(database, "rebuilt", "rebuilt_rows", values, False)
@@ -60,22 +63,24 @@ def compare(
     return found
 
 
+@named_read_errors()
 def newest_offsets(tables: Iterable[DeltaTable]) -> dict[int, int]:
     """Return the newest offset of each partition that any of the tables has."""
     newest: dict[int, int] = {}
     query = 'select "partition", max("offset") from stored group by all'
     for table in tables:
         with utc_database() as database:
-            database.register("stored", table.to_pyarrow_dataset())
+            scan(table, ["partition", "offset"]).create_view(database, "stored")
             for partition, offset in database.execute(query).fetchall():
                 newest[partition] = max(newest.get(partition, -1), offset)
     return newest
 
 
+@named_read_errors()
 def beyond(table: DeltaTable, ends: Mapping[int, int]) -> int:
     """Count a table's records after the given offsets of their partitions."""
     with utc_database() as database:
-        database.register("stored", table.to_pyarrow_dataset())
+        scan(table, ["partition", "offset"]).create_view(database, "stored")
         query = 'select count(*) from stored where "partition" = ? and "offset" > ?'
         elsewhere = 'select count(*) from stored where not list_contains(?, "partition")'
         after = [database.execute(query, list(end)).fetchall() for end in ends.items()]

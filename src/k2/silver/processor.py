@@ -23,6 +23,7 @@ from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trade
 from k2.silver.transform import NEEDED, judged_columns, to_silver
 from k2.silver.unknown_schema_ids import UnknownSchemaIds
 from k2.storage.delta import open_table
+from k2.storage.scan import scan
 from k2.storage.table import Layer
 from k2.storage.writers.writer import Batch, Rows, TableWriter, WriteId
 
@@ -160,7 +161,7 @@ def _silver_without(lake: Path, exchange: Exchange, facts: pa.Table) -> Iterator
     stored = open_table(lake, silver_trades(exchange))
     if stored is None:
         return
-    for part in stored.to_pyarrow_dataset().to_batches(columns=list(STORED)):
+    for part in scan(stored, STORED).batches():
         rows = pa.Table.from_batches([part])
         yield with_identity(
             rows.join(facts.select(list(_RECORD)), list(_RECORD), join_type="left anti")

@@ -17,6 +17,8 @@ from k2.silver.schema_lookup import Schemas
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.sql import utc_database
 from k2.storage.delta import ensure_table
+from k2.storage.read_errors import named_read_errors
+from k2.storage.scan import scan
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import WriteId
 
@@ -101,7 +103,7 @@ def _parts(
         'select topic, "partition", "offset", schema_id, kafka_timestamp, value'  # noqa: S608
         f' from (select * from bronze where "partition" = ? and "offset" between ? and ?) {chosen}'
     )
-    with _database(bronze, ledger) as database:
+    with named_read_errors(), _database(bronze, ledger) as database:
         for part in slices(ends):
             values = [part.partition, part.first, part.last]
             rows = database.sql(query, params=values).to_arrow_table()
@@ -111,7 +113,10 @@ def _parts(
 
 def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> "DuckDBPyConnection":
     database = utc_database()
-    database.register("bronze", bronze.to_pyarrow_dataset())
+    scan(bronze).create_view(database, "bronze")
+    if ledger is not None:
+        scan(ledger).create_view(database, "resolved")
+        return database
     none = pa.table(
         {
             "topic": pa.array([], pa.string()),
@@ -120,5 +125,5 @@ def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> "DuckDBPyConnect
             "outcome": pa.array([], pa.string()),
         }
     )
-    database.register("resolved", none if ledger is None else ledger.to_pyarrow_dataset())
+    database.register("resolved", none)
     return database

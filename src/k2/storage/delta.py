@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from k2.errors import FailedError, TableDriftError
+from k2.errors import ContractError, FailedError, TableDriftError, first_line
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
 
@@ -48,8 +48,8 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         TableDriftError: the stored columns or partitions are not those of the definition.
     """
     path = table_path(lake, table)
-    if exists(lake, table):
-        stored = DeltaTable(path)
+    stored = open_table(lake, table)
+    if stored is not None:
         _refuse_drift(stored, table)
         return stored
     indexed = ",".join((*table.indexed,))
@@ -87,11 +87,18 @@ def exists(lake: Path, table: Table) -> bool:
 
 
 def open_table(lake: Path, table: Table) -> DeltaTable | None:
-    """Open a table as it is stored; None when it has not been created."""
+    """Open a table as it is stored; None when it has not been created.
+
+    Raises:
+        ContractError: its log is damaged.
+    """
     try:
         return DeltaTable(table_path(lake, table))
     except TableNotFoundError:
         return None
+    except DeltaError as error:
+        why = first_line(_COLOR.sub("", str(error)))
+        raise ContractError(f"The log of table {table.name} cannot be read: {why}.") from error
 
 
 def row_count(stored: DeltaTable) -> int:

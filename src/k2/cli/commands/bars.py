@@ -5,7 +5,6 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-import pyarrow.dataset as ds
 import typer
 from rich.console import Console
 
@@ -15,6 +14,7 @@ from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.settings import Settings
 from k2.storage.delta import open_table
+from k2.storage.scan import scan
 
 Bar = dict[str, Any]
 
@@ -96,9 +96,9 @@ def newest_bars(
     stored = open_table(settings.lake, GOLD_OHLCV)
     if stored is None:
         raise ConfigError(f"There are no bars in {settings.lake} yet; `k2 drain` makes them.")
-    files = [("timeframe", "=", timeframe)]
-    bars = stored.to_pyarrow_dataset(file_pruning_predicate=files)
-    names = bars.to_table(columns=["exchange", "symbol"]).group_by(["exchange", "symbol"])
+    of_length = ("timeframe", "=", timeframe)
+    bars = scan(stored, ["exchange", "symbol"], [of_length]).table()
+    names = bars.group_by(["exchange", "symbol"])
     markets = sorted((m["exchange"], m["symbol"]) for m in names.aggregate([]).to_pylist())
     exchanges = [name for name, market in markets if market == symbol]
     if (exchange is not None and exchange not in exchanges) or not exchanges:
@@ -107,8 +107,9 @@ def newest_bars(
         raise ConfigError(f"There are no {timeframe} bars of {symbol}{where}. There are: {known}.")
     if exchange is None and len(exchanges) > 1:
         raise ConfigError(f"{symbol} is on {', '.join(exchanges)}: name one with --exchange.")
-    chosen = (ds.field("exchange") == (exchange or exchanges[0])) & (ds.field("symbol") == symbol)
-    newest = bars.to_table(filter=chosen).sort_by([("bar_start", "descending")])[:limit]
+    market = [("exchange", "=", exchange or exchanges[0]), ("symbol", "=", symbol)]
+    rows = scan(stored, where=[of_length, *market]).table()
+    newest = rows.sort_by([("bar_start", "descending")])[:limit]
     found: list[Bar] = newest.to_pylist()[::-1]
     return found
 

@@ -7,8 +7,8 @@ import typer
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.settings import Settings
-from k2.sql import utc_database
 from k2.storage.delta import open_table
+from k2.storage.scan import scan
 from k2.storage.table import Table
 from k2.topology import all_tables
 
@@ -70,11 +70,10 @@ def newest(settings: Settings, table: Table, limit: int) -> list[dict[str, Any]]
     if stored is None:
         raise ConfigError(f"There is no table {table.name} in {settings.lake} yet.")
     order = ", ".join(f'"{name}" desc' for name in _NEWEST if name in table.columns)
-    database = utc_database()
-    database.register("stored", stored.to_pyarrow_dataset())
-    query = f"select * from stored order by {order} limit {limit}"  # noqa: S608
-    chosen = database.sql(query)
-    return [dict(zip(chosen.columns, row, strict=True)) for row in chosen.fetchall()]
+    rows: list[dict[str, Any]] = (
+        scan(stored).table(f"true order by {order} limit {limit}").to_pylist()
+    )
+    return rows
 
 
 def _table_named(name: str) -> Table:

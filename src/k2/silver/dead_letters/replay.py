@@ -25,6 +25,7 @@ from k2.silver.schema_lookup import Schemas
 from k2.silver.tables import duplicates, resolutions, silver_trades
 from k2.silver.transform import to_silver
 from k2.storage.delta import ensure_table, open_table
+from k2.storage.scan import scan
 from k2.storage.writers.writer import Rows, TableWriter, WriteId
 
 DUPLICATE = "duplicate"
@@ -157,7 +158,7 @@ class Redecider:
                 f"Batch {newest} of {self.app} is half written and must end before a replay; "
                 "`k2 up` or `k2 drain` ends it. Then try again."
             )
-        parts = silver.to_pyarrow_dataset().to_batches(columns=list(STORED))
+        parts = scan(silver, STORED).batches()
         seen.rebuild(_identified(parts), newest)
         return seen
 

@@ -14,6 +14,7 @@ from fastavro import parse_schema, schemaless_reader
 from k2.avro.wire_format import HEADER_LENGTH
 from k2.exchanges import Exchange
 from k2.silver.dead_letters.store import RECORD, dead_letter_database
+from k2.storage.read_errors import named_read_errors
 
 _LIST = """
 select error_type, error_reasons, schema_id, count(*), min(kafka_timestamp), max(kafka_timestamp),
@@ -41,6 +42,7 @@ class Cluster:
     resolved: bool
 
 
+@named_read_errors()
 def clusters(lake: Path, exchanges: Iterable[Exchange]) -> list[Cluster]:
     """Group the dead letters by what is wrong with them; the resolved ones apart, at the end."""
     found = []
@@ -67,7 +69,7 @@ def newest_dead_letters(lake: Path, exchange: Exchange, limit: int) -> list[dict
 
 def all_dead_letters(lake: Path, exchange: Exchange) -> Iterator[pa.RecordBatch]:
     """Return every dead letter with its resolution, by offset, a page at a time."""
-    with dead_letter_database(lake, exchange) as database:
+    with named_read_errors(), dead_letter_database(lake, exchange) as database:
         query = f"select * from letters order by {RECORD}"  # noqa: S608 — our own names
         yield from database.sql(query).to_arrow_reader(_PAGE)
 
@@ -91,6 +93,7 @@ def decoded(value: bytes | None, schemas: Mapping[int, str]) -> dict[str, Any] |
     return record if isinstance(record, dict) else None
 
 
+@named_read_errors()
 def _rows(
     lake: Path, exchange: Exchange, where: str, values: list[Any], limit: int
 ) -> list[dict[str, Any]]:

@@ -5,20 +5,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.exchanges import Exchange
 from k2.silver.tables import dead_letters, resolutions
 from k2.sql import utc_database
-from k2.storage.delta import open_table
-from k2.storage.table import Table
+from k2.storage.read_errors import named_read_errors
+from k2.storage.scan import scan_table
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 RECORD = 'topic, "partition", "offset"'
 _LETTERS = """
-create view letters as
+create temp view letters as
 select stored_letters.*, outcome, message_id, replay_id, resolved_at
 from stored_letters left join ledger using (topic, "partition", "offset")
 """
@@ -31,12 +30,13 @@ def dead_letter_database(lake: Path, exchange: Exchange) -> "DuckDBPyConnection"
     and ``resolved_at``. A table that does not exist is empty. Large results spill to disk.
     """
     database = utc_database()
-    database.register("stored_letters", _stored(lake, dead_letters(exchange)))
-    database.register("ledger", _stored(lake, resolutions(exchange)))
+    scan_table(lake, dead_letters(exchange)).create_view(database, "stored_letters")
+    scan_table(lake, resolutions(exchange)).create_view(database, "ledger")
     database.execute(_LETTERS)
     return database
 
 
+@named_read_errors()
 def open_coordinates(lake: Path, exchange: Exchange, reason: str | None) -> pa.Table:
     """Return ``partition``, ``offset`` and ``schema_id`` of what no replay resolved, in order.
 
@@ -50,6 +50,7 @@ def open_coordinates(lake: Path, exchange: Exchange, reason: str | None) -> pa.T
         ).to_arrow_table()
 
 
+@named_read_errors()
 def records_of(lake: Path, exchange: Exchange, coordinates: pa.Table) -> pa.Table:
     """Return the dead letters at these coordinates of one partition, as rows of Bronze."""
     first, last = (coordinates["offset"][at].as_py() for at in (0, -1))
@@ -73,6 +74,7 @@ def in_chunks(coordinates: pa.Table, size: int) -> Iterator[pa.Table]:
             start = at
 
 
+@named_read_errors()
 def resolved_by(lake: Path, exchange: Exchange, replay_id: str) -> dict[str, int]:
     """Return how many dead letters a replay resolved, by outcome."""
     with dead_letter_database(lake, exchange) as database:
@@ -80,10 +82,3 @@ def resolved_by(lake: Path, exchange: Exchange, replay_id: str) -> dict[str, int
             "select outcome, count(*) from ledger where replay_id = ? group by all", [replay_id]
         ).fetchall()
     return {str(outcome): int(count) for outcome, count in counts}
-
-
-def _stored(lake: Path, table: Table) -> object:
-    stored = open_table(lake, table)
-    if stored is None:
-        return to_arrow_schema(table.schema).empty_table()
-    return stored.to_pyarrow_dataset()

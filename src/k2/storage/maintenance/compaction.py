@@ -8,15 +8,14 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.transaction import AddAction, RemoveAction
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.errors import FailedError
@@ -24,6 +23,7 @@ from k2.storage.delta import folder_of
 from k2.storage.delta_log import entries_of
 from k2.storage.maintenance.small_files import NOTHING_ELSE
 from k2.storage.parquet_encoding import PACKED, layout
+from k2.storage.scan import data_files, scan
 from k2.storage.table import Table
 from k2.storage.writers.arrow import rebuilt
 
@@ -185,11 +185,8 @@ def _portions(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def _read(stored: DeltaTable, table: Table, files: list[StoredFile]) -> Iterator[pa.RecordBatch]:
-    # Arrow reads the files itself: delta-rs cannot be asked while it writes.
-    local = SubTreeFileSystem(str(folder_of(stored)), LocalFileSystem())
-    dataset = stored.to_pyarrow_dataset(filesystem=local)
-    fragments = {fragment.path: fragment for fragment in dataset.get_fragments()}
-    return chain.from_iterable(
-        fragments[file.path].to_batches(schema=dataset.schema, columns=table.columns)
-        for file in files
-    )
+    """The files' rows, in their order."""
+    # Planned before the first row is taken: delta-rs cannot be asked while it writes.
+    there = data_files(stored)
+    places = pc.index_in(pa.array([file.path for file in files]), there["path"].combine_chunks())
+    return scan(stored, table.columns, files=there.take(places)).batches()

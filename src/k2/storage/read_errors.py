@@ -1,0 +1,53 @@
+"""What DuckDB says of a stored file that it cannot read, as one sentence with a remedy."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from k2.errors import ContractError, K2Error, first_line
+
+_FILE = re.compile(r"""["'](?P<path>[^"']+\.parquet)["']""")
+
+
+@contextmanager
+def named_read_errors() -> Iterator[None]:
+    """Raise what stops a reader of stored tables as K2's own error; also a decorator.
+
+    Raises:
+        ContractError: a file is missing or damaged; the message names it.
+    """
+    try:
+        yield
+    except Exception as error:
+        named = read_error(error)
+        if named is None:
+            raise
+        raise named from error
+
+
+def read_error(error: Exception) -> K2Error | None:
+    """Return the error that says which stored file stops a reader; None when it is no such error."""
+    from duckdb import Error  # costs a tenth of a second, and most processes see no error
+
+    found = _FILE.search(str(error)) if isinstance(error, Error) else None
+    if found is None:
+        return None
+    path = Path(found["path"])
+    table, file = _table_and_file(path)
+    if not path.exists():
+        return ContractError(
+            f"Table {table} lacks the file {file}, which its log names. Restore it from a backup;"
+            " if `k2 maintain` ran meanwhile, run the command again."
+        )
+    return ContractError(
+        f"Table {table} has a damaged file, {file}: {first_line(str(error))}."
+        " Restore it from a backup."
+    )
+
+
+def _table_and_file(path: Path) -> tuple[str, str]:
+    for folder in path.parents:
+        if (folder / "_delta_log").is_dir():
+            return folder.name, str(path.relative_to(folder))
+    return path.parent.name, path.name
