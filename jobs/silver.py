@@ -5,7 +5,7 @@ spark-submit --jars "$(k2 jars)" jobs/silver.py --exchange kraken --trigger avai
 
 import sys
 
-from k2.cli.jobs.job import main
+from k2.cli.spark_submit.job import main
 
 if __name__ == "__main__":
     sys.exit(main("silver", sys.argv[1:]))

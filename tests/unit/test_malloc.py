@@ -65,7 +65,7 @@ def test_children_have_few_pools_too() -> None:
     assert said()[1] == "2"
 
 
-@pytest.mark.parametrize("entry", ["k2.cli.app", "k2.cli.jobs.job"])
+@pytest.mark.parametrize("entry", ["k2.cli.app", "k2.cli.spark_submit.job"])
 def test_importing_an_entry_point_imports_no_arrow(entry: str) -> None:
     """Arrow chooses its pool when it is imported, which must be after the entry has said which."""
     program = f"import sys, {entry}; print('pyarrow' in sys.modules)"
@@ -76,8 +76,8 @@ def test_importing_an_entry_point_imports_no_arrow(entry: str) -> None:
 @needs_jemalloc
 def test_a_job_takes_that_pool_too() -> None:
     program = (
-        "import k2.cli.jobs.job\n"
-        "assert k2.cli.jobs.job.main('gold', ['--help']) == 0\n"
+        "import k2.cli.spark_submit.job\n"
+        "assert k2.cli.spark_submit.job.main('gold', ['--help']) == 0\n"
         "import pyarrow as pa; print(pa.default_memory_pool().backend_name)"
     )
 

@@ -9,5 +9,5 @@ from k2.malloc import give_memory_back
 def main(job: str, arguments: Sequence[str]) -> int:
     """Run a job (``bronze``, ``silver``, ``gold``, ``ohlcv``) with its arguments; return the exit code."""
     give_memory_back()  # before the next line: Arrow looks when it is imported
-    code: int = importlib.import_module("k2.cli.jobs.stream").run_job(job, arguments)
+    code: int = importlib.import_module("k2.cli.spark_submit.stream").run_job(job, arguments)
     return code
