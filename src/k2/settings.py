@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from k2.errors import ConfigError
@@ -95,6 +95,11 @@ class Settings(BaseSettings):
     )
     alertmanager_port: Port = Field(
         9093, description="Port of Alertmanager in `k2 up --monitoring`; 0 takes a free one."
+    )
+    ops_db: SecretStr | None = Field(
+        None,
+        description="PostgreSQL for the jobs' registry, as postgresql://user:password@host/name, where"
+        " more than one machine runs jobs; empty: SQLite in K2_HOME.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     log_format: Literal["auto", "json", "console"] = Field(

@@ -5,6 +5,7 @@ The order is that of docs/explanation/architecture.md.
 
 import ast
 import graphlib
+import re
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,20 @@ SRC = ROOT / "src" / "k2"
 
 # As a trade walks: a package imports from those before it and from itself.
 ORDER = (
-    *("errors", "settings", "sql", "malloc", "exchanges", "avro", "home", "connectors", "jvm"),
+    *(
+        "errors",
+        "retry",
+        "settings",
+        "sql",
+        "malloc",
+        "exchanges",
+        "avro",
+        "home",
+        "connectors",
+        "jvm",
+    ),
     *("storage", "observability", "engine", "feeds", "bronze", "silver", "gold", "bars", "quality"),
-    *("topology", "local", "cli"),
+    *("topology", "jobs", "service", "local", "cli"),
 )
 LEVEL = {package: level for level, package in enumerate(ORDER)}
 
@@ -202,6 +214,16 @@ def test_a_reader_of_the_environment_is_caught(source: str) -> None:
 
 def test_setting_a_variable_for_a_child_process_is_fine() -> None:
     assert not reads_environment("os.environ['PYSPARK_PYTHON'] = sys.executable")
+
+
+def test_only_the_jobs_engine_knows_dbos() -> None:
+    importers = {
+        str(path.relative_to(SRC).parent)
+        for path in SRC.rglob("*.py")
+        if re.search(r"^\s*(from|import) dbos\b", path.read_text(), re.MULTILINE)
+    }
+
+    assert importers == {"jobs/engine"}
 
 
 def test_no_module_is_longer_than_can_be_read_at_once() -> None:

@@ -1,0 +1,96 @@
+"""dbos's tables: made, and written to by who submits and steers jobs; no job runs here."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, DBOSClient
+from sqlalchemy import Connection
+
+from k2.errors import UnavailableError
+from k2.jobs import tables
+from k2.jobs.database import Database
+from k2.jobs.engine.log_filter import quieten_dbos
+from k2.jobs.engine.serialization import JobJson, refuse_pickle
+from k2.jobs.kinds.kind import JobKinds
+from k2.jobs.registry import Registry
+from k2.settings import Settings
+
+# Changes only when the steps of an existing kind change their names or order; see docs/adr.
+VERSION = "k2-jobs-1"
+NAME = "k2-jobs"
+QUEUE = "jobs"
+
+
+class JobQueue:
+    """dbos's side of the registry: rows of its tables, no job is run."""
+
+    def __init__(self, database: Database) -> None:
+        """Connect when first used."""
+        refuse_pickle()
+        self._client = DBOSClient(
+            system_database_engine=database.engine,
+            dbos_system_schema="dbos",
+            serializer=JobJson(),
+            application_name=NAME,
+            lazy=True,
+            retry_connection_errors=False,
+        )
+
+    def enqueue(self, connection: Connection, kind: str, job_id: str) -> None:
+        """Enqueue within the caller's transaction."""
+        options: Any = {
+            "workflow_name": kind,
+            "queue_name": QUEUE,
+            "workflow_id": job_id,
+            "app_version": VERSION,
+        }
+        self._client.enqueue_in_transaction(connection, options)
+
+    def cancel(self, job_id: str) -> None:
+        """End a job whose work stands still."""
+        _answered(lambda: self._client.cancel_workflow(job_id))
+
+    def resume(self, job_id: str) -> None:
+        """Enqueue again a job that was paused, cancelled or lost."""
+        _answered(lambda: self._client.resume_workflow(job_id, queue_name=QUEUE))
+
+    def rewind(self, job_id: str, first_step: int) -> None:
+        """Enqueue again a job that failed, from a step on."""
+        _answered(
+            lambda: self._client.rewind_workflow(job_id, start_step=first_step, queue_name=QUEUE)
+        )
+
+    def delete(self, job_ids: list[str]) -> None:
+        """Forget jobs that have ended."""
+        self._client.delete_workflows(job_ids)
+
+
+def prepare(database: Database) -> None:
+    """Make the registry's database, or bring it up to date.
+
+    Raises:
+        ConfigError: it cannot be used, or a newer K2 has made it.
+        UnavailableError: it does not answer.
+    """
+    refuse_pickle()
+    quieten_dbos()
+    database.make_file()
+    with database.named_errors():
+        DBOS.migrate(database.url)
+    with database.writing() as connection:
+        tables.install(connection)
+
+
+def open_registry(settings: Settings, kinds: JobKinds) -> Registry:
+    """Open the registry to submit and steer jobs that another process runs."""
+    database = Database(settings)
+    return Registry(database, kinds, JobQueue(database))
+
+
+def _answered(call: Callable[[], Any]) -> None:
+    from sqlalchemy.exc import DBAPIError
+
+    try:
+        call()
+    except DBAPIError as error:
+        raise UnavailableError("The jobs' registry does not answer; try again.") from error

@@ -1,0 +1,76 @@
+"""A thread that looks for jobs that nobody runs any more though they should, and heals them."""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import text
+
+from k2.errors import UnavailableError
+from k2.jobs.registry import Registry
+
+log = structlog.get_logger("k2.jobs")
+
+WATCH_SECONDS = 30.0
+
+# A workflow that is under way for dbos, while no run of it is noted and nobody wants it to stand.
+_LOST = text(
+    "SELECT id FROM k2_job JOIN workflow_status ON workflow_uuid = id"
+    " WHERE status = 'PENDING' AND executor_id = :executor AND wish = 'run'"
+    " AND state IN ('queued', 'running')"
+    " AND NOT EXISTS (SELECT 1 FROM k2_run WHERE job_id = id)"
+)
+# A cancel whose process died between noting the wish and carrying it out.
+_TO_CANCEL = text(
+    "SELECT id FROM k2_job WHERE wish = 'cancel' AND state IN ('queued', 'running', 'paused')"
+    " AND NOT EXISTS (SELECT 1 FROM k2_run WHERE job_id = id)"
+)
+
+
+class Watchdog:
+    """Looks every half minute; ``also`` is done at each look, after the healing."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        executor: str,
+        seconds: float = WATCH_SECONDS,
+        also: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._registry, self._executor = registry, executor
+        self._seconds, self._also = seconds, also
+        self._seen: set[str] = set()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="k2-jobs-watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Start to look."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._ending.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def look_once(self) -> list[str]:
+        """Heal what was lost at two looks in a row; return those jobs."""
+        with self._registry.database.reading() as connection:
+            lost = set(connection.execute(_LOST, {"executor": self._executor}).scalars())
+            cancelled = list(connection.execute(_TO_CANCEL).scalars())
+        for job_id in cancelled:
+            self._registry.queue.cancel(job_id)
+        healed = sorted(lost & self._seen)
+        self._seen = lost - set(healed)
+        for job_id in healed:
+            log.warning("job_was_lost", job_id=job_id)
+            self._registry.queue.resume(job_id)
+        return healed
+
+    def _watch(self) -> None:
+        while not self._ending.wait(self._seconds):
+            try:
+                self.look_once()
+                self._also()
+            except UnavailableError as error:
+                log.warning("jobs_registry_unavailable", reason=str(error))

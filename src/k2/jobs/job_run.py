@@ -1,0 +1,192 @@
+"""What a kind is given while its job runs: steps, checkpoints, and the wish of a person to stop."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import text
+
+from k2.errors import K2Error
+from k2.jobs import json_values
+from k2.jobs.clock import now_ms
+from k2.jobs.database import Database
+from k2.jobs.fault_points import reach
+from k2.jobs.json_values import PartlyDoneError
+from k2.jobs.model import StepResult, StepStatus, Wish
+from k2.retry import POLICY, RetryPolicy, call_with_retry
+from k2.settings import Settings
+
+log = structlog.get_logger("k2.jobs")
+
+_LOOK_SECONDS = 0.25  # between two looks at the wish
+MAX_STEP_SECONDS = 5.0  # of work between two checkpoints
+
+T = TypeVar("T")
+
+# Runs work as a step of the engine: its outcome is recorded, and returned in a later run.
+RecordStep = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
+
+
+class StandStill(BaseException):
+    """The job stops here, for a pause, a cancel or the end of the process; not a failure.
+
+    A BaseException, so that no ``except Exception`` of a kind swallows it and the engine records
+    nothing: the step runs again when the job goes on.
+    """
+
+    def __init__(self, wish: Wish) -> None:
+        super().__init__(wish)
+        self.wish = wish
+
+
+@dataclass
+class JobRun:
+    """One run of a job. ``step`` is how a kind does its work; ``checkpoint`` belongs in long steps."""
+
+    id: str
+    kind: str
+    attempt: int
+    settings: Settings
+    database: Database
+    record: RecordStep
+    stopping: threading.Event
+    policy: RetryPolicy = POLICY
+    on_step_failure: Callable[[str, str], None] = lambda _kind, _error: None
+    failed: list[str] = field(default_factory=list)
+    done: int = 0
+    rows: int = 0
+    _looked: float = 0.0
+
+    def step(
+        self, name: str, work: Callable[[], StepResult], *, goes_on: bool = False
+    ) -> StepResult:
+        """Do a step once: what an earlier run of this job has done is not done again.
+
+        What may work later is tried again by the project's policy. A step that ``goes_on`` may
+        fail without ending the job, which then ends as partly done.
+
+        Raises:
+            StandStill: somebody wants the job to stop.
+            K2Error: the work failed for good.
+        """
+        self.checkpoint(now=True)
+        facts = self.record(name, lambda: self._attempt(name, work, goes_on))
+        reach("step-recorded")
+        self.rows += facts["rows"]
+        result = StepResult(
+            facts["rows"], StepStatus(facts["status"]), facts["message"], facts["data"]
+        )
+        if result.status is StepStatus.FAILED:
+            self.failed.append(f"{name}: {result.message}")
+        else:
+            self.done += 1
+        return result
+
+    def checkpoint(self, *, now: bool = False) -> None:
+        """Stop here if somebody wants it; cheap enough to be called in a loop.
+
+        Raises:
+            StandStill: so it is.
+        """
+        if not now and time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        if (wish := self._wish()) is not Wish.RUN:
+            reach("pause-before-stand")
+            raise StandStill(wish)
+        if self.stopping.is_set():
+            raise StandStill(Wish.RUN)
+
+    def should_continue(self) -> bool:
+        """Tell whether nobody wants the job to stop, for work that ends by itself when told."""
+        return not self.stopping.is_set() and self._wish() is Wish.RUN
+
+    def wait(self, seconds: float) -> None:
+        """Wait, and stop when somebody wants it.
+
+        Raises:
+            StandStill: somebody does.
+        """
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.checkpoint()
+            self.stopping.wait(min(left, _LOOK_SECONDS))
+
+    def expect(self, rows: int) -> None:
+        """Say how many rows there will be, once it is known."""
+        self._update("rows_total = :rows", rows=rows)
+
+    def require_all_done(self) -> None:
+        """Fail as partly done, or as failed when nothing was done, if a step that goes on failed.
+
+        Raises:
+            PartlyDoneError: names the failed steps.
+        """
+        if not self.failed:
+            return
+        total = self.done + len(self.failed)
+        error = PartlyDoneError(
+            f"{len(self.failed)} of {total} steps failed: {'; '.join(self.failed)}"
+        )
+        if not self.done:
+            error.exit_code = 1  # type: ignore[misc]
+        raise error
+
+    def _attempt(self, name: str, work: Callable[[], StepResult], goes_on: bool) -> dict[str, Any]:
+        attempts = 0  # failed ones
+
+        def count(attempt: int, error: BaseException) -> None:
+            nonlocal attempts
+            attempts = attempt
+            self.on_step_failure(self.kind, type(error).__name__)
+            log.warning(
+                "job_step_failed",
+                job_id=self.id,
+                kind=self.kind,
+                step=name,
+                attempt=attempt,
+                error=type(error).__name__,
+                reason=str(error),
+            )
+
+        def do() -> StepResult:
+            reach("step-before-work")
+            result = work()
+            reach("step-after-work")
+            return result
+
+        self._update("active_ms = :now", now=now_ms())
+        try:
+            result = call_with_retry(do, policy=self.policy, sleep=self.wait, on_failure=count)
+        except Exception as error:
+            if not isinstance(error, K2Error):
+                log.exception("job_step_broken", job_id=self.id, kind=self.kind, step=name)
+            error.attempts = attempts  # type: ignore[attr-defined]
+            if not goes_on:
+                raise
+            facts = json_values.error_facts(error)
+            return {
+                **{"rows": 0, "status": "failed", "message": facts["message"], "data": {}},
+                **{"attempts": attempts, "error_class": json_values.error_class(facts)},
+            }
+        return {
+            **{"rows": result.rows, "status": str(result.status), "message": result.message},
+            **{"data": dict(result.data), "attempts": attempts + 1},
+        }
+
+    def _wish(self) -> Wish:
+        with self.database.reading() as connection:
+            found = connection.execute(
+                text("SELECT wish FROM k2_job WHERE id = :id"), {"id": self.id}
+            ).scalar()
+        return Wish(found) if found else Wish.CANCEL  # deleted: nobody wants it
+
+    def _update(self, assignment: str, **values: int) -> None:
+        with self.database.writing() as connection:
+            connection.execute(
+                text(f"UPDATE k2_job SET {assignment} WHERE id = :id"),  # noqa: S608
+                {"id": self.id, **values},
+            )
