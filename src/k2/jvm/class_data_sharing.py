@@ -9,11 +9,14 @@ import hashlib
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 _KEPT = 2  # archives of a program: two environments may take turns
-_ABANDONED = 86_400.0  # seconds after which nobody writes a draft any more
+_ABANDONED_SECONDS = 86_400.0  # after which nobody writes a draft any more, on whatever machine
 # The JVM would tell the terminal which classes an archive cannot have.
 _QUIET = ("-Xlog:disable", "-Xlog:all=error:stderr")
 
@@ -47,13 +50,13 @@ class ClassArchive:
 
     def options(self, make: bool = True) -> list[str]:
         """Return Java's options: to start from the archive, or else to ``make`` it at the end."""
+        self._delete_abandoned_drafts()
         if self.exists:
             return [f"-XX:SharedArchiveFile={self.path}", *_QUIET]
         if not make:
             return []
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._clear_drafts()
         except OSError:
             return []  # a cache that cannot be written keeps nothing, and nothing is lost
         return [f"-XX:ArchiveClassesAtExit={self.draft}", *_QUIET]
@@ -74,7 +77,22 @@ class ClassArchive:
         """Remove the draft of a run that did not come to its end."""
         self.draft.unlink(missing_ok=True)
 
-    def _clear_drafts(self) -> None:
-        for draft in self.path.parent.glob("*.draft"):
-            if draft.stat().st_mtime < time.time() - _ABANDONED:
-                draft.unlink(missing_ok=True)
+    def _delete_abandoned_drafts(self) -> None:
+        """Delete what nobody will keep: a JVM writes its draft even when the run was killed."""
+        with suppress(OSError):
+            for draft in self.path.parent.glob("*.draft"):
+                if _is_abandoned(draft):
+                    draft.unlink(missing_ok=True)
+
+
+def _is_abandoned(draft: Path) -> bool:
+    written = draft.stat().st_mtime
+    if written < time.time() - _ABANDONED_SECONDS:
+        return True
+    pid = draft.suffixes[-2].removeprefix(".")
+    try:
+        return pid.isdigit() and psutil.Process(int(pid)).create_time() > written
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False

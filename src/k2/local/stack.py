@@ -169,9 +169,8 @@ class LocalStack:
         jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
         (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
         if settings.class_archives:
-            agent = [self._agent.jar] if self._agent else []
             self._archives = {
-                "kafka": ClassArchive.of("kafka", java, [*jars, *agent], settings.jar_cache),
+                "kafka": ClassArchive.of("kafka", java, jars, settings.jar_cache),
                 "registry": ClassArchive.of("registry", java, [runner], settings.jar_cache),
             }
         kafka_classes, registry_classes = map(self._archives.get, ("kafka", "registry"))

@@ -1,9 +1,11 @@
 """Archives of Java's classes: found again for the same Java and jars, and never half of one."""
 
 import os
+import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from k2.jvm.class_data_sharing import ClassArchive
@@ -108,18 +110,54 @@ def test_the_two_newest_archives_of_a_program_are_kept(java, jar):
     assert other.exists
 
 
-def test_drafts_that_nobody_finished_go_after_a_day(java, jar):
+def draft_of(found: ClassArchive, pid: int) -> Path:
+    found.path.parent.mkdir(parents=True, exist_ok=True)
+    draft = found.path.with_suffix(f".{pid}.draft")
+    draft.write_text("half")
+    return draft
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("has_archive", [False, True])
+def test_the_draft_of_a_run_that_died_is_deleted_at_the_next_start(
+    java, jar, dead_pid, has_archive
+):
     found = archive(java, jar)
-    found.path.parent.mkdir(parents=True)
-    old, new = (found.path.parent / f"kafka-1.{name}.draft" for name in ("old", "new"))
-    for draft in (old, new):
-        draft.write_text("half")
-    os.utime(old, (0, 0))
+    draft, own = draft_of(found, dead_pid), draft_of(found, os.getpid())
+    if has_archive:
+        found.path.write_text("archived")
 
     found.options()
 
-    assert not old.exists()
-    assert new.exists()
+    assert not draft.exists()
+    assert own.exists()
+
+
+def test_a_draft_older_than_the_process_that_has_its_number_now_is_deleted(java, jar):
+    found = archive(java, jar)
+    draft = draft_of(found, os.getpid())
+    before = psutil.Process().create_time() - 60
+    os.utime(draft, (before, before))
+
+    found.options()
+
+    assert not draft.exists()
+
+
+def test_a_draft_that_nobody_finished_in_a_day_is_deleted(java, jar):
+    found = archive(java, jar)
+    draft = draft_of(found, 1)
+    os.utime(draft, (0, 0))
+
+    found.options()
+
+    assert not draft.exists()
 
 
 def test_a_cache_that_cannot_be_written_costs_the_archive_and_nothing_else(java, jar, tmp_path):

@@ -118,7 +118,7 @@ class Kafka:
             str(self.java),
             f"-Xmx{self.settings.kafka_memory}",
             *_QUICK_JVM,
-            *(self.classes.options() if self.classes else []),
+            *self._class_options(),
             self.marker,
             *([self.agent.option] if self.agent else []),
             # slf4j-simple writes to stderr, which is the log.
@@ -137,6 +137,10 @@ class Kafka:
         with suppress(OSError), socket.create_connection((LOOPBACK, self.port), 0.5):
             return self._answers()
         return False
+
+    def _class_options(self) -> list[str]:
+        """Java archives no classes beside an agent and ends at once; an archive it does map."""
+        return self.classes.options(make=self.agent is None) if self.classes else []
 
     def _answers(self) -> bool:
         from confluent_kafka import KafkaException

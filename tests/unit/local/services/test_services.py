@@ -1,13 +1,15 @@
 """What Kafka and the registry are started with."""
 
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from k2.home.paths import prepare_home
+from k2.jvm.class_data_sharing import ClassArchive
 from k2.local.services import kafka as kafka_module
-from k2.local.services.kafka import Kafka
+from k2.local.services.kafka import Agent, Kafka
 from k2.local.services.registry import Registry
 from k2.settings import Settings
 
@@ -48,6 +50,22 @@ def test_kafka_makes_no_topics_by_itself_and_deletes_nothing_for_its_age(kafka: 
     properties = properties_of(kafka)
     assert properties["auto.create.topics.enable"] == "false"
     assert properties["log.retention.ms"] == "-1"
+
+
+def test_kafka_archives_no_classes_beside_an_agent_but_maps_an_archive(
+    kafka: Kafka, tmp_path: Path
+) -> None:
+    classes = ClassArchive(tmp_path / "kafka-1.jsa")
+    agent = Agent(Path("/agent.jar"), 9004, Path("/kafka.yml"))
+    observed = replace(kafka, classes=classes, agent=agent)
+
+    before = observed.command()
+    classes.path.touch()
+    after = observed.command()
+
+    assert agent.option in before
+    assert not any("ArchiveClassesAtExit" in option for option in before)
+    assert f"-XX:SharedArchiveFile={classes.path}" in after
 
 
 @pytest.mark.parametrize("service", ["kafka", "registry"])
