@@ -1,4 +1,4 @@
-"""A Spark session from begin to end, also when told to end (Ctrl-C, SIGTERM) in between."""
+"""A Spark session from begin to end, also when told to end (Ctrl-C, SIGTERM, SIGHUP) in between."""
 
 import signal
 import threading
@@ -20,7 +20,7 @@ _LAUNCH_MARK = "pyspark-shell"  # in the arguments of the JVM that PySpark start
 _POLITE_SECONDS = 5.0  # for a JVM that starts to remove its folders
 _STOP_SECONDS = 60.0
 _LOOK = 0.1
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def interrupt(_signal: int, _frame: object) -> NoReturn:
@@ -40,8 +40,12 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
 
 @contextmanager
 def raised_interrupts() -> Iterator[None]:
-    """Have Ctrl-C and SIGTERM raise KeyboardInterrupt in the main thread."""
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    """Have Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread.
+
+    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    """
+    heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

@@ -1,14 +1,10 @@
 """The jobs: one stream each, under the session that ``spark-submit`` gives."""
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated
 
-import psutil
 import typer
 from pyspark.sql import SparkSession
 
@@ -86,7 +82,6 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
     available_now = trigger is Trigger.AVAILABLE_NOW
     if not available_now:
         check_ports(settings, [name])
-    _die_with_the_jvm()
     with raised_interrupts():
         spark = begun(lambda: spark_session(settings, f"k2-{name}"), settings)
         try:
@@ -108,16 +103,3 @@ def _stream(
             time.sleep(0.2)
         for failure in engine.failures:
             raise failure
-
-
-def _die_with_the_jvm() -> None:
-    """End when spark-submit's JVM, our parent, is killed: nobody would be left to write."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent and psutil.pid_exists(parent):
-            time.sleep(1)
-        sys.stderr.write("k2: Spark's JVM is gone.\n")
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True, name="jvm-watch").start()

@@ -1,0 +1,82 @@
+"""The end of a job under ``spark-submit``: within five seconds, whoever of it was killed.
+
+Python is a child of Spark's JVM there, and its output goes through pipes that the JVM reads. When the
+JVM is gone, a line to standard error raises or blocks, a call to the JVM may wait for ever, and so may
+the threads that an orderly end waits for. So a thread of its own, which calls and writes nothing, ends
+the process: a job that is killed repeats its last batch at the next start, and has no lock any more.
+"""
+
+import os
+import select
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import psutil
+
+_ORDERLY_SECONDS = 4.0  # for streams to stop and the session to end, of the five
+_LOOK_SECONDS = 0.2
+_EXIT_CODE = 1
+_TELLING_TO_END = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
+class ProcessEnd:
+    """Ends this process when its JVM is gone, or an orderly end takes too long."""
+
+    def __init__(self, orderly_seconds: float = _ORDERLY_SECONDS) -> None:
+        """Be told of signals. Make it in the main thread, as early as possible."""
+        self._orderly_seconds = orderly_seconds
+        self._jvm = _find_jvm()
+        self._ends_at = float("inf")
+        self._signals, written = os.pipe()
+        for descriptor in (self._signals, written):
+            os.set_blocking(descriptor, False)
+        # Python runs a handler only when the main thread comes back from what it calls; the numbers
+        # of signals are written here at once.
+        signal.set_wakeup_fd(written, warn_on_full_buffer=False)
+
+    def watch(self) -> None:
+        """Begin to watch, in a thread."""
+        threading.Thread(target=self._watch, daemon=True, name="k2-process-end").start()
+
+    def expect(self) -> None:
+        """Have the process end in time from now on, and its JVM with it."""
+        self._ends_at = min(self._ends_at, time.monotonic() + self._orderly_seconds)
+
+    def _watch(self) -> None:
+        while True:
+            if self._jvm is not None and not _is_alive(self._jvm):
+                os._exit(_EXIT_CODE)
+            if time.monotonic() >= self._ends_at:
+                self._kill()
+            if select.select([self._signals], [], [], _LOOK_SECONDS)[0]:
+                received = os.read(self._signals, 64)
+                if _TELLING_TO_END.intersection(received):
+                    self.expect()
+
+    def _kill(self) -> None:
+        if self._jvm is not None:
+            with suppress(psutil.Error):
+                self._jvm.kill()  # it may hang for what has held us up
+        os._exit(_EXIT_CODE)
+
+
+def _find_jvm() -> psutil.Process | None:
+    """Return the JVM that runs us: the parent, or above a script that PYSPARK_PYTHON names.
+
+    None without spark-submit: then the JVM is a child, and the parent a shell that may be closed.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return None
+    with suppress(psutil.Error):
+        above = psutil.Process().parents()
+        return next((process for process in above if process.name() == "java"), None)
+    return None
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
