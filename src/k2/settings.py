@@ -112,6 +112,11 @@ class Settings(BaseSettings):
         return folder.expanduser().absolute()
 
     @property
+    def java_variable(self) -> str:
+        """The variable that ``java_home`` is from."""
+        return "K2_JAVA_HOME" if os.environ.get("K2_JAVA_HOME") else "JAVA_HOME"
+
+    @property
     def lake(self) -> Path:
         """Folder of the Delta tables, one sub-folder a table."""
         return self.home / "lake"

@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
@@ -32,6 +31,7 @@ from k2.local.orphans import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports, stream_names
+from k2.observability.redaction import redacted
 from k2.quality.backlog import backlog
 from k2.settings import Settings
 from k2.storage.table import Layer
@@ -63,15 +63,14 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
     """
     with raised_interrupts(), ExitStack() as started:
         prepare_home(settings)
-        logs = started.enter_context(_logs(settings, console))
-        configure_logs(settings, logs)
+        configure_logs(settings, started.enter_context(_open_log(settings)))
         if run.streams and run_owner(settings) is None:  # else it is the home that is taken
             check_ports(settings, stream_names())
         monitoring = None
         if run.monitoring:
             monitoring = Monitoring.found(settings, partial(_say, console))
         stack = LocalStack(settings, monitoring.agent if monitoring else None)
-        started.callback(_say, console, "Stopped. Everything is in " + str(settings.home) + ".")
+        started.callback(_say_stopped, settings, stack, console)
         started.callback(stack.stop)
         try:
             with stack.room.named():  # whatever finds no room first
@@ -96,6 +95,9 @@ def _up(
     started.callback(lambda: driver.stop(engine is not None and _has_run(engine)))
     local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
     endpoints = Endpoints(local.kafka, local.registry)
+    if settings.kafka:
+        simulated = "simulated trades go there" if run.feed else "nothing is simulated"
+        _say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {simulated}.")
     _prepare_exchanges(settings, endpoints)
     # Before the streams, which start the faster for having something to start for.
     feed = start_feed(settings, run.rate) if run.feed else None
@@ -197,14 +199,14 @@ class _Watch:
         time.sleep(_TICK)
 
 
-@contextmanager
-def _logs(settings: Settings, console: Console) -> Iterator[TextIO]:
-    """K2's log: a file beside the terminal's table; detached, standard error is that file."""
-    if not console.is_terminal:
-        yield sys.stderr
-        return
-    with (settings.logs / "k2.log").open("a") as file:
-        yield file
+def _open_log(settings: Settings) -> TextIO:
+    """Open the run's log: what is printed for people does not belong there."""
+    return (settings.logs / "k2.log").open("a", encoding="utf-8")
+
+
+def _say_stopped(settings: Settings, stack: LocalStack, console: Console) -> None:
+    if stack.has_begun:  # one that was refused the home has stopped nothing
+        _say(console, f"Stopped. Everything is in {settings.home}.")
 
 
 def _nothing() -> None:
@@ -212,4 +214,5 @@ def _nothing() -> None:
 
 
 def _say(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    with suppress(OSError):  # a terminal that was closed hears nothing, and all else goes on
+        console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -84,6 +84,17 @@ class HomeLock:
             self._held = None
 
 
+def require_free_home(settings: Settings) -> None:
+    """See that no run has the home.
+
+    Raises:
+        InUseError: one has it; the message says which process.
+    """
+    lock = HomeLock(settings)
+    lock.acquire()
+    lock.release()
+
+
 def _holder(settings: Settings) -> str:
     try:
         return f"process {json.loads((settings.run / f'{_LOCK}.lock').read_text())['pid']}"

@@ -66,7 +66,7 @@ def _start(
     settings: Settings, app_name: str, console: Console, makes_archive: bool
 ) -> tuple[SparkSession, ClassArchive | None]:
     """Return the session, and the archive of classes that its JVM maps or, if asked, will make."""
-    java = find_java(settings.java_home)
+    java = find_java(settings.java_home, settings.java_variable)
     jars = resolve(Group.SPARK, settings.jar_cache, offline=settings.offline, console=console)
     classes = None
     if settings.class_archives:

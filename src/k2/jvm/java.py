@@ -24,14 +24,16 @@ class Java(NamedTuple):
     version: str
 
 
-def find_java(java_home: Path | None = None) -> Java:
+def find_java(java_home: Path | None = None, variable: str = "JAVA_HOME") -> Java:
     """Return the Java to use: that of ``java_home`` when given, else the first on the PATH.
+
+    ``variable`` is what errors call ``java_home``.
 
     Raises:
         ConfigError: there is none, it does not run, or it is older than 17; says how to install.
     """
     if java_home is not None:
-        command, origin = java_home / "bin" / "java", f"JAVA_HOME={java_home}"
+        command, origin = java_home / "bin" / "java", f"{variable}={java_home}"
         if not command.is_file():
             raise ConfigError(f"{origin} has no bin/java. Correct or unset it. {_INSTALL}")
     elif found := shutil.which("java"):

@@ -56,7 +56,7 @@ class Monitoring:
             alertmanager,
             claimed(settings.prometheus_port, "Prometheus", "K2_PROMETHEUS_PORT"),
             claimed(settings.alertmanager_port, "Alertmanager", "K2_ALERTMANAGER_PORT"),
-            _agent(settings, say),
+            None if settings.kafka else _agent(settings, say),  # of the local broker
         )
 
     def start(

@@ -7,6 +7,7 @@ import psutil
 
 from k2.errors import FailedError
 from k2.home.paths import HomeLock
+from k2.home.service_restarts import forget_restarts
 from k2.local.process import ProcessRecord, stop_recorded
 from k2.local.services.service import Endpoints
 from k2.settings import Settings
@@ -30,6 +31,12 @@ def run_owner(settings: Settings) -> psutil.Process | None:
     """Return the process that owns the home's run in progress; None when none runs."""
     record = ProcessRecord.load(settings.run / "owner.json")
     return record.process() if record else None
+
+
+def killed_run(settings: Settings) -> ProcessRecord | None:
+    """Return the owner of a run that ended without clearing its records; None for any other."""
+    record = ProcessRecord.load(settings.run / "owner.json")
+    return record if record is not None and record.process() is None else None
 
 
 def leftovers(settings: Settings) -> list[str]:
@@ -80,6 +87,7 @@ def clear_records(settings: Settings) -> list[str]:
                     f"End it yourself, then try again."
                 ) from error
         path.unlink(missing_ok=True)
+    forget_restarts(settings)
     for name in ("endpoints.json", "monitoring.json", "owner.json"):
         with contextlib.suppress(FileNotFoundError):
             (settings.run / name).unlink()

@@ -7,19 +7,21 @@ import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 
+import structlog
+
 from k2.errors import FailedError, is_full_disk
 from k2.home.disk_space import Room
 from k2.home.paths import HomeLock, named_disk_errors, prepare_home
-from k2.home.ports import LOOPBACK, claimed, free_port
+from k2.home.service_restarts import note_restart
 from k2.jvm.class_data_sharing import ClassArchive
-from k2.jvm.jars import Group, resolve
-from k2.jvm.java import find_java
 from k2.local.orphans import clean_leftovers, clear_records, read_endpoints
 from k2.local.process import ChildProcess, ProcessRecord, write_whole
-from k2.local.services.kafka import Agent, Kafka
-from k2.local.services.registry import Registry
+from k2.local.services.find import find_services
+from k2.local.services.kafka import Agent
 from k2.local.services.service import Endpoints, Health, Service
 from k2.settings import Settings
+
+log = structlog.get_logger("k2.stack")
 
 _START_SECONDS = 90.0
 _STOP_SECONDS = 15.0
@@ -43,6 +45,9 @@ class LocalStack:
     def __init__(self, settings: Settings, agent: Agent | None = None) -> None:
         """Describe the services of a home; ``agent`` serves the broker's own metrics."""
         self.room = Room(settings)
+        self.has_begun = (
+            False  # whether it had the home, so that there is something to say of its end
+        )
         self._settings = settings
         self._agent = agent
         self._home = HomeLock(settings)
@@ -56,7 +61,7 @@ class LocalStack:
     def start(
         self, on_event: OnEvent | None = None, meanwhile: Callable[[], None] = lambda: None
     ) -> Endpoints:
-        """Start both services and wait until both answer.
+        """Start the services that no setting names elsewhere, and wait until they answer.
 
         Args:
             on_event: told one line at each step.
@@ -71,18 +76,16 @@ class LocalStack:
         tell = on_event or _say_nothing
         prepare_home(self._settings)
         self._home.acquire()
+        self.has_begun = True
         try:
             with self._guard, named_disk_errors(self._settings):
                 for left in clear_records(self._settings):
                     tell(f"Ended {left}, left by a run that was killed.")
                 ProcessRecord.of(os.getpid(), "").save(self._settings.run / "owner.json")
-                kafka, registry = self._find_services()
-                self._services = [
-                    registry,
-                    kafka,
-                ]  # the registry needs no formatting: it goes first
+                found = find_services(self._settings, self._agent)
+                self._services, self._archives = list(found.services), found.archives
                 self._launch(self._services, tell, meanwhile)
-                endpoints = Endpoints(f"{LOOPBACK}:{kafka.port}", registry.url)
+                endpoints = found.endpoints
                 write_whole(self._settings.run / "endpoints.json", json.dumps(endpoints._asdict()))
                 return endpoints
         except BaseException:
@@ -119,6 +122,8 @@ class LocalStack:
             dead = [s for s in self._services if not self._children[s.name].alive]
             if dead and not self._ending:
                 with named_disk_errors(self._settings):
+                    for service in dead:
+                        self._note_restart(service)
                     self._launch(dead, on_event or _say_nothing)
             return [service.name for service in dead]
 
@@ -160,24 +165,15 @@ class LocalStack:
     ) -> None:
         self.stop()
 
-    def _find_services(self) -> tuple[Kafka, Registry]:
-        settings = self._settings
-        # Ports before jars: what takes a moment to say should not wait for a download.
-        kafka_port = claimed(settings.kafka_port, "Kafka", "K2_KAFKA_PORT")
-        registry_port = claimed(settings.registry_port, "the schema registry", "K2_REGISTRY_PORT")
-        java = find_java(settings.java_home).executable
-        jars = resolve(Group.KAFKA, settings.jar_cache, offline=settings.offline)
-        (runner,) = resolve(Group.REGISTRY, settings.jar_cache, offline=settings.offline)
-        if settings.class_archives:
-            self._archives = {
-                "kafka": ClassArchive.of("kafka", java, jars, settings.jar_cache),
-                "registry": ClassArchive.of("registry", java, [runner], settings.jar_cache),
-            }
-        kafka_classes, registry_classes = map(self._archives.get, ("kafka", "registry"))
-        folder, controller_port = jars[0].parent, free_port()
-        return (
-            Kafka(settings, java, folder, kafka_port, controller_port, self._agent, kafka_classes),
-            Registry(settings, java, runner, registry_port, registry_classes),
+    def _note_restart(self, service: Service) -> None:
+        exit_code = self._children[service.name].exit_code
+        noted = note_restart(self._settings, service.name, exit_code)
+        log.warning(
+            "service_restarted",
+            service=service.name,
+            exit_code=exit_code,
+            restarts=noted.count,
+            log=str(self._settings.logs / f"{service.name}.log.1"),
         )
 
     def _end(self, name: str, child: ChildProcess) -> None:
@@ -227,8 +223,8 @@ class LocalStack:
             return
         if self._ending:
             raise FailedError(f"The start of {service.title} was given up.")
-        log = self._settings.logs / f"{service.name}.log"
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        file = self._settings.logs / f"{service.name}.log"
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         title = service.title[0].upper() + service.title[1:]
         if self.room.was_short or any(map(is_full_disk, lines)):
             raise FailedError(f"{title} ended while starting. {self.room.remedy}")
@@ -238,7 +234,7 @@ class LocalStack:
             what = f"ended while starting (exit code {exit_code})"
         telling = [line for line in lines if not line.startswith("\tat ")]  # no stack frames
         shown = "\n  ".join(telling[-_LOG_LINES:])
-        raise FailedError(f"{title} {what}. The end of {log}:\n  {shown}")
+        raise FailedError(f"{title} {what}. The end of {file}:\n  {shown}")
 
 
 def _say_nothing(_line: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from prometheus_client import CollectorRegistry
 
 from k2.exchanges import EXCHANGES, Exchange
+from k2.home.service_restarts import read_restarts
 from k2.observability.metrics import BARS, StreamMetrics
 from k2.observability.metrics_server import port_of, serve
 from k2.observability.recording import (
@@ -65,6 +66,7 @@ class EngineMetrics:
         }
         self._tables = OpenTables(settings.lake)
         self._newest: dict[str, float] = {}
+        self._restarts: dict[str, int] = {}  # by service, as counted
         self._open = ExitStack()
         self._ending = threading.Event()
         self.ports: dict[str, int] = {}
@@ -150,12 +152,20 @@ class EngineMetrics:
         first = next(iter(self._of.values()))
         for gauge, value in machine(self._settings.home).items():
             first.set(gauge, value)
+        self._count_restarts(first)
         for name, stream in self._streams.items():
             metrics = self._of[name]
             record_checkpoint(metrics, stream.checkpoint(self._settings), time.time())
             for table in stream.tables:
                 if (stored := self._tables.stored(table.name)) is not None:
                     record_table(metrics, table.name, stored)
+
+    def _count_restarts(self, metrics: StreamMetrics) -> None:
+        for service, restarts in read_restarts(self._settings).items():
+            more = restarts.count - self._restarts.get(service, 0)
+            if more > 0:
+                metrics.count("k2_service_restarts_total", more, service=service)
+                self._restarts[service] = restarts.count
 
     def _look(self) -> None:
         while True:

@@ -17,13 +17,15 @@ from k2.observability.failure_kinds import FAILURE_KINDS
 ALL_EXCHANGES = "all"  # the exchange label of Gold
 STREAM_LABELS = ("stream", "exchange", "layer")
 PHASES = ("queryPlanning", "walCommit", "addBatch", "commitOffsets")
+SERVICES = ("kafka", "registry", "prometheus", "alertmanager")
 HOPS = ("exchange_to_feed", "feed_to_broker")
 
 BARS = "bars"  # what the catalogue calls the stream of bars, whose layer is Gold too
 
 _EVERYWHERE = ("bronze", "silver", "gold", BARS)
 _BATCH_SECONDS = (0.5, 1, 2, 5, 10, 30)
-_LATENCY_SECONDS = (1, 5, 10, 30, 60, 300, 600, 1800)
+# Fine where a trade usually is, so that a quantile between two bounds is one and not a bound.
+_LATENCY_SECONDS = (0.5, 1, 2, 3, 5, 10, 60, 300, 600, 1800)
 _HOP_SECONDS = (0.1, 0.5, 1, 10, 300)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -135,6 +137,13 @@ CATALOGUE: tuple[Metric, ...] = (
     _of_process("k2_host_cpus", "CPUs of the machine."),
     _of_process("k2_disk_free_bytes", "Free space of the disk of K2_HOME."),
     _of_process("k2_disk_size_bytes", "Size of the disk of K2_HOME."),
+    Metric(
+        "k2_service_restarts_total",
+        "counter",
+        "Local services that ended by themselves and were started again, in this run.",
+        {"service": SERVICES},
+        once=True,
+    ),
     _of_process("k2_build_info", "1; the versions are labels.", version=(), spark=()),
 )
 

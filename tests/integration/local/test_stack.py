@@ -13,8 +13,10 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+from structlog.testing import capture_logs
 
 from k2.errors import FailedError, InUseError
+from k2.home.service_restarts import read_restarts
 from k2.local.services.service import Health
 from k2.local.stack import Endpoints, LocalStack, clean_leftovers, read_endpoints
 from k2.settings import Settings
@@ -187,10 +189,15 @@ def test_a_killed_kafka_comes_back_with_its_records_on_its_port(
     send(before, "survives", b"kept")
     kill_service(settings, "kafka")
 
-    revived = stack.revive()
+    with capture_logs() as events:
+        revived = stack.revive()
 
     assert revived == ["kafka"]
     assert read(before, "survives") == b"kept"
+    (event,) = events
+    assert event["event"] == "service_restarted"
+    assert (event["service"], event["exit_code"]) == ("kafka", -signal.SIGKILL)
+    assert read_restarts(settings)["kafka"].count == 1
 
 
 def test_nothing_is_revived_while_all_is_well(stack: LocalStack) -> None:

@@ -17,6 +17,7 @@ from k2.bronze.table import bronze_trades
 from k2.errors import DataLossError, FailedError, StaleCheckpointError, UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
+from k2.home.service_restarts import note_restart
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.failure_kinds import FAILURE_KINDS, failure_kind
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, StreamMetrics
@@ -29,6 +30,7 @@ from k2.observability.recording import (
     record_progress,
     record_restart,
 )
+from k2.observability.scrapes import Change, Reading
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.table import Layer
@@ -345,7 +347,8 @@ def test_what_is_true_of_the_process_is_told_once(settings: Settings) -> None:
     text = exposition(EngineMetrics(settings, all_streams()))
 
     for name in (metric.name for metric in CATALOGUE if metric.once):
-        assert len(re.findall(rf"^{name}\{{", text, re.MULTILINE)) == 1
+        streams = set(re.findall(rf'^{name}\{{.*stream="([^"]+)"', text, re.MULTILINE))
+        assert len(streams) == 1
 
 
 def test_a_process_of_one_stream_tells_of_its_machine_whatever_stream_it_is(
@@ -392,6 +395,7 @@ def test_no_label_can_grow_with_the_data() -> None:
         "of_exchange",
         "version",
         "spark",
+        "service",
     }
 
 
@@ -407,3 +411,34 @@ def test_promtool_has_nothing_to_say(settings: Settings) -> None:
         )
 
         assert (said.returncode, said.stdout, said.stderr) == (0, b"", b"")
+
+
+def test_a_service_that_was_started_again_counts_once_for_each_time(settings: Settings) -> None:
+    settings.run.mkdir(parents=True)
+    metrics = EngineMetrics(settings, all_streams())
+    note_restart(settings, "kafka", -9)
+    metrics.look()
+    metrics.look()
+    note_restart(settings, "kafka", -9)
+
+    metrics.look()
+
+    counted = re.findall(
+        r'^k2_service_restarts_total\{.*service="(\w+)".*\} (\S+)$', exposition(metrics), re.M
+    )
+    assert dict(counted) == {
+        **{"kafka": "2.0", "registry": "0.0", "prometheus": "0.0", "alertmanager": "0.0"}
+    }
+
+
+def test_usual_latencies_are_told_apart() -> None:
+    metrics = metrics_of("gold", None)
+    for latency in range(500, 1_500, 10):
+        metrics.observe("k2_e2e_latency_seconds", latency / 1000)
+
+    page = generate_latest(metrics.registry).decode()
+    change = Change(Reading(0.0), Reading.of(60.0, [page]))
+
+    for share, seconds in ((0.5, 1.0), (0.99, 1.49)):
+        found = change.quantile(share, "k2_e2e_latency_seconds")
+        assert found == pytest.approx(seconds, abs=0.5)

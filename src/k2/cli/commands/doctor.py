@@ -79,7 +79,7 @@ def _python() -> Check:
 
 def _java(settings: Settings) -> Check:
     try:
-        java = find_java(settings.java_home)
+        java = find_java(settings.java_home, settings.java_variable)
     except ConfigError as error:
         return Check("Java", State.MISSING, "none that K2 can use", str(error))
     return Check("Java", State.OK, f"{java.version} in {java.executable.parent.parent}")

@@ -38,7 +38,9 @@ def show(
     table: Annotated[str, typer.Argument(help="Name of a table, as `k2 tables` lists them.")],
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows.")] = 10,
     wide: Annotated[bool, typer.Option("--wide", help="All columns.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print all columns as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all columns as JSON, bytes as hexadecimal.")
+    ] = False,
 ) -> None:
     """Show the newest rows of a table."""
     settings = Settings.load()

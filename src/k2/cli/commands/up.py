@@ -13,7 +13,7 @@ from rich.console import Console
 from k2.cli.local_run import READY, Run, supervise
 from k2.cli.options import rate_of, seconds_of
 from k2.errors import FailedError
-from k2.home.paths import prepare_home
+from k2.home.paths import prepare_home, require_free_home
 from k2.local.monitoring import addresses
 from k2.settings import Settings
 
@@ -28,7 +28,12 @@ class Feed(StrEnum):
 
 
 def up(
-    feed: Annotated[Feed, typer.Option(help="What fills Kafka.")] = Feed.SIMULATE,
+    feed: Annotated[
+        Feed | None,
+        typer.Option(
+            help="What fills Kafka; by default simulate, but none with --no-streams or K2_KAFKA."
+        ),
+    ] = None,
     rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
     duration: Annotated[
         str | None, typer.Option("--for", help="Stop by itself after this long, such as 60s.")
@@ -46,11 +51,13 @@ def up(
     """Start Kafka, the registry, a feed and the streams, and show what they do.
 
     Ctrl-C ends it cleanly: nothing is left running and nothing is lost. The same command goes on
-    where it ended. Everything is in K2_HOME.
+    where it ended. Everything is in K2_HOME. What K2_KAFKA or K2_REGISTRY names is used in place of
+    a local one.
     """
     settings = Settings.load()
     rate_of(rate)
     seconds = seconds_of(duration) if duration else None
+    feed = feed or _usual_feed(settings, streams)
     if detach:
         options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
         options += ["--streams" if streams else "--no-streams"]
@@ -64,14 +71,20 @@ def up(
         raise typer.Exit(1)
 
 
+def _usual_feed(settings: Settings, streams: bool) -> Feed:
+    """Simulated trades are for a Kafka of our own, and where streams take them."""
+    return Feed.SIMULATE if streams and not settings.kafka else Feed.NONE
+
+
 def _detach(settings: Settings, options: list[str]) -> None:
     """Start the same command in a session of its own, and wait until it says that it is ready."""
     prepare_home(settings)  # what is wrong with it would find no room in a log
+    require_free_home(settings)
     command = [sys.executable, "-m", "k2", "up", *options]
-    log = settings.logs / "k2.log"
+    # What it prints for people; its log has lines of JSON alone.
+    out, log = settings.logs / "k2.out", settings.logs / "k2.log"
     ready = settings.run / READY
-    with log.open("ab") as output:
-        start = output.tell()
+    with out.open("wb") as output:
         child = subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
             command,
             stdin=subprocess.DEVNULL,
@@ -84,7 +97,7 @@ def _detach(settings: Settings, options: list[str]) -> None:
     with Console(stderr=True).status("Starting Kafka, the registry and the streams …"):
         while not _is_ready(ready, child.pid):
             if (code := child.poll()) is not None:
-                _say_why(log, start, code)
+                _say_why(out, code)
             if time.monotonic() - began > _START_PATIENCE:
                 child.terminate()
                 raise FailedError(f"K2 was not up after {_START_PATIENCE:.0f} s; see {log}.")
@@ -99,9 +112,7 @@ def _is_ready(note: Path, pid: int) -> bool:
         return False
 
 
-def _say_why(log: Path, start: int, code: int) -> None:
-    with log.open("rb") as file:
-        file.seek(start)
-        lines = file.read().decode(errors="replace").strip().splitlines()
-    typer.echo("\n".join(lines[-5:]) or f"k2: It ended with {code}; see {log}.", err=True)
+def _say_why(out: Path, code: int) -> None:
+    lines = out.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    typer.echo("\n".join(lines[-5:]) or f"k2: It ended with {code}; see {out}.", err=True)
     raise typer.Exit(code or 1)

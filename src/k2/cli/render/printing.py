@@ -17,8 +17,12 @@ _JSON = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
 
 
 def print_json(value: Any) -> None:
-    """Print a value as indented JSON; decimals and times become text."""
-    typer.echo(orjson.dumps(value, default=str, option=_JSON).decode())
+    """Print a value as indented JSON; decimals and times become text, bytes their hexadecimal."""
+    typer.echo(orjson.dumps(value, default=_json_text, option=_JSON).decode())
+
+
+def _json_text(value: Any) -> str:
+    return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
 def print_table(title: str, headings: dict[str, str], rows: list[list[Any]]) -> None:

@@ -1,12 +1,15 @@
 """What a run lacks is said before anything is started."""
 
 import errno
+import os
 import socket
 
 import pytest
 
+from k2.home.paths import HomeLock, prepare_home
 from k2.local.services import monitoring
 from k2.observability.metrics_server import port_of
+from k2.settings import Settings
 from tests.support.ports import free_row
 
 pytestmark = pytest.mark.unit
@@ -85,3 +88,76 @@ def test_any_other_error_of_the_system_is_not_blamed_on_the_home(k2, monkeypatch
 
     with pytest.raises(ConnectionRefusedError):
         k2("up")
+
+
+@pytest.fixture
+def planned(monkeypatch):
+    """The run that a command asks for, without running it."""
+    plans = []
+
+    def plan(_settings, run, _console):
+        plans.append(run)
+        return True
+
+    monkeypatch.setattr("k2.cli.commands.up.supervise", plan)
+    return plans
+
+
+@pytest.mark.parametrize(
+    ("arguments", "simulates"),
+    [
+        ([], True),
+        (["--no-streams"], False),
+        (["--feed", "none"], False),
+        (["--no-streams", "--feed", "simulate"], True),
+    ],
+)
+def test_trades_are_simulated_where_streams_take_them_or_if_asked(
+    k2, planned, arguments, simulates
+):
+    said = k2("up", *arguments)
+
+    assert said.code == 0, said.err
+    assert [run.feed for run in planned] == [simulates]
+
+
+@pytest.mark.parametrize(("arguments", "simulates"), [([], False), (["--feed", "simulate"], True)])
+def test_a_kafka_of_the_users_own_gets_no_simulated_trades_unless_asked(
+    k2, planned, monkeypatch, arguments, simulates
+):
+    monkeypatch.setenv("K2_KAFKA", "broker:9092")
+
+    k2("up", *arguments)
+
+    assert [run.feed for run in planned] == [simulates]
+
+
+def test_a_second_run_is_refused_and_writes_nothing_into_the_first_ones_log(k2, home, monkeypatch):
+    monkeypatch.setenv("K2_METRICS_PORT", "0")
+    settings = Settings.load()
+    prepare_home(settings)
+    log = settings.logs / "k2.log"
+    log.write_text('{"event": "stream_started"}\n')
+    owner = HomeLock(settings)
+    owner.acquire()
+
+    detached, attached = k2("up", "--detach"), k2("up", "--feed", "none")
+    owner.release()
+
+    for said in (detached, attached):
+        assert said.code == 2
+        assert f"K2_HOME={home} is in use by a run in progress (process {os.getpid()})" in said.err
+        assert "Stopped" not in said.out + said.err
+    assert log.read_text() == '{"event": "stream_started"}\n'
+    assert not (settings.logs / "k2.out").exists()
+
+
+def test_a_java_that_is_not_there_is_named_by_the_variable_that_names_it(k2, monkeypatch, tmp_path):
+    monkeypatch.setenv("K2_METRICS_PORT", "0")
+    monkeypatch.setenv("JAVA_HOME", "/usr")
+    monkeypatch.setenv("K2_JAVA_HOME", str(tmp_path / "java"))
+
+    said = k2("up")
+
+    assert said.code == 2
+    assert f"K2_JAVA_HOME={tmp_path / 'java'} has no bin/java" in said.err

@@ -1,0 +1,120 @@
+"""What ``k2 status`` says of runs that are well, ill or dead, and how it ends."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from k2.home.service_restarts import note_restart
+from k2.local.process import ProcessRecord
+from k2.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+STREAM = {
+    **{"name": "gold", "layer": "gold", "state": "running", "rows": 1, "rows_per_second": 1.0},
+    **{"batch_seconds": 0.1, "lag": 0, "freshness_seconds": 1.0, "dead_letters": {}},
+    **{"duplicates": 0, "error": None, "metrics_port": None},
+}
+
+
+@pytest.fixture
+def settings(home: Path) -> Settings:
+    settings = Settings.load()
+    settings.run.mkdir(parents=True)
+    return settings
+
+
+@pytest.fixture
+def services(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str | None]]:
+    """Both services, up; a test may change their states."""
+    states = {
+        "kafka": {"state": "up", "address": "127.0.0.1:9"},
+        "registry": {"state": "up", "address": "http://127.0.0.1:8"},
+    }
+    monkeypatch.setattr("k2.cli.commands.status._services", lambda _settings: (states, None))
+    return states
+
+
+def begin_run(settings: Settings, pid: int, **stream: object) -> None:
+    create_time = ProcessRecord.of(pid, "").create_time if pid == os.getpid() else time.time() - 60
+    ProcessRecord(pid, create_time, "").save(settings.run / "owner.json")
+    status = {"pid": pid, "written_at": time.time(), "streams": [STREAM | stream]}
+    (settings.run / "streams.json").write_text(json.dumps(status))
+
+
+@pytest.fixture
+def dead_pid() -> int:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+def test_all_well_is_checked_with_0(k2, settings, services):
+    begin_run(settings, os.getpid())
+
+    assert k2("status", "--check").code == 0
+    assert json.loads(k2("status", "--json").out)["problems"] == []
+
+
+def test_nothing_that_runs_is_checked_with_1_and_shown_with_0(k2, home):
+    checked, shown = k2("status", "--check"), k2("status")
+
+    assert (checked.code, shown.code) == (1, 0)
+    assert f"Nothing runs on {home}. `k2 up` starts it." in checked.out
+
+
+@pytest.mark.parametrize("state", ["failed", "retrying"])
+def test_a_stream_that_does_not_run_is_checked_with_1(k2, settings, services, state):
+    begin_run(settings, os.getpid(), state=state, error="The disk is full.")
+
+    said = k2("status", "--check")
+
+    assert said.code == 1
+    assert f"Stream gold is {state}: The disk is full." in said.out
+
+
+def test_a_service_that_does_not_answer_is_checked_with_3(k2, settings, services):
+    begin_run(settings, os.getpid())
+    services["kafka"]["state"] = "no answer"
+
+    said = k2("status", "--check")
+
+    assert said.code == 3
+    assert "kafka does not answer at 127.0.0.1:9" in said.out
+
+
+def test_of_a_killed_run_it_says_what_happened_and_what_to_do(k2, settings, dead_pid):
+    begin_run(settings, dead_pid)
+
+    said = k2("status", "--check")
+
+    assert said.code == 1
+    assert f"The run (process {dead_pid}), last seen at" in said.out
+    assert "was killed" in said.out
+    assert "`k2 up` goes on where it ended" in said.out
+
+
+def test_of_a_run_before_the_machines_restart_it_says_that(k2, settings, dead_pid, monkeypatch):
+    begin_run(settings, dead_pid)
+    monkeypatch.setattr("k2.cli.problems.psutil.boot_time", lambda: time.time() - 1)
+
+    assert "ended when this machine was restarted" in k2("status").out
+
+
+def test_a_service_that_was_started_again_has_a_line_that_says_so(k2, settings, services):
+    begin_run(settings, os.getpid())
+    note_restart(settings, "kafka", -9)
+
+    said = k2("status")
+
+    assert "was started again once" in said.out
+    assert "after signal 9" in said.out
+    assert json.loads(k2("status", "--json").out)["services"]["kafka"]["restarts"]["count"] == 1
+
+
+def test_watching_is_not_checking(k2):
+    assert k2("status", "--watch", "--check").code == 2
