@@ -24,7 +24,7 @@ def made_ahead(home: Home, count: int, rate: int) -> list[SimulatedRecord]:
     registry = SchemaRegistry(home.endpoints()["registry"])
     ids = [pair for exchange in EXCHANGES for pair in registry.register(exchange).items()]
     encoders = {file: encoder(schema_text(file), schema_id) for file, schema_id in ids}
-    simulation = Simulation(time.time_ns() // 1000, 1e6 / rate, block_size=2_048)
+    simulation = Simulation(time.time_ns() // 1000, 1e6 / rate, coinbase_share=0, block_size=2_048)
     progress = read_progress(home.folder / "run" / "simulator.json")
     feed = SimulatedFeed(simulation, encoders, progress)
     return list(islice(chain.from_iterable(feed.blocks()), count))

@@ -47,5 +47,6 @@ def fill(home: Home, records: int, manifest: Path, *options: str) -> None:
 
     They happen just before now: a bad record from the future must be later than its broker time.
     """
-    size = ("--rate", "max", "--count", str(records))
+    # Two exchanges, as the other programs have them.
+    size = ("--rate", "max", "--count", str(records), "--coinbase", "0")
     home.k2("simulate", *size, "--manifest", str(manifest), "--json", *options)

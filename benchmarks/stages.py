@@ -81,7 +81,7 @@ def _simulated(records: int) -> tuple[dict[int, str], list[tuple[Exchange, list[
     files = [file for exchange in EXCHANGES for file in exchange.raw_schemas]
     schemas = {number: schema_text(file) for number, file in enumerate(files, 1)}
     encoders = {file: encoder(schemas[number], number) for number, file in enumerate(files, 1)}
-    simulation = Simulation(time.time_ns() // 1000, 50.0, block_size=2_048)
+    simulation = Simulation(time.time_ns() // 1000, 50.0, coinbase_share=0, block_size=2_048)
     feed = SimulatedFeed(simulation, encoders, Progress())
     values: dict[str, list[bytes | None]] = defaultdict(list)
     for record in islice(chain.from_iterable(feed.blocks()), records):

@@ -9,7 +9,7 @@ from deltalake import DeltaTable
 
 Row = dict[str, Any]
 
-EXCHANGES = ("binance", "kraken")
+EXCHANGES = ("binance", "kraken", "coinbase")
 _LATE = timedelta(minutes=5)
 
 

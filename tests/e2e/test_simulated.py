@@ -49,7 +49,7 @@ def test_every_table_holds_exactly_what_was_sent(patient_home: K2Home, tmp_path:
     assert check_manifest(home.folder, [manifest]) == []
     assert home.json("balance")["balanced"] is True
 
-    for exchange in ("binance", "kraken"):
+    for exchange in ("binance", "kraken", "coinbase"):
         compared = home.json("rebuild", "silver", "--exchange", exchange, "--dry-run")
         assert (compared["equal"], compared["pending"]) == (True, 0), compared
 

@@ -44,6 +44,7 @@ def simulate_command(
     late: Annotated[float, typer.Option(help="Share of trades over 5 min late.")] = 0.01,
     bad: Annotated[float, typer.Option(help="Share of bad records, of every kind.")] = 0.005,
     kraken: Annotated[float, typer.Option(help="Share of trades on Kraken.")] = 0.2,
+    coinbase: Annotated[float, typer.Option(help="Share of trades on Coinbase.")] = 0.15,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same records.")] = 7,
     start: Annotated[
         int | None, typer.Option(help="First event time, µs since 1970; default: now.")
@@ -54,14 +55,15 @@ def simulate_command(
     manifest: Annotated[Path | None, typer.Option(help="Write what is sent to this file.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
-    """Publish simulated trades of Binance and Kraken until stopped, or as many as asked for."""
+    """Publish simulated trades of every exchange until stopped, or as many as asked for."""
     schedule = Schedule(rate_of(rate), count, seconds_of(duration) if duration else None)
     step_us = _step_us(schedule, span)
     start_us = time_ns() // 1000 if start is None else start
     if start is None and schedule.rate is None:
         start_us -= int(step_us * (count or 0))
     simulation = Simulation(
-        *(start_us, step_us, seed, duplicates, old, late, bad, kraken, _block_size(schedule)),
+        *(start_us, step_us, seed, duplicates, old, late, bad, kraken, coinbase),
+        block_size=_block_size(schedule),
         broker_times=span is not None,
     )
     settings = Settings.load()

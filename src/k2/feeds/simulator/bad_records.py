@@ -1,6 +1,7 @@
 """Every way in which a record can be bad, made on purpose."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from k2.avro.encoding import Encoder, header
@@ -8,6 +9,7 @@ from k2.exchanges.parsing import RawRecord
 
 Value = bytes | None
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_US = 60_000_000
 _BEFORE_BITCOIN_US = 1_212_278_400_000_000  # 2008-06-01
 _UNKNOWN_ID = 2_000_000_000
@@ -26,6 +28,9 @@ class BadKind(NamedTuple):
 def _at(record: RawRecord, moment_us: int) -> dict[str, Any]:
     if "trade_time_ms" in record:
         return {"trade_time_ms": moment_us // 1000, "event_time_ms": moment_us // 1000}
+    if "trade_time" in record:
+        time = _EPOCH + timedelta(microseconds=moment_us)
+        return {"trade_time": f"{time:%Y-%m-%dT%H:%M:%S.%fZ}"}
     return {"trade_time_seconds": f"{moment_us // 1_000_000}.{moment_us % 1_000_000:06d}"}
 
 

@@ -1,13 +1,14 @@
 """Simulated trades in the form of an exchange's raw records, and the truth about each."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from k2.avro.encoding import Encoder
 from k2.exchanges import exchange_named
 from k2.exchanges.parsing import RawRecord
 from k2.feeds.simulator.bad_records import BadKind, Value, bad_value, kinds_of
-from k2.feeds.simulator.market import SCALE, Market
+from k2.feeds.simulator.market import Market
+from k2.feeds.simulator.raw_records import Draft, raw_record
 
 
 class Fact(NamedTuple):
@@ -37,18 +38,6 @@ class SimulatedRecord(NamedTuple):
     broker_time_ms: int | None = None
 
 
-class Draft(NamedTuple):
-    """A trade before an exchange gives it a form; price and quantity count 1e-8."""
-
-    moment_us: int
-    received_us: int
-    price: int
-    quantity: int
-    maker: bool
-    limit: bool
-    position: int
-
-
 class Form:
     """Gives drafts the form of one market's raw records and numbers them."""
 
@@ -63,7 +52,6 @@ class Form:
         self._bad_kinds = kinds_of(market.exchange)
         self._is_binance = market.exchange == "binance"
         self._numbered = market.first_id > 0
-        self._decimals = market.decimals if self._numbered else max(5, market.decimals)
 
     def trade(self, draft: Draft, kind: str) -> SimulatedRecord:
         """Return the next trade of the market."""
@@ -93,33 +81,6 @@ class Form:
             "SELL" if draft.maker else "BUY",
         )
 
-    def _raw(self, draft: Draft) -> dict[str, Any]:
-        quantity = f"{draft.quantity // SCALE}.{draft.quantity % SCALE:08d}"
-        if self._is_binance:
-            trade_ms = draft.moment_us // 1000
-            return {
-                "event_type": "trade",
-                "event_time_ms": trade_ms,
-                "symbol": self._market.symbol,
-                "trade_id": self.next_id,
-                "price": f"{draft.price // SCALE}.{draft.price % SCALE:08d}",
-                "quantity": quantity,
-                "trade_time_ms": trade_ms,
-                "is_buyer_maker": draft.maker,
-                "is_best_match": True,
-                "ingestion_timestamp": draft.received_us,
-            }
-        whole, rest = divmod(draft.price, SCALE)
-        raw = {
-            "symbol": self._market.symbol,
-            "price": f"{whole}.{f'{rest:08d}'[: self._decimals]}",
-            "quantity": quantity,
-            "trade_time_seconds": f"{draft.moment_us // 10**6}.{draft.moment_us % 10**6:06d}",
-            "side": "s" if draft.maker else "b",
-            "order_type": "l" if draft.limit else "m",
-            "misc": "",
-            "ingestion_timestamp": draft.received_us,
-        }
-        if self._numbered:
-            raw |= {"trade_id": self.next_id, "sequence_in_message": draft.position}
-        return raw
+    def _raw(self, draft: Draft) -> RawRecord:
+        number = self.next_id if self._numbered else None
+        return raw_record(self._market, number, draft)

@@ -8,8 +8,10 @@ import numpy as np
 from k2.avro.encoding import Encoder
 from k2.errors import ConfigError
 from k2.feeds.simulator.duplicate_pool import SentBefore
-from k2.feeds.simulator.market import MARKETS, Block, Walk
-from k2.feeds.simulator.record import Draft, Form, SimulatedRecord
+from k2.feeds.simulator.market import MARKETS
+from k2.feeds.simulator.raw_records import Draft
+from k2.feeds.simulator.record import Form, SimulatedRecord
+from k2.feeds.simulator.walk import Block, Walk
 
 _LATE_MINUTES = (6.0, 180.0)
 _MAX_DELAY_US = 50_000  # from the trade to the feed
@@ -31,25 +33,39 @@ class Simulation:
     late: float = 0.01
     bad: float = 0.005
     kraken_share: float = 0.2
+    coinbase_share: float = 0.15
     block_size: int = 1024
     broker_times: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("duplicates", "old_duplicates", "late", "bad", "kraken_share"):
+        shares = ("duplicates", "old_duplicates", "late", "bad", "kraken_share", "coinbase_share")
+        for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: a share from 0 to 1 is wanted.")
         if self.duplicates + self.late + self.bad > 1:
             raise ConfigError("The shares of duplicates, late and bad records exceed 1 together.")
+        if self.kraken_share + self.coinbase_share > 1:
+            raise ConfigError("The shares of Kraken and Coinbase exceed 1 together.")
         if self.seed < 0 or self.step_us <= 0:
             raise ConfigError("The seed must not be negative and the rate must be above 0.")
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Shares of the trades by exchange; Binance has the rest."""
+        rest = max(0.0, 1 - self.kraken_share - self.coinbase_share)
+        return {"binance": rest, "kraken": self.kraken_share, "coinbase": self.coinbase_share}
 
 
 @dataclass
 class Progress:
-    """Where a simulation stands, so that the next one continues: ids, prices, number of runs."""
+    """Where a simulation stands, so that the next one continues: ids, assets' values, number of runs.
+
+    ``prices`` are those of markets, which earlier versions noted and nobody reads.
+    """
 
     runs: int = 0
     next_ids: dict[str, int] = field(default_factory=dict)
+    values: dict[str, float] | None = None
     prices: list[float] | None = None
 
 
@@ -61,7 +77,7 @@ class SimulatedFeed:
     ) -> None:
         self._simulation = simulation
         self._random = np.random.default_rng([simulation.seed, progress.runs])
-        self._walk = Walk(self._random, simulation.kraken_share, progress.prices)
+        self._walk = Walk(self._random, simulation.shares, progress.values)
         self._forms = [
             Form(market, encoders[market.schema], progress.next_ids) for market in MARKETS
         ]
@@ -73,7 +89,7 @@ class SimulatedFeed:
     def progress(self) -> Progress:
         """What a later simulation needs to continue after the last block."""
         ids = {form.name: form.next_id for form in self._forms}
-        return Progress(self._runs, ids, self._walk.prices)
+        return Progress(self._runs, ids, self._walk.rates.values)
 
     def blocks(self) -> Iterator[list[SimulatedRecord]]:
         """Yield blocks without end."""
@@ -90,6 +106,8 @@ class SimulatedFeed:
         bad_from = wanted.duplicates
         late_from = bad_from + wanted.bad
         trade_from = late_from + wanted.late
+        first_us = wanted.start_us + int(self._made * wanted.step_us)
+        self._walk.rates.remember(first_us, wanted.step_us)
         records = []
         for i, (market, price, quantity, burst, maker, limit) in enumerate(trades):
             fate, form = fates[i], self._forms[market]
@@ -101,6 +119,8 @@ class SimulatedFeed:
             is_late = late_from <= fate < trade_from
             if is_late:
                 moment -= int(minutes[i] * 60_000_000)
+                # As it was then: a trade that arrives late is no jump in the chart of its minute.
+                price = self._walk.rates.price_at(market, moment, maker) or price
             draft = Draft(moment, received, price, quantity, maker, limit, i - burst)
             if bad_from <= fate < late_from:
                 records.append(self._sent(form.bad(draft, picks[i][0]), received))

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from io import BytesIO
 from itertools import pairwise
@@ -13,8 +14,9 @@ import pytest
 from k2.avro.encoding import encoder
 from k2.avro.schema_files import schema_text
 from k2.errors import ConfigError
+from k2.exchanges import EXCHANGES
 from k2.feeds.simulator.bad_records import BAD_KINDS
-from k2.feeds.simulator.market import MARKETS
+from k2.feeds.simulator.market import ASSETS, MARKETS
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
 
 pytestmark = pytest.mark.unit
@@ -152,6 +154,12 @@ def test_what_is_sent_decodes_to_the_fact(records):
         if fact.exchange == "binance":
             assert raw["trade_time_ms"] * 1000 == fact.time_us
             assert raw["is_buyer_maker"] == (fact.side == "SELL")
+        elif fact.exchange == "coinbase":
+            time = datetime.fromisoformat(raw["trade_time"])
+            assert (time - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+                microseconds=1
+            ) == fact.time_us
+            assert raw["maker_side"] == {"BUY": "sell", "SELL": "buy"}[fact.side]
         else:
             assert Decimal(raw["trade_time_seconds"]) * 1_000_000 == fact.time_us
             assert raw["side"] == fact.side[0].lower()
@@ -159,13 +167,74 @@ def test_what_is_sent_decodes_to_the_fact(records):
         assert record.key == fact.symbol.encode()
 
 
-def test_prices_stay_in_their_band_and_quantities_above_zero(records):
-    band = {(m.exchange, m.symbol): (m.low, m.high) for m in MARKETS}
+def test_prices_stay_between_what_their_assets_are_worth_and_quantities_above_zero(records):
+    markets = {(m.exchange, m.symbol): m for m in MARKETS}
 
     for record in firsts(records):
-        low, high = band[record.fact.exchange, record.fact.symbol]
-        assert low * 0.99 <= float(record.fact.price) <= high * 1.01
+        market = markets[record.fact.exchange, record.fact.symbol]
+        base, quote = ASSETS[market.base], ASSETS[market.quote]
+        assert base[0] / quote[1] * 0.99 <= float(record.fact.price) <= base[1] / quote[0] * 1.01
         assert Decimal(record.fact.quantity) > 0
+
+
+def dollars_by_base(records, quotes):
+    """Prices of each base asset in dollars, from all exchanges, over a tenth of a second."""
+    markets = {(m.exchange, m.symbol): m for m in MARKETS}
+    found = defaultdict(lambda: defaultdict(list))
+    for record in firsts(records):
+        market = markets[record.fact.exchange, record.fact.symbol]
+        if market.quote in quotes:
+            price = float(record.fact.price) * quotes[market.quote]
+            found[market.base][record.fact.exchange, record.fact.symbol].append(price)
+    return found
+
+
+def test_an_asset_has_one_price_in_all_markets_of_all_exchanges():
+    plain = replace(MANY_KINDS, duplicates=0, late=0, bad=0)
+    feed = SimulatedFeed(plain, ENCODERS, Progress())
+    made = next(feed.blocks())
+    worth = feed.progress.values
+
+    found = dollars_by_base(made, worth)
+
+    assert len(found["BTC"]) >= 6
+    assert {exchange for exchange, _ in found["BTC"]} == {e.name for e in EXCHANGES}
+    for base in ("BTC", "ETH", "SOL", "XRP"):
+        for prices in found[base].values():
+            assert prices == pytest.approx([worth[base]] * len(prices), rel=0.01), base
+
+
+def test_a_trade_that_arrives_late_has_the_price_of_its_time():
+    slow = replace(MANY_KINDS, step_us=200_000.0, duplicates=0, late=0.05, bad=0)
+    usual, late = defaultdict(list), []
+    for record in records_of(slow, 200_000):
+        fact = record.fact
+        if fact.symbol == "BTCUSDT" and fact.exchange == "binance":
+            minute = fact.time_us // 60_000_000
+            price = float(fact.price)
+            late.append((minute, price)) if fact.kind == "late" else usual[minute].append(price)
+
+    # Of the time before the first record nothing is known.
+    whole = set(usual) - {START_US // 60_000_000}
+    beside = [(price, usual[minute]) for minute, price in late if minute in whole]
+
+    assert len(beside) > 100
+    for price, prices in beside:
+        assert price == pytest.approx(sum(prices) / len(prices), rel=0.002)
+
+
+def test_every_exchange_is_simulated(records):
+    counts = Counter(record.fact.exchange for record in records)
+
+    assert set(counts) == {exchange.name for exchange in EXCHANGES}
+    for exchange, share in MANY_KINDS.shares.items():
+        assert counts[exchange] / len(records) == pytest.approx(share, abs=0.02)
+
+
+def test_an_exchange_without_a_share_has_no_trade():
+    records = records_of(replace(MANY_KINDS, kraken_share=0.3, coinbase_share=0), 5_000)
+
+    assert {record.fact.exchange for record in records} == {"binance", "kraken"}
 
 
 def test_many_binance_trades_share_a_millisecond(records):
@@ -199,6 +268,24 @@ def test_a_bad_record_takes_no_trade_id_from_the_stream():
     assert feed.progress.next_ids == fresh.progress.next_ids
 
 
+def test_a_second_run_goes_on_from_the_prices_of_the_first():
+    feed = SimulatedFeed(MANY_KINDS, ENCODERS, Progress())
+    next(feed.blocks())
+
+    second = SimulatedFeed(MANY_KINDS, ENCODERS, feed.progress)
+
+    assert second.progress.values == feed.progress.values
+
+
+def test_the_progress_of_an_earlier_version_is_continued():
+    old = Progress(runs=1, next_ids={"binance:BTCUSDT": 7}, prices=[1.0] * 30)
+
+    feed = SimulatedFeed(MANY_KINDS, ENCODERS, old)
+
+    assert feed.progress.next_ids["binance:BTCUSDT"] == 7
+    assert feed.progress.values.keys() == ASSETS.keys()
+
+
 def test_a_second_run_continues_the_ids_and_repeats_no_trade(records):
     feed = SimulatedFeed(MANY_KINDS, ENCODERS, Progress())
     first = next(feed.blocks())
@@ -213,7 +300,10 @@ def test_a_second_run_continues_the_ids_and_repeats_no_trade(records):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"bad": 1.5}, {"late": -0.1}, {"duplicates": 0.6, "late": 0.6}, {"seed": -1}, {"step_us": 0}],
+    [
+        *({"bad": 1.5}, {"late": -0.1}, {"duplicates": 0.6, "late": 0.6}, {"seed": -1}),
+        *({"step_us": 0}, {"kraken_share": 0.6, "coinbase_share": 0.6}),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ConfigError):
