@@ -198,7 +198,8 @@ def _rows(which: Ints, name: MessageId, step_us: float, offset: int) -> pa.Table
     return pa.table(
         {
             "message_id": pc.binary_join_element_wise(prefix, _days(times), hashes, "-"),
-            "identity_number": numbers,
+            "first_trade_id": numbers,
+            "last_trade_id": numbers,
             "timestamp": pa.array(times, pa.timestamp("us", "UTC")),
             "partition": pa.array(np.zeros(which.size, np.int32)),
             "offset": pa.array(np.arange(offset, offset + which.size)),

@@ -16,6 +16,7 @@ from benchmarks.processes import Sampler, is_service, tree, wait_for
 from k2.bars.table import BARS
 from k2.exchanges import EXCHANGES
 from k2.quality.backlog import backlog
+from k2.settings import Settings
 from k2.storage.table import Layer
 
 _TO_GOLD = (Layer.BRONZE, Layer.SILVER, Layer.GOLD)
@@ -127,7 +128,7 @@ def _warm(home: Home, records: int) -> None:
 
 
 def _waiting(home: Home, steps: Sequence[str] = _TO_GOLD) -> int:
-    left = backlog(home.folder / "lake", EXCHANGES, home.kafka())
+    left = backlog(Settings(home=home.folder), EXCHANGES, home.kafka())
     return sum(left[step] for step in steps)
 
 

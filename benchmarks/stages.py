@@ -34,7 +34,15 @@ from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import Rows, WriteId
 
-_FACTS = ("outcome", "identity_number", "message_id", "timestamp", "partition", "offset")
+_FACTS = (
+    "outcome",
+    "first_trade_id",
+    "last_trade_id",
+    "message_id",
+    "timestamp",
+    "partition",
+    "offset",
+)
 
 
 def stages(records: int, batch: int) -> dict[str, Any]:

@@ -41,6 +41,7 @@ def gold_row(offset: int, **changes: Any) -> Record:
         "ingestion_timestamp": TRADE_TIME,
         "platform_sequence": offset,
         "vendor_data": "{}",
+        "trade_count": 1,
         "trade_value_usd": None,
         "topic": "market.crypto.trades.binance.raw",
         "partition": 0,
@@ -81,7 +82,7 @@ def _bar(key: Key, trades: list[Record]) -> Record:
         "volume": volume,
         "quote_volume": quote_volume,
         "vwap": _EXACT.divide(quote_volume, volume).quantize(_EIGHT, ROUND_HALF_UP, _EXACT),
-        "trade_count": len(trades),
+        "trade_count": sum(t["trade_count"] for t in trades),
         "taker_buy_volume": _sum(t["quantity"] for t in trades if t["side"] == "BUY"),
     }
 

@@ -30,10 +30,12 @@ COLUMNS = {
     ],
     "silver_kraken_trades": [
         *V2_FIELDS,
+        *["trade_count", "first_trade_id", "last_trade_id"],
         *["topic", "partition", "offset", "schema_id", "kafka_timestamp", "exchange_date"],
     ],
     "dup_kraken_trades": [
         "message_id",
+        "reason",
         "topic",
         "partition",
         "offset",
@@ -45,6 +47,7 @@ COLUMNS = {
         "error_type",
         "error_reasons",
         "stage",
+        "message_id",
         "topic",
         "partition",
         "offset",
@@ -55,7 +58,15 @@ COLUMNS = {
     ],
     "gold_trades": [
         *V2_FIELDS,
-        *["trade_value_usd", "topic", "partition", "offset", "kafka_timestamp", "is_late"],
+        *[
+            "trade_count",
+            "trade_value_usd",
+            "topic",
+            "partition",
+            "offset",
+            "kafka_timestamp",
+            "is_late",
+        ],
         *["exchange_date", "exchange_hour"],
     ],
 }
@@ -92,6 +103,8 @@ def test_required_fields_of_a_trade_hold_no_null():
         "source_sequence",
         "platform_sequence",
         "vendor_data",
+        "first_trade_id",
+        "last_trade_id",
         "schema_id",
     }
 

@@ -19,7 +19,9 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from k2.bars.counting import counted
 from k2.bars.table import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
+from k2.exchanges import EXCHANGES, Exchange
 from k2.sql import query, text
 from k2.storage.columns import PRICE
 
@@ -39,13 +41,14 @@ _PLACE = StructType(
         StructField("partition", IntegerType()),
     ]
 )
-# A bar as it is made: with the places of its first and last trade, and when the broker had the first
-# and the last to arrive.
+# A bar as it is made: with the places of its first and last trade, how many rows of Gold it was made of,
+# and when the broker had the first and the last of them to arrive.
 BAR = StructType(
     [
         *(StructField(name, GOLD_OHLCV.schema[name].dataType) for name in STORED),
         StructField("first_trade", _PLACE),
         StructField("last_trade", _PLACE),
+        StructField("rows", LongType()),
         StructField("oldest", TimestampType()),
         StructField("newest", TimestampType()),
     ]
@@ -54,9 +57,13 @@ BAR = StructType(
 _MARKET = ("exchange", "symbol")
 _ORDER = ("timestamp", "source_sequence", "offset", "partition")
 # What of a trade a bar is made of.
-MADE_OF = (*_MARKET, *_ORDER, "price", "quantity", "side", "kafka_timestamp")
+MADE_OF = (
+    *(*_MARKET, *_ORDER, "price", "quantity", "side", "kafka_timestamp"),
+    *("trade_conditions", "trade_count"),
+)
 
 _VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
+_WHERE_PRICED = "case when price is not null then"
 # As wide as a product of two prices, which DuckDB does not widen for itself.
 _VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
 _OF_TRADES = (
@@ -65,10 +72,11 @@ _OF_TRADES = (
     "min(price) as low",
     "arg_max(price, place) as close",
     f"cast(sum(quantity) as {_VOLUME}) as volume",
-    "count(*) as trade_count",
+    "cast(sum(trade_count) as bigint) as trade_count",
     f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
     "min(place) as first_trade",
     "max(place) as last_trade",
+    "count(*) as rows",
     "min(kafka_timestamp) as oldest",
     "max(kafka_timestamp) as newest",
 )
@@ -85,6 +93,7 @@ _OF_BARS = (
     f"cast(sum(taker_buy_volume) as {_VOLUME}) as taker_buy_volume",
     "min(first_trade) as first_trade",
     "max(last_trade) as last_trade",
+    "cast(sum(rows) as bigint) as rows",
     "min(oldest) as oldest",
     "max(newest) as newest",
 )
@@ -104,15 +113,18 @@ _UNIT = Decimal(1).scaleb(-PRICE.scale)
 _EXACTLY = Context(prec=80)
 
 
-def to_minute_bars(trades: pa.Table) -> pa.Table:
+def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) -> pa.Table:
     """Add up trades to one-minute bars, the columns of ``BAR``; a minute without trades has none.
 
     Args:
         trades: the columns of ``MADE_OF``, each trade once.
+        exchanges: whose definitions say which prints count towards what.
 
     Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
-    sequence before any; the partition only decides between two records with the same offset.
+    sequence before any; the partition only decides between two records with the same offset. A
+    minute in which no print counts has no prices: it is no bar, and says how many rows there were.
     """
+    trades = counted(trades.select(MADE_OF), exchanges)
     values: tuple[str, ...] = _IN_PARTS
     if _stays_small(trades):
         values = (f"cast(sum(value) as {_QUOTE_VOLUME}) as quote_volume",)
@@ -120,19 +132,18 @@ def to_minute_bars(trades: pa.Table) -> pa.Table:
         select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
             {", ".join((*_OF_TRADES, *values))}
         from (
-            select *, {_VALUE} as value,
-                {{
+            select *, {_VALUE} as value, {_WHERE_PRICED} {{
                     'timestamp_us': epoch_us(timestamp),
                     'has_sequence': source_sequence is not null,
                     'sequence': coalesce(source_sequence, 0),
                     'offset': "offset",
                     'partition': "partition"
-                }} as place
+                }} end as place
             from trades
         )
         group by all
     """  # noqa: S608 — our own columns only
-    return _bars(query(sql if len(values) == 1 else _summed(sql), trades=trades.select(MADE_OF)))
+    return _bars(query(sql if len(values) == 1 else _summed(sql), trades=trades))
 
 
 def with_ends(stored: pa.Table) -> pa.Table:
@@ -147,7 +158,7 @@ def with_ends(stored: pa.Table) -> pa.Table:
     )
     sql = (
         f"select {', '.join(STORED)}, {place} as first_trade, {place} as last_trade,"  # noqa: S608
-        " null as oldest, null as newest from stored"
+        " 0 as rows, null as oldest, null as newest from stored"
     )
     return _of_schema(query(sql, stored=stored.select(STORED)))
 
@@ -193,8 +204,8 @@ def _bars(made: pa.Table) -> pa.Table:
 
 
 def _vwap(quote_volume: Decimal | None, volume: Decimal) -> Decimal | None:
-    """Quote volume ÷ volume, rounded half up."""
-    if quote_volume is None:
+    """Quote volume ÷ volume, rounded half up; none of no volume."""
+    if quote_volume is None or not volume:
         return None
     return _EXACTLY.divide(quote_volume, volume).quantize(_UNIT, ROUND_HALF_UP, _EXACTLY)
 

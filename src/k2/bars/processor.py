@@ -14,7 +14,7 @@ from k2.bars.aggregate import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_e
 from k2.bars.gold_hours import trades_of
 from k2.bars.minute_cache import KnownHours, hours_of
 from k2.bars.store import BarStore
-from k2.bars.table import BARS, GOLD_OHLCV, TIMEFRAMES
+from k2.bars.table import BARS, BARS_VERSION, GOLD_OHLCV, TIMEFRAMES
 from k2.engine.stream import BatchReport, Stream, Told
 from k2.engine.upstream import new_rows
 from k2.gold.table import GOLD_TRADES
@@ -42,7 +42,7 @@ def ohlcv_stream(settings: Settings, writer: TableWriter) -> Stream:
     return Stream(
         layer=Layer.GOLD,
         exchange=None,
-        version=1,
+        version=BARS_VERSION,
         called=BARS,
         tables=(GOLD_OHLCV,),
         reads=(GOLD_TRADES,),
@@ -79,10 +79,10 @@ class OhlcvSink:
         store = self._opened()
         if store.has(write_id):
             return BatchReport(write_id.app, write_id.batch)
-        if parts.num_rows:
-            self._replace(parts, write_id)
+        if (priced := _with_prices(parts)).num_rows:
+            self._replace(priced, write_id)
         written = Appended(
-            pc.sum(parts["trade_count"]).as_py() or 0,
+            pc.sum(parts["rows"]).as_py() or 0,
             pc.min(parts["oldest"]).as_py(),
             pc.max(parts["newest"]).as_py(),
         )
@@ -151,10 +151,15 @@ def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
 
 def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
     """The one-minute bars of these hours, of all that a version of Gold has."""
-    parts = [to_minute_bars(trades) for trades in trades_of(gold, hours, MADE_OF)]
+    parts = [_with_prices(to_minute_bars(part)) for part in trades_of(gold, hours, MADE_OF)]
     if not parts:
         return to_arrow_schema(BAR).empty_table()
     return add_up((pa.concat_tables(parts), ("1m",)))
+
+
+def _with_prices(parts: pa.Table) -> pa.Table:
+    """Bars but for those of prints alone that count towards nothing."""
+    return parts.filter(pc.is_valid(parts["open"])) if parts["open"].null_count else parts
 
 
 def _bars(minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:

@@ -14,6 +14,8 @@ from k2.storage.columns import PRICE, column, date
 from k2.storage.table import Layer, Table
 
 BARS = "ohlcv"  # the stream that keeps them up, and the step after Gold
+BARS_VERSION = 1
+BARS_APP = f"{BARS}/v{BARS_VERSION}"
 
 # Seconds of a window. All windows start at a multiple of their length since 1970, UTC.
 TIMEFRAMES = {"1m": 60, "5m": 300, "30m": 1_800, "1h": 3_600, "1d": 86_400}
@@ -51,7 +53,12 @@ GOLD_OHLCV = Table(
                 "Sum of price × quantity, exact; null where it exceeds 22 digits before the point",
             ),
             column("vwap", PRICE, "quote_volume ÷ volume, rounded half up to 8 places"),
-            column("trade_count", LongType(), "Number of trades", required=True),
+            column(
+                "trade_count",
+                LongType(),
+                "Number of trades: the sum of Gold's trade_count",
+                required=True,
+            ),
             column("taker_buy_volume", VOLUME, "Volume that takers bought, exact", required=True),
             column(
                 "is_final",

@@ -7,7 +7,9 @@ from pathlib import Path
 import pyarrow.compute as pc
 from deltalake import DeltaTable
 
+from k2.bars.counting import COUNTED, counted
 from k2.bars.table import GOLD_OHLCV
+from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.storage.delta import open_table
 from k2.storage.file_pruning import Condition
@@ -57,6 +59,8 @@ def _newest_trade(gold: DeltaTable, exchange: str, minute: datetime) -> datetime
         ("exchange", "=", exchange),
         ("timestamp", ">=", minute),
     ]
-    trades = scan(gold, ["timestamp"], wanted).table()
-    newest: datetime | None = pc.max(trades["timestamp"]).as_py()
+    trades = scan(gold, ["timestamp", *COUNTED], wanted).table()
+    # A print that makes no bar's price does not make one final either.
+    has_price = pc.is_valid(counted(trades, EXCHANGES)["price"])
+    newest: datetime | None = pc.max(trades["timestamp"].filter(has_price)).as_py()
     return minute if newest is None else newest.astimezone(UTC)

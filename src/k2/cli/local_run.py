@@ -173,7 +173,7 @@ class _Watch:
                 self._tick(live)
 
     def _backlog(self) -> dict[str, int]:
-        return backlog(self.settings.lake, EXCHANGES, self.endpoints.kafka)
+        return backlog(self.settings, EXCHANGES, self.endpoints.kafka)
 
     @contextmanager
     def _shown(self) -> Iterator[Live | None]:

@@ -47,9 +47,9 @@ class Slot:
         )
         if metrics is not None:
             status.metrics_port = metrics.ports[stream.name]
-        stored = [rows(settings.lake, table) for table in stream.tables]
+        stored = [rows(settings, table) for table in stream.tables]
         # A resolved dead letter is in two tables and came in once.
-        taken = sum(stored) - rows(settings.lake, *stream.ledgers)
+        taken = sum(stored) - rows(settings, *stream.ledgers)
         return cls(stream, status, metrics, taken=taken, given=stored[0])
 
     def started(self, running: RunningStream, again: bool) -> None:

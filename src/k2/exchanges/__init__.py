@@ -3,12 +3,12 @@
 from k2.errors import ConfigError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.coinbase import COINBASE
-from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.exchange import Condition, Exchange, Identity, Numbering
 from k2.exchanges.kraken import KRAKEN
 
 EXCHANGES: tuple[Exchange, ...] = (BINANCE, KRAKEN, COINBASE)
 
-__all__ = ["EXCHANGES", "Exchange", "Identity", "exchange_named"]
+__all__ = ["EXCHANGES", "Condition", "Exchange", "Identity", "Numbering", "exchange_named"]
 
 
 def exchange_named(name: str) -> Exchange:

@@ -29,15 +29,52 @@ OF_MARKET = frozenset({"base", "quote"})
 class Identity:
     """What makes two records the same trade. All texts are DuckDB's SQL over the raw record.
 
-    ``space`` and ``number`` identify a trade wherever ``number`` is not null: within a space the
-    exchange numbers its trades with increasing whole numbers. Where ``number`` is null the trade is
-    identified by the text of ``fields``: every field of the trade, its time among them, and its
-    position in its message.
+    Within a ``space`` the exchange numbers its trades with increasing whole numbers. A record covers
+    the ids ``first`` to ``last``: a trade one, an aggregate of trades those of its fills. ``last`` is
+    null or left out where it is ``first``. Where ``first`` is null the trade is identified by the text of
+    ``fields``: every field of the trade, its time among them, and its position in its message.
+
+    ``is_dense`` says whether every id between two of a space is a trade, so that a range of ids counts
+    as so many trades. Where ids are used up without a trade, a record counts as one.
     """
 
     space: str
-    number: str
+    first: str
     fields: str
+    last: str = ""
+    is_dense: str = "true"
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """The numbers that prove completeness: of a market none is skipped, so that a missing one is a gap.
+
+    ``first`` and ``last`` are DuckDB's SQL over the columns of Silver; null where a trade proves nothing.
+    """
+
+    first: str = "first_trade_id"
+    last: str = "last_trade_id"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A trade condition whose prints do not count towards every number of a bar, and who says so.
+
+    ``price`` are open, high, low and close, ``volume`` the three volumes, ``count`` the number of trades.
+    """
+
+    name: str
+    source: str
+    price: bool = False
+    volume: bool = False
+    count: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.price and (self.volume or self.count):
+            raise ValueError(
+                f"condition {self.name!r}: a bar has no volume or count without a price, so that what"
+                " counts towards no price counts towards nothing"
+            )
 
 
 @dataclass(frozen=True)
@@ -46,7 +83,10 @@ class Exchange:
 
     ``columns`` and ``vendor`` are DuckDB's SQL over the fields of the newest raw schema (the reader
     schema). External text must go through ``try_cast`` and the other functions that give null
-    instead of failing. ``base`` and ``quote`` are SQL over ``exchange_symbol``.
+    instead of failing. ``base`` and ``quote`` are SQL over ``exchange_symbol``. ``filler`` says of a raw
+    record that it is no trade but an id that the exchange gave to none. ``numbering`` is None where
+    no numbers of the exchange prove that nothing is missing. A trade condition that ``conditions`` do
+    not name counts towards everything in a bar.
     """
 
     name: str
@@ -55,7 +95,9 @@ class Exchange:
     columns: Mapping[str, str]
     identity: Identity
     vendor: Mapping[str, str] = field(default_factory=dict)
-    ids_have_no_gaps: bool = False
+    filler: str = "false"
+    conditions: tuple[Condition, ...] = ()
+    numbering: Numbering | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9]*", self.name):

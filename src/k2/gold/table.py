@@ -2,7 +2,14 @@
 
 from pyspark.sql.types import BooleanType, DecimalType, IntegerType, StructType
 
-from k2.storage.columns import COORDINATES, KAFKA_TIMESTAMP, TRADE, column, date
+from k2.storage.columns import (
+    COORDINATES,
+    KAFKA_TIMESTAMP,
+    TRADE,
+    TRADE_COUNT,
+    column,
+    date,
+)
 from k2.storage.table import Layer, Table
 
 GOLD_TRADES = Table(
@@ -12,6 +19,7 @@ GOLD_TRADES = Table(
     schema=StructType(
         [
             *TRADE,
+            TRADE_COUNT,
             column(
                 "trade_value_usd",
                 DecimalType(36, 16),

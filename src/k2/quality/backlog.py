@@ -1,31 +1,31 @@
-"""How far each step is behind the one before it, in rows, from the tables' logs alone."""
+"""How far each step is behind the one before it, in rows, from the tables' logs alone.
+
+Bars hold no row a trade: how far they are, their stream's checkpoint says.
+"""
 
 from collections.abc import Iterable
-from pathlib import Path
 
-from deltalake import DeltaTable
-
-from k2.bars.table import BARS, GOLD_OHLCV, TIMEFRAMES
+from k2.bars.table import BARS, BARS_APP, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
 from k2.connectors.kafka import published
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
+from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
+from k2.storage.checkpoints.consumers import unread_rows
 from k2.storage.delta import open_table, row_count
-from k2.storage.scan import scan
 from k2.storage.table import Layer, Table
 
 
-def rows(lake: Path, *tables: Table) -> int:
+def rows(settings: Settings, *tables: Table) -> int:
     """Return the records that some tables hold together; one that does not exist has none.
 
-    A bar holds its trades: those of the longest bars are all there are.
+    The bars hold those of Gold that their stream has read.
     """
-    stored = ((table, open_table(lake, table)) for table in tables)
-    return sum(_rows(table, opened) for table, opened in stored if opened is not None)
+    return sum(_rows(settings, table) for table in tables)
 
 
-def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[str, int]:
+def backlog(settings: Settings, exchanges: Iterable[Exchange], kafka: str) -> dict[str, int]:
     """Return for each layer, and the bars, the rows that it has still to take.
 
     Raises:
@@ -33,13 +33,13 @@ def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[str, 
     """
     exchanges = tuple(exchanges)
     # Downstream before upstream: what arrives meanwhile shows as a backlog, never as less than none.
-    barred = rows(lake, GOLD_OHLCV)
-    gold = rows(lake, GOLD_TRADES)
-    trades = rows(lake, *map(silver_trades, exchanges))
-    aside = rows(lake, *map(dead_letters, exchanges), *map(duplicates, exchanges))
+    barred = rows(settings, GOLD_OHLCV)
+    gold = rows(settings, GOLD_TRADES)
+    trades = rows(settings, *map(silver_trades, exchanges))
+    aside = rows(settings, *map(dead_letters, exchanges), *map(duplicates, exchanges))
     # A resolved dead letter is in Silver or a duplicate, and stays in its table as history.
-    aside -= rows(lake, *map(resolutions, exchanges))
-    bronze = rows(lake, *map(bronze_trades, exchanges))
+    aside -= rows(settings, *map(resolutions, exchanges))
+    bronze = rows(settings, *map(bronze_trades, exchanges))
     sent = sum(published(kafka, exchange.topic) for exchange in exchanges)
     return {
         Layer.BRONZE: sent - bronze,
@@ -49,8 +49,11 @@ def backlog(lake: Path, exchanges: Iterable[Exchange], kafka: str) -> dict[str, 
     }
 
 
-def _rows(table: Table, stored: DeltaTable) -> int:
-    if table is not GOLD_OHLCV:
-        return row_count(stored)
-    longest = [("timeframe", "=", max(TIMEFRAMES, key=lambda name: TIMEFRAMES[name]))]
-    return sum(scan(stored, ["trade_count"], longest).table()["trade_count"].to_pylist())
+def _rows(settings: Settings, table: Table) -> int:
+    if table is GOLD_OHLCV:
+        gold = open_table(settings.lake, GOLD_TRADES)
+        if gold is None:
+            return 0
+        return row_count(gold) - unread_rows(settings.checkpoint(BARS_APP), gold)
+    stored = open_table(settings.lake, table)
+    return 0 if stored is None else row_count(stored)

@@ -5,10 +5,10 @@ import xxhash
 
 _SEED = 42
 
-# SQL: 32 hex digits for a trade's identity. With a number: the hash of its space, then the number, so
-# that no two trades of a space can meet. Without: the MD5 of all fields, which spreads them and keeps
-# no secret.
-IDENTITY = "coalesce(identity_space || printf('%016x', identity_number), md5(identity_fields))"
+# SQL: 32 hex digits for a trade's identity. With ids: the hash of its space, then the first id that it
+# covers, so that no two trades of a space can meet. Without: the MD5 of all fields, which spreads them
+# and keeps no secret.
+IDENTITY = "coalesce(identity_space || printf('%016x', first_trade_id), md5(identity_fields))"
 # SQL: the day of a trade's time, UTC, null without one.
 DAY = "strftime(make_timestamp(timestamp), '%Y%m%d')"
 

@@ -15,7 +15,8 @@ _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 # What is done once the definition has spoken: markets, numbers and hashes have ways of their own.
 _MAPPED = (
     *("exchange_symbol", "trade_id", "side", "timestamp", "trade_conditions", "source_sequence"),
-    *("ingestion_timestamp", "vendor_data", "identity_number", "identity_fields"),
+    *("ingestion_timestamp", "vendor_data", "identity_fields"),
+    *("first_trade_id", "last_trade_id", "trade_count", "is_filler"),
 )
 
 
@@ -28,9 +29,9 @@ def normalize(raw: pa.Table, exchange: Exchange) -> pa.Table:
 
     Returns:
         Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64); for
-        the rules ``exchange_symbol``, ``price_sign`` and ``quantity_sign`` (null: no number); and of
-        the trade's identity ``identity_space`` (a hash), ``identity_number`` and
-        ``identity_fields``. What cannot be mapped is null; the rules of :mod:`k2.silver.rules.trade_rules`
+        the rules ``exchange_symbol``, ``price_sign``, ``quantity_sign`` (null: no number) and
+        ``is_filler``; of the trade's identity ``identity_space`` (a hash), ``first_trade_id``,
+        ``last_trade_id`` and ``identity_fields``; and ``trade_count``. What cannot be mapped is null; the rules of :mod:`k2.silver.rules.trade_rules`
         judge it.
     """
     mapped = query(_mapping(exchange), raw=raw)
@@ -47,11 +48,14 @@ def _mapping(exchange: Exchange) -> str:
     said = {name: sql for name, sql in exchange.columns.items() if name not in OF_MARKET}
     said |= {
         "identity_space": exchange.identity.space,
-        "identity_number": exchange.identity.number,
-        # Where there is a number, nobody asks for the fields.
+        "first_trade_id": exchange.identity.first,
+        "last_trade_id": exchange.identity.last or exchange.identity.first,
+        # Where there is an id, nobody asks for the fields.
         "identity_fields": (
-            f"case when ({exchange.identity.number}) is null then {exchange.identity.fields} end"
+            f"case when ({exchange.identity.first}) is null then {exchange.identity.fields} end"
         ),
+        "trade_count": _trade_count(exchange),
+        "is_filler": exchange.filler,
         "vendor_data": _vendor_data(exchange),
     }
     first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
@@ -65,10 +69,21 @@ def _mapping(exchange: Exchange) -> str:
             case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
             cast(trade_conditions as varchar[]) as trade_conditions,
             cast(source_sequence as bigint) as source_sequence, ingestion_timestamp, vendor_data,
-            identity_space, cast(identity_number as bigint) as identity_number, identity_fields,
+            identity_space, cast(first_trade_id as bigint) as first_trade_id,
+            cast(last_trade_id as bigint) as last_trade_id, identity_fields,
+            cast(trade_count as bigint) as trade_count, is_filler,
             {numbers}
         from (select {first} from raw)
     """  # noqa: S608 — of our own definitions
+
+
+def _trade_count(exchange: Exchange) -> str:
+    """SQL for how many trades a record counts as; what is no range of ids is judged by a rule."""
+    first, last = exchange.identity.first, exchange.identity.last
+    if not last:
+        return "1"
+    count = f"try_cast(cast({last} as hugeint) - ({first}) + 1 as bigint)"
+    return f"case when {exchange.identity.is_dense} then coalesce({count}, 1) else 1 end"
 
 
 def _vendor_data(exchange: Exchange) -> str:

@@ -1,6 +1,5 @@
 """The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,19 +15,25 @@ from k2.exchanges import Exchange
 from k2.observability.hop_latencies import STATIONS, hops
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import Redecider
-from k2.silver.dedup.index import STORED, SeenTrades, with_identity
-from k2.silver.rules.screen import DEAD_LETTER, TRADE
+from k2.silver.dedup.index import Judgement, SeenTrades
+from k2.silver.dedup.stored_records import stored_records
+from k2.silver.rules.screen import DEAD_LETTER, FILLER, TRADE
 from k2.silver.schema_lookup import Schemas
-from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
+from k2.silver.tables import (
+    OVERLAPS,
+    REPEATED,
+    dead_letters,
+    duplicates,
+    resolutions,
+    silver_trades,
+)
 from k2.silver.transform import NEEDED, judged_columns, to_silver
 from k2.silver.unknown_schema_ids import UnknownSchemaIds
-from k2.storage.delta import open_table
-from k2.storage.scan import scan
 from k2.storage.table import Layer
 from k2.storage.writers.writer import Batch, Rows, TableWriter, WriteId
 
 _RECORD = ("partition", "offset")
-_IDENTITY = ("identity_number", "message_id")
+_IDENTITY = ("message_id", "first_trade_id", "last_trade_id")
 _FACTS = ("outcome", "error_type", *_IDENTITY, *_RECORD, *STATIONS)
 
 
@@ -126,14 +131,16 @@ class SilverSink:
         if seen.applied_batch >= write_id.batch:
             # All tables had the batch before the index took it in.
             return Taken(BatchReport(write_id.app, write_id.batch), batch)
-        trades = facts.filter(pc.equal(facts["outcome"], TRADE)).combine_chunks()
-        judgement = seen.judge(trades)
-        again = trades.filter(pa.array(judgement.duplicates)).select(list(_RECORD))
+        is_trade, is_filler = pc.equal(facts["outcome"], TRADE), _are_fillers(facts)
+        named = pc.or_(is_trade, is_filler)
+        trades, fillers = facts.filter(named).combine_chunks(), is_filler.filter(named)
+        judgement = seen.judge(trades, fillers)
+        again = _duplicates(trades, judgement, fillers)
         dead = facts.filter(pc.equal(facts["outcome"], DEAD_LETTER))
-        new = Rows(TRADE, again)
+        new = Rows(TRADE, again.select(list(_RECORD)))
         written = batch.append(silver_trades(self.exchange), write_id, new)
         if again.num_rows:
-            batch.append(duplicates(self.exchange), write_id, Rows(TRADE, again, True))
+            self._append_duplicates(batch, again, write_id)
         if dead.num_rows:
             batch.append(dead_letters(self.exchange), write_id, Rows(DEAD_LETTER))
         seen.apply(judgement, write_id.batch)
@@ -147,25 +154,35 @@ class SilverSink:
         )
         return Taken(report, batch, new)
 
+    def _append_duplicates(self, batch: Batch, again: pa.Table, write_id: WriteId) -> None:
+        table = duplicates(self.exchange)
+        known = [name for name in table.columns if name not in ("reason", *_RECORD)]
+        chosen = Rows(TRADE, again.select(list(_RECORD)), only_records=True)
+        rows = batch.columns(*known, *_RECORD, of=chosen).join(again, list(_RECORD))
+        self.writer.holding(rows).append(table, write_id)
+
     def _index(self, state: Path, facts: pa.Table, write_id: WriteId) -> SeenTrades:
         if self._seen is None:
             self._seen = SeenTrades(state / "seen-trades.db")
         if self._seen.applied_batch < write_id.batch - 1:
-            # Lost, or older than its table: Silver itself says what was seen before this batch.
-            silver = _silver_without(self.settings.lake, self.exchange, facts)
-            self._seen.rebuild(silver, write_id.batch - 1)
+            # Lost, or older than its table: the tables say what was seen before this batch.
+            stored = stored_records(self.settings.lake, self.exchange, but=facts)
+            self._seen.rebuild(stored, write_id.batch - 1)
         return self._seen
 
 
-def _silver_without(lake: Path, exchange: Exchange, facts: pa.Table) -> Iterator[pa.Table]:
-    stored = open_table(lake, silver_trades(exchange))
-    if stored is None:
-        return
-    for part in scan(stored, STORED).batches():
-        rows = pa.Table.from_batches([part])
-        yield with_identity(
-            rows.join(facts.select(list(_RECORD)), list(_RECORD), join_type="left anti")
-        )
+def _are_fillers(facts: pa.Table) -> pa.ChunkedArray:
+    """Which dead letters say of an id, known with its day, that no trade has it."""
+    is_filler = pc.fill_null(pc.equal(facts["error_type"], FILLER), False)
+    is_named = pc.and_(pc.is_valid(facts["message_id"]), pc.is_valid(facts["first_trade_id"]))
+    return pc.and_(is_filler, is_named)
+
+
+def _duplicates(records: pa.Table, judgement: Judgement, is_filler: pa.ChunkedArray) -> pa.Table:
+    """The records that are trades and none of Silver, each with the ``reason``."""
+    reason = pc.if_else(pa.array(judgement.overlaps), OVERLAPS, REPEATED)
+    is_again = pc.and_not(pa.array(judgement.duplicates), is_filler)
+    return records.select(list(_RECORD)).append_column("reason", reason).filter(is_again)
 
 
 def _counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:

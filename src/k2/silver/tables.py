@@ -1,12 +1,30 @@
 """Silver: valid trades once each, and beside them dead letters, duplicates and resolutions."""
 
-from pyspark.sql.types import ArrayType, BinaryType, StringType, StructType, TimestampType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    LongType,
+    StringType,
+    StructType,
+    TimestampType,
+)
 
 from k2.exchanges.exchange import Exchange
-from k2.storage.columns import COORDINATES, KAFKA_TIMESTAMP, SCHEMA_ID, TRADE, column, date
+from k2.storage.columns import (
+    COORDINATES,
+    KAFKA_TIMESTAMP,
+    SCHEMA_ID,
+    TRADE,
+    TRADE_COUNT,
+    column,
+    date,
+)
 from k2.storage.table import Layer, Table
 
 _KEY = ("topic", "partition", "offset")
+
+# Why a record is a duplicate: Silver has all of its fills, or some.
+REPEATED, OVERLAPS = "repeated", "overlaps"
 
 
 def silver_trades(exchange: Exchange) -> Table:
@@ -18,6 +36,14 @@ def silver_trades(exchange: Exchange) -> Table:
         schema=StructType(
             [
                 *TRADE,
+                TRADE_COUNT,
+                column(
+                    "first_trade_id",
+                    LongType(),
+                    "First of the exchange's ids that it covers, its own or its first fill's; null"
+                    " where there is none",
+                ),
+                column("last_trade_id", LongType(), "Last of these ids"),
                 *COORDINATES,
                 SCHEMA_ID,
                 KAFKA_TIMESTAMP,
@@ -40,7 +66,19 @@ def duplicates(exchange: Exchange) -> Table:
         comment=f"Further records of {exchange.title} trades that Silver already has.",
         schema=StructType(
             [
-                column("message_id", StringType(), "The trade's id in Silver", required=True),
+                column(
+                    "message_id",
+                    StringType(),
+                    "The trade's id; Silver's, unless an aggregate in Silver covers the trade",
+                    required=True,
+                ),
+                column(
+                    "reason",
+                    StringType(),
+                    "repeated: Silver has all of its fills; overlaps: some of them, so that the"
+                    " others are missing until they come by themselves",
+                    required=True,
+                ),
                 *COORDINATES,
                 KAFKA_TIMESTAMP,
                 date("dup_date", "UTC day of kafka_timestamp"),
@@ -62,9 +100,19 @@ def dead_letters(exchange: Exchange) -> Table:
         schema=StructType(
             [
                 column("raw_record", BinaryType(), "Message value, untouched"),
-                column("error_type", StringType(), "decode, schema or rule", required=True),
+                column(
+                    "error_type",
+                    StringType(),
+                    "decode, schema, rule, or filler: an id that the exchange gave to no trade",
+                    required=True,
+                ),
                 column("error_reasons", ArrayType(StringType()), "Every reason", required=True),
                 column("stage", StringType(), "Where it failed", required=True),
+                column(
+                    "message_id",
+                    StringType(),
+                    "What its id as a trade is; null where it did not decode or has no time",
+                ),
                 *COORDINATES,
                 SCHEMA_ID,
                 KAFKA_TIMESTAMP,

@@ -5,17 +5,18 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
 from k2.avro.decode import decode
 from k2.avro.payloads import Int64s
 from k2.exchanges.exchange import Exchange
 from k2.silver.normalize import normalize
-from k2.silver.rules.screen import DEAD_LETTER, RULE, TRADE, screen
+from k2.silver.rules.screen import DEAD_LETTER, FILLER, RULE, TRADE, screen
 from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 
 STAGE = "silver"
+_IDENTITY = ("message_id", "first_trade_id", "last_trade_id")
 # Where a record came from; these pass through untouched.
 LINEAGE = ("topic", "partition", "offset", "schema_id", "kafka_timestamp")
 NEEDED = (*LINEAGE, "value")
@@ -26,10 +27,10 @@ _INSTANT = pa.timestamp("us", "UTC")
 def judged_columns(exchange: Exchange) -> StructType:
     """Return what :func:`to_silver` gives, every column nullable.
 
-    ``outcome`` (``trade`` or ``dead_letter``), ``identity_number``, and every column of the exchange's
-    Silver, duplicates and dead-letter tables under its own name.
+    ``outcome`` (``trade`` or ``dead_letter``), and every column of the exchange's Silver, duplicates
+    and dead-letter tables under its own name.
     """
-    own = [StructField("outcome", StringType()), StructField("identity_number", LongType())]
+    own = [StructField("outcome", StringType())]
     tables = (silver_trades(exchange), duplicates(exchange), dead_letters(exchange))
     fields = {field.name: field for table in tables for field in table.schema}
     return StructType(own + [StructField(name, field.dataType) for name, field in fields.items()])
@@ -48,7 +49,8 @@ def to_silver(
 
     Returns:
         The columns of :func:`judged_columns`. Of a trade those of a dead letter are null, and of a
-        dead letter those of a trade.
+        dead letter those of a trade but for its identity. ``reason`` is null: whether a trade is a
+        duplicate is not decided here.
     """
     decoded = decode(bronze["value"], writer_schemas, reader)
     judged = _judged(decoded.raw, _at(bronze.select(LINEAGE), decoded.rows), exchange)
@@ -61,10 +63,13 @@ def to_silver(
             decoded.errors["error_type"],
             _each_alone(decoded.errors["error_reason"]),
         ),
-        _letters(
-            _at(bronze, decoded.rows[is_broken.to_numpy()]),
-            pa.repeat(RULE, broken.num_rows),
-            broken["error_reasons"],
+        _with(
+            _letters(
+                _at(bronze, decoded.rows[is_broken.to_numpy()]),
+                _kind_of(broken["error_reasons"]),
+                broken["error_reasons"],
+            ),
+            {name: broken[name] for name in _IDENTITY},
         ),
     ]
     schema = to_arrow_schema(judged_columns(exchange))
@@ -92,6 +97,11 @@ def _trades(trades: pa.Table) -> pa.Table:
             "dup_date": broker_day,
         },
     )
+
+
+def _kind_of(error_reasons: pa.ChunkedArray) -> pa.ChunkedArray:
+    first = pc.list_element(error_reasons, 0)
+    return pc.if_else(pc.equal(first, FILLER), FILLER, RULE)
 
 
 def _letters(bronze: pa.Table, error_type: pa.Array, error_reasons: pa.Array) -> pa.Table:

@@ -41,6 +41,13 @@ TRADE = (
     column("vendor_data", _STRING, "JSON object: exchange_symbol and the exchange's other fields"),
 )
 
+TRADE_COUNT = column(
+    "trade_count",
+    _LONG,
+    "How many trades it counts as: of an aggregate its fills, where the exchange numbers each; else 1",
+    True,
+)
+
 # Where a record came from, down to the byte.
 COORDINATES = (
     column("topic", _STRING, "Kafka topic", True),

@@ -69,6 +69,18 @@ def added_between(table: Path, first: int, end: int) -> set[WriteId | None]:
     return found
 
 
+def rows_added(table: Path, version: int, but: int = 0) -> int | None:
+    """Return how many rows a version added, without its first ``but`` files; None when the log has no such file.
+
+    Files are counted as a Delta stream counts them; what only moved rows adds none.
+    """
+    entries = entries_of(table, version)
+    if entries is None:
+        return None
+    files = [entry["add"] for entry in entries if "add" in entry and _changes_data(entry)]
+    return sum(int(orjson.loads(file["stats"])["numRecords"]) for file in files[but:])
+
+
 def _changes_data(entry: Entry) -> bool:
     return any(entry.get(action, {}).get("dataChange", False) for action in ("add", "remove"))
 

@@ -49,7 +49,7 @@ def minute_bar(*trades: Record) -> Record:
     return bar
 
 
-ENDS = ("first_trade", "last_trade", "oldest", "newest")
+ENDS = ("first_trade", "last_trade", "rows", "oldest", "newest")
 PRICES = st.decimals("0.00000001", "9999999999.99999999", places=8)
 TRADES = st.lists(
     st.builds(

@@ -126,4 +126,4 @@ def test_the_fifteen_fields_and_the_coordinates_stay_as_they_are(rows):
 
     same = wanted.keys() & row.keys()
     assert {name: row[name] for name in same} == {name: wanted[name] for name in same}
-    assert wanted.keys() - same == {"schema_id"}
+    assert wanted.keys() - same == {"schema_id", "first_trade_id", "last_trade_id"}

@@ -344,14 +344,14 @@ def test_numbered_trades_of_different_markets_never_meet(of_binance):
 
     assert len({of_binance[name].message_id for name in spaces}) == len(spaces)
     assert len({of_binance[name].identity_space for name in spaces}) == len(spaces)
-    assert len({of_binance[name].identity_number for name in spaces}) == 1
+    assert len({of_binance[name].first_trade_id for name in spaces}) == 1
 
 
 @pytest.mark.parametrize("name", ["negative id", "largest id", "smallest id"])
 def test_every_long_can_be_an_id(of_binance, name):
     row = of_binance[name]
 
-    number = row.identity_number
+    number = row.first_trade_id
     assert row.message_id.endswith(f"{number % 2**64:016x}")
     assert row.trade_id == str(number) == str(row.source_sequence)
 
@@ -359,7 +359,7 @@ def test_every_long_can_be_an_id(of_binance, name):
 def test_a_trade_without_number_is_named_by_its_identity(of_kraken):
     row = of_kraken["version 1"]
 
-    assert row.identity_number is row.source_sequence is None
+    assert row.first_trade_id is row.source_sequence is None
     assert row.trade_id == row.message_id.removeprefix("kraken-20260707-")
     assert len(row.trade_id) == 32
 

@@ -174,10 +174,14 @@ def test_all_broken_rules_are_listed(judged, name):
 
 
 def test_every_rule_but_the_unreachable_is_broken_above():
-    # A trade always has an id: the exchange's, or its identity's hash.
+    # A trade always has an id: the exchange's, or its identity's hash. Ids are a range where there are
+    # aggregates, which Kraken has not.
     reasons = {reason for _, reason in ALONE.values()}
 
-    assert {rule.reason for rule in TRADE_RULES} - reasons == {"trade_id_missing"}
+    assert {rule.reason for rule in TRADE_RULES} - reasons == {
+        "trade_id_missing",
+        "trade_ids_not_a_range",
+    }
 
 
 def test_a_dead_letter_can_be_repaired_from_its_row(judged):
@@ -193,8 +197,15 @@ def test_a_dead_letter_can_be_repaired_from_its_row(judged):
 def test_a_dead_letter_has_no_trade_and_a_trade_no_dead_letter(judged):
     dead, trade = judged["price of words"], judged["nothing odd"]
 
-    assert dead.message_id is dead.symbol is dead.quantity is dead.exchange_date is None
+    assert dead.trade_id is dead.symbol is dead.quantity is dead.exchange_date is None
     assert trade.raw_record is trade.stage is trade.error_reasons is None
+
+
+def test_a_dead_letter_that_decoded_has_the_id_that_it_would_have_as_a_trade(judged):
+    repaired, timeless = judged["price of words"], judged["no time"]
+
+    assert repaired.message_id == judged["nothing odd"].message_id
+    assert timeless.message_id is None
 
 
 def test_the_clock_of_the_broker_and_not_ours_decides_what_is_too_early():

@@ -43,12 +43,12 @@ def drain(
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     limit = time.monotonic() + seconds_of(timeout)
     endpoints = find_endpoints(settings)
-    backlog(settings.lake, EXCHANGES, endpoints.kafka)  # says at once when Kafka does not answer
+    backlog(settings, EXCHANGES, endpoints.kafka)  # says at once when Kafka does not answer
     began = time.monotonic()
     console = Console(stderr=True)
     with console.status("Draining …") as spinner:
         _drain(settings, endpoints, limit, spinner, console)
-    left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+    left = backlog(settings, EXCHANGES, endpoints.kafka)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         print_json({"drained": True, "seconds": seconds, "backlog": left})
@@ -118,7 +118,7 @@ def _wait(
 
 
 def _left(settings: Settings, endpoints: Endpoints, step: str) -> int:
-    return backlog(settings.lake, EXCHANGES, endpoints.kafka)[step]
+    return backlog(settings, EXCHANGES, endpoints.kafka)[step]
 
 
 def _step_of(stream: str, layer: str) -> str:

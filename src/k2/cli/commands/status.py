@@ -119,7 +119,7 @@ def _services(settings: Settings) -> tuple[dict[str, dict[str, Any]], Any]:
     left = None
     try:
         watermarks(endpoints.kafka, EXCHANGES[0].topic, timeout=2.0)
-        left = backlog(settings.lake, EXCHANGES, endpoints.kafka)
+        left = backlog(settings, EXCHANGES, endpoints.kafka)
         found["kafka"] = {"state": "up", "address": endpoints.kafka}
     except K2Error:
         found["kafka"] = {"state": "no answer", "address": endpoints.kafka}

@@ -3,7 +3,7 @@
 Source: the exchange's documents of the ``trade`` and ``aggTrade`` websocket streams.
 """
 
-from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.exchange import Exchange, Identity, Numbering
 from k2.exchanges.symbols import split_by_suffix
 
 QUOTES = (
@@ -48,8 +48,8 @@ BINANCE = Exchange(
     identity=Identity(
         # Aggregate trades and futures have ids of their own; only spot says "best match".
         space="concat_ws(':', symbol, event_type, if(is_best_match is null, 'usdm', 'spot'))",
-        number="trade_id",
+        first="trade_id",
         fields="''",
     ),
-    ids_have_no_gaps=True,
+    numbering=Numbering(),
 )

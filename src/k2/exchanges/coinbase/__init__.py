@@ -3,7 +3,7 @@
 Source: the exchange's documents of the ``matches`` channel.
 """
 
-from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.exchange import Exchange, Identity, Numbering
 from k2.exchanges.symbols import split_at
 
 _BASE, _QUOTE = split_at("exchange_symbol", "-")
@@ -36,6 +36,6 @@ COINBASE = Exchange(
         "taker_order_id": "taker_order_id",
     },
     # A last_match repeats a match: the same id, so that it is the same trade.
-    identity=Identity(space="symbol", number="trade_id", fields="''"),
-    ids_have_no_gaps=True,
+    identity=Identity(space="symbol", first="trade_id", fields="''"),
+    numbering=Numbering(),
 )

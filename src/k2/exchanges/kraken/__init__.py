@@ -3,7 +3,7 @@
 Source: the exchange's documents of the ``trade`` channel, versions 1 and 2.
 """
 
-from k2.exchanges.exchange import Exchange, Identity
+from k2.exchanges.exchange import Exchange, Identity, Numbering
 from k2.exchanges.symbols import split_at
 
 _BASE, _QUOTE = split_at("exchange_symbol", "/")
@@ -42,12 +42,13 @@ KRAKEN = Exchange(
     },
     identity=Identity(
         space="symbol",
-        number="trade_id",
+        first="trade_id",
         # Two fills of one order can share time, pair and price: every field counts, and the place.
         fields=(
             "concat_ws('|', symbol, price, quantity, trade_time_seconds, side, order_type, misc,"
             " cast(coalesce(sequence_in_message, 0) as string))"
         ),
     ),
-    ids_have_no_gaps=True,
+    # Version 1 has no ids, and null proves nothing.
+    numbering=Numbering(),
 )

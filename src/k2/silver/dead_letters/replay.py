@@ -5,7 +5,7 @@ ledger under the replay's own transaction id, taken into the index, and forgotte
 disk after a crash is written again, to the same rows: whoever uses the index finishes it first.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,13 +19,13 @@ from k2.exchanges import Exchange
 from k2.settings import Settings
 from k2.silver.dead_letters.journal import Decisions, replay_app
 from k2.silver.dead_letters.store import in_chunks, open_coordinates, records_of, resolved_by
-from k2.silver.dedup.index import STORED, SeenTrades, with_identity
+from k2.silver.dedup.index import Judgement, SeenTrades
+from k2.silver.dedup.stored_records import stored_records
 from k2.silver.rules.screen import TRADE
 from k2.silver.schema_lookup import Schemas
-from k2.silver.tables import duplicates, resolutions, silver_trades
+from k2.silver.tables import OVERLAPS, REPEATED, duplicates, resolutions, silver_trades
 from k2.silver.transform import to_silver
 from k2.storage.delta import ensure_table, open_table
-from k2.storage.scan import scan
 from k2.storage.writers.writer import Rows, TableWriter, WriteId
 
 DUPLICATE = "duplicate"
@@ -120,8 +120,8 @@ class Redecider:
         if not trades.num_rows:
             return
         with closing(self._level_index()) as seen:
-            again = seen.judge(trades).duplicates
-        decided = _marked(trades, again, replay_id, datetime.now(UTC))
+            judgement = seen.judge(trades)
+        decided = _marked(trades, judgement, replay_id, datetime.now(UTC))
         app = replay_app(replay_id)
         ledger = ensure_table(self.settings.lake, resolutions(self.exchange))
         written = ledger.transaction_version(app)
@@ -158,26 +158,22 @@ class Redecider:
                 f"Batch {newest} of {self.app} is half written and must end before a replay; "
                 "`k2 up` or `k2 drain` ends it. Then try again."
             )
-        parts = scan(silver, STORED).batches()
-        seen.rebuild(_identified(parts), newest)
+        seen.rebuild(stored_records(self.settings.lake, self.exchange), newest)
         return seen
 
 
-def _identified(parts: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:
-    return (with_identity(pa.Table.from_batches([part])) for part in parts)
-
-
-def _marked(trades: pa.Table, again: object, replay_id: str, now: datetime) -> pa.Table:
-    """Add the ledger's columns; ``outcome`` becomes trade or duplicate."""
+def _marked(trades: pa.Table, judgement: Judgement, replay_id: str, now: datetime) -> pa.Table:
+    """Add the ledger's columns, and a duplicate's reason; ``outcome`` becomes trade or duplicate."""
     count = trades.num_rows
     instant = pa.timestamp("us", tz="UTC")
     columns = {
-        "outcome": pc.if_else(pa.array(again), DUPLICATE, TRADE),
+        "outcome": pc.if_else(pa.array(judgement.duplicates), DUPLICATE, TRADE),
+        "reason": pc.if_else(pa.array(judgement.overlaps), OVERLAPS, REPEATED),
         "replay_id": pa.array([replay_id] * count, pa.string()),
         "resolved_at": pa.array([now] * count, instant),
         "resolved_date": pa.array([now.date()] * count, pa.date32()),
     }
-    marked = trades.drop_columns(["outcome"])
+    marked = trades.drop_columns(["outcome", "reason"])
     for name, values in columns.items():
         marked = marked.append_column(name, values)
     return marked

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 RECORD = 'topic, "partition", "offset"'
 _LETTERS = """
 create temp view letters as
-select stored_letters.*, outcome, message_id, replay_id, resolved_at
+select stored_letters.* exclude (message_id), outcome,
+    coalesce(ledger.message_id, stored_letters.message_id) as message_id, replay_id, resolved_at
 from stored_letters left join ledger using (topic, "partition", "offset")
 """
 

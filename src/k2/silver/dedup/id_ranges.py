@@ -35,6 +35,20 @@ class IdRanges:
         highs = ordered[np.concatenate((breaks, [ordered.size - 1]))]
         return cls(lows, highs)
 
+    @classmethod
+    def of_ranges(cls, lows: Numbers, highs: Numbers) -> "IdRanges":
+        """Return the set of all numbers in these ranges, which may overlap and come in any order."""
+        if not lows.size:
+            return cls.empty()
+        order = np.argsort(lows, kind="stable")
+        lows, highs = lows[order], np.maximum.accumulate(highs[order])
+        # A range starts where it lies after all before it and does not touch them. Only lows above
+        # a high count, so that what overflows at -2**63 is never asked for.
+        after = lows[1:] > highs[:-1]
+        starts = np.concatenate(([True], after & (lows[1:] - 1 != highs[:-1])))
+        ends = np.concatenate((starts[1:], [True]))
+        return cls(lows[starts], highs[ends])
+
     def contains(self, numbers: Numbers) -> npt.NDArray[np.bool_]:
         """Tell for each number whether it is in the set."""
         if not self.lows.size:
@@ -46,16 +60,21 @@ class IdRanges:
         """Return the set of the numbers of both."""
         lows = np.concatenate((self.lows, other.lows))
         highs = np.concatenate((self.highs, other.highs))
-        if not lows.size:
-            return self
-        order = np.argsort(lows, kind="stable")
-        lows, highs = lows[order], np.maximum.accumulate(highs[order])
-        # A range starts where it lies after all before it and does not touch them. Only lows above
-        # a high count, so that what overflows at -2**63 is never asked for.
-        after = lows[1:] > highs[:-1]
-        starts = np.concatenate(([True], after & (lows[1:] - 1 != highs[:-1])))
-        ends = np.concatenate((starts[1:], [True]))
-        return IdRanges(lows[starts], highs[ends])
+        return IdRanges.of_ranges(lows, highs)
+
+    def count(self, lows: Numbers, highs: Numbers) -> Numbers:
+        """Return for each range ``lows[i] … highs[i]`` how many of its numbers are in the set."""
+        if not self.lows.size:
+            return np.zeros(lows.shape, np.int64)
+        return self._count_up_to(highs) - self._count_up_to(lows) + self.contains(lows)
+
+    def _count_up_to(self, numbers: Numbers) -> Numbers:
+        place = np.searchsorted(self.lows, numbers, side="right") - 1
+        sizes = self.highs - self.lows + 1
+        before, at = np.cumsum(sizes) - sizes, np.maximum(place, 0)
+        inside = np.minimum(numbers, self.highs[at]) - self.lows[at] + 1
+        counts: Numbers = np.where(place >= 0, before[at] + inside, 0)
+        return counts
 
     def __len__(self) -> int:
         """Return the number of ranges, which is what memory grows with."""

@@ -1,6 +1,6 @@
 """Which trades Silver has, of any age, in bounded memory: the search for duplicates.
 
-Trades with a number are kept as ranges of numbers a market (:mod:`k2.silver.dedup.seen_numbers`), the others
+Trades with ids are kept as ranges of ids a market (:mod:`k2.silver.dedup.seen_numbers`), the others
 as keys in SQLite that begin with the trade's time: what comes about the same time lies in the same
 pages, so that a batch costs the same however many keys there are. Nothing is ever forgotten.
 """
@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from k2.silver.dedup.id_ranges import IdRanges
-from k2.silver.dedup.seen_numbers import BLOCK_BITS, SCHEMA, Place, SeenNumbers
+from k2.silver.dedup.id_search import NEW, OVERLAPS, REPEATED, IdBatch, find_repeated_ids
+from k2.silver.dedup.seen_numbers import SCHEMA, Place, SeenNumbers
 
 _LAYOUT = 2  # raised when the tables below change; another layout is made anew from Silver
 _TABLES = ("applied", "ranges", "keys")
@@ -31,17 +31,34 @@ pragma user_version = {_LAYOUT};
 _NOTHING = -1
 _KEYS_AT_ONCE = 1_000
 
-# Of a stored trade, what `with_identity` and `SeenTrades.judge` need.
-STORED = ("message_id", "trade_id", "timestamp", "partition", "offset")
+_ID_DIGITS = 16  # of a message id, at its end; what comes before names exchange, day and space
+
+# What `SeenTrades.judge` needs of a trade, or of a filler.
+NEEDED = ("message_id", "first_trade_id", "last_trade_id", "timestamp", "partition", "offset")
 
 
 @dataclass
 class Judgement:
-    """Which rows of a batch are duplicates, and what the batch adds to the seen trades."""
+    """What became of the rows of a batch, and what the batch adds to the seen trades.
 
-    duplicates: npt.NDArray[np.bool_]
+    ``outcomes`` has of each row whether it is new, repeated or overlaps.
+    """
+
+    outcomes: npt.NDArray[np.int8]
     ranges: dict[Place, IdRanges] = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
+
+    @property
+    def duplicates(self) -> npt.NDArray[np.bool_]:
+        """Which rows have fills that were seen; of a filler it says nothing."""
+        duplicates: npt.NDArray[np.bool_] = self.outcomes != NEW
+        return duplicates
+
+    @property
+    def overlaps(self) -> npt.NDArray[np.bool_]:
+        """Which of them have others that were not."""
+        overlaps: npt.NDArray[np.bool_] = self.outcomes == OVERLAPS
+        return overlaps
 
 
 class SeenTrades:
@@ -73,19 +90,23 @@ class SeenTrades:
         """Number of id ranges: what the index of numbered trades grows with."""
         return len(self._numbers)
 
-    def judge(self, trades: pa.Table) -> Judgement:
+    def judge(self, records: pa.Table, is_filler: pa.ChunkedArray | None = None) -> Judgement:
         """Find the duplicates of a batch; the index stays as it is.
 
-        ``trades`` has ``identity_number`` (int64 or null), ``message_id``, ``timestamp`` (µs),
-        ``partition`` and ``offset``. Of several records of one trade the first by partition and
-        offset is the trade: by offset, as a market keeps to one partition.
+        ``records`` has the columns of ``NEEDED``: ``first_trade_id`` and ``last_trade_id`` (int64) are
+        the ids of the fills that a row covers, null where the exchange gives none. The rows are
+        decided one after the other by partition and offset: by offset, as a market keeps to one
+        partition. A filler is an id that the exchange used up without a trade: it is no duplicate,
+        and not missing of an aggregate whose other fills were seen.
         """
-        duplicates = np.ones(trades.num_rows, np.bool_)
-        judgement = Judgement(duplicates)
-        order = _in_offset_order(trades)
-        numbered = pc.is_valid(trades["identity_number"]).to_numpy(zero_copy_only=False)
-        self._judge_numbers(judgement, trades, order[numbered[order]])
-        self._judge_keys(judgement, trades, order[~numbered[order]])
+        judgement = Judgement(np.full(records.num_rows, REPEATED, np.int8))
+        order = _in_offset_order(records)
+        numbered = pc.is_valid(records["first_trade_id"]).to_numpy(zero_copy_only=False)
+        fillers = np.zeros(records.num_rows, np.bool_)
+        if is_filler is not None:
+            fillers = is_filler.to_numpy(zero_copy_only=False)
+        self._judge_ids(judgement, records, order[numbered[order]], fillers)
+        self._judge_keys(judgement, records, order[~(numbered | fillers)[order]])
         return judgement
 
     def apply(self, judgement: Judgement, batch: int) -> None:
@@ -99,14 +120,14 @@ class SeenTrades:
         """
         self._take_in(judgement, None)
 
-    def rebuild(self, trades: Iterable[pa.Table], batch: int) -> None:
-        """Start over from the trades of the Silver table as they are after ``batch``."""
+    def rebuild(self, parts: Iterable[tuple[pa.Table, pa.ChunkedArray | None]], batch: int) -> None:
+        """Start over from what the tables have after ``batch``: the arguments of :meth:`judge`."""
         with self._transaction():
             for table in _TABLES:
                 self._database.execute(f"delete from {table}")  # noqa: S608 — our own names
         self._numbers.forget()
-        for part in trades:
-            self.add(self.judge(part))
+        for records, is_filler in parts:
+            self.add(self.judge(records, is_filler))
         with self._transaction():
             self._database.execute("insert or replace into applied values (0, ?)", (batch,))
 
@@ -132,33 +153,26 @@ class SeenTrades:
                 self._database.execute("insert or replace into applied values (0, ?)", (batch,))
         self._numbers.committed(blocks)
 
-    def _judge_numbers(
-        self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
+    def _judge_ids(
+        self,
+        judgement: Judgement,
+        records: pa.Table,
+        rows: npt.NDArray[np.int64],
+        is_filler: npt.NDArray[np.bool_],
     ) -> None:
         if not rows.size:
             return
-        # All but the number: exchange, day and space. A market may begin its numbers anew some day.
-        markets = pc.utf8_slice_codeunits(trades["message_id"], 0, -16)
+        # All but the id: exchange, day and space. A market may begin its numbers anew some day.
+        markets = pc.utf8_slice_codeunits(records["message_id"], 0, -_ID_DIGITS)
         spaces = pc.dictionary_encode(markets.combine_chunks())
-        codes = spaces.indices.to_numpy(zero_copy_only=False)[rows]
-        numbers = pc.fill_null(trades["identity_number"], 0).to_numpy().astype(np.int64)[rows]
-        by_number = np.lexsort((numbers, codes))  # stable: of equal ones the first by offset leads
-        rows, codes, numbers = rows[by_number], codes[by_number], numbers[by_number]
-        blocks = numbers >> BLOCK_BITS
-        starts = _changes(codes) | _changes(blocks)
-        first = np.flatnonzero(_changes(codes) | _changes(numbers))
-        groups = (np.cumsum(starts) - 1)[first]
-        rows, numbers = rows[first], numbers[first]
-        places = [
-            (spaces.dictionary[code].as_py(), block)
-            for code, block in zip(codes[starts].tolist(), blocks[starts].tolist(), strict=True)
-        ]
-        is_new = ~self._numbers.contain(places, groups, numbers)
-        judgement.duplicates[rows[is_new]] = False
-        groups, numbers = groups[is_new], numbers[is_new]
-        ends = [*np.flatnonzero(_changes(groups)).tolist(), groups.size]
-        for start, end in pairwise(ends):
-            judgement.ranges[places[groups[start]]] = IdRanges.of(numbers[start:end])
+        batch = IdBatch(
+            spaces.dictionary.to_pylist(),
+            spaces.indices.to_numpy(zero_copy_only=False)[rows].astype(np.int64),
+            _ids(records["first_trade_id"])[rows],
+            _ids(records["last_trade_id"])[rows],
+            is_filler[rows],
+        )
+        judgement.outcomes[rows], judgement.ranges = find_repeated_ids(batch, self._numbers)
 
     def _judge_keys(
         self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
@@ -171,7 +185,7 @@ class SeenTrades:
         for row, key in zip(rows.tolist(), keys, strict=True):
             if key not in known and key not in fresh:
                 fresh.add(key)
-                judgement.duplicates[row] = False
+                judgement.outcomes[row] = NEW
         judgement.keys.extend(sorted(fresh))
 
     def _known(self, keys: list[bytes]) -> set[bytes]:
@@ -196,30 +210,14 @@ class SeenTrades:
             raise
 
 
-def with_identity(silver: pa.Table) -> pa.Table:
-    """Add ``identity_number`` to Silver rows, out of their ``message_id``.
-
-    A numbered trade's hash is its space and its number (:mod:`k2.silver.identity`); a trade that
-    the exchange gave no id has the whole hash for its ``trade_id``.
-    """
-    hashes = pc.utf8_slice_codeunits(silver["message_id"], -32)
-    is_numbered = pc.not_equal(hashes, silver["trade_id"])
-    numbers = [
-        int(hash_[16:], 16) if numbered else None
-        for hash_, numbered in zip(hashes.to_pylist(), is_numbered.to_pylist(), strict=True)
-    ]
-    signed = [n - 2**64 if n is not None and n >= 2**63 else n for n in numbers]
-    return silver.append_column("identity_number", pa.array(signed, pa.int64()))
+def _ids(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    ids: npt.NDArray[np.int64] = pc.fill_null(column, 0).to_numpy().astype(np.int64)
+    return ids
 
 
 def _key(time_us: int, message_id: str) -> bytes:
     """The trade's time, then the hash of all its fields, of which the time is one."""
     return (time_us + 2**63).to_bytes(8, "big") + bytes.fromhex(message_id[-32:])
-
-
-def _changes(values: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Where a sorted array has another value than before; true at its start."""
-    return np.concatenate((np.ones(min(values.size, 1), np.bool_), values[1:] != values[:-1]))
 
 
 def _in_offset_order(trades: pa.Table) -> npt.NDArray[np.int64]:

@@ -5,7 +5,6 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from k2.silver.dedup.id_ranges import IdRanges, Numbers
 
@@ -14,6 +13,7 @@ create table if not exists ranges
     (space text, block integer, lows blob, highs blob, primary key (space, block));
 """
 BLOCK_BITS = 16  # numbers of a block: 65,536, in one range where none is missing
+_IN_BLOCK = 2**BLOCK_BITS - 1
 _IN_MEMORY = 1_024  # blocks; of the worst kind, every other number missing, half a megabyte each
 
 Place = tuple[str, int]  # a space, and which block of its numbers
@@ -31,17 +31,28 @@ class SeenNumbers:
         total = self._database.execute("select sum(length(lows)) from ranges").fetchone()[0]
         return (total or 0) // 8
 
-    def contain(
-        self, places: Sequence[Place], which: Numbers, numbers: Numbers
-    ) -> npt.NDArray[np.bool_]:
-        """Tell for each number whether it is in its block, ``places[which]``; all in one search."""
+    def count(
+        self, places: Sequence[Place], which: Numbers, lows: Numbers, highs: Numbers
+    ) -> Numbers:
+        """Return how many numbers of each range are in its block, ``places[which]``; all in one search.
+
+        A range lies in one block.
+        """
+        stored = self._side_by_side(places)
+        lows = _placed(which, lows)
+        if (lows & _IN_BLOCK == highs & _IN_BLOCK).all():
+            return stored.contains(lows).astype(np.int64)
+        return stored.count(lows, _placed(which, highs))
+
+    def _side_by_side(self, places: Sequence[Place]) -> IdRanges:
+        """The blocks as if they lay one after the other."""
         blocks = [self.at(place) for place in places]
         owners = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
         lows, highs = (
-            _side_by_side(owners, np.concatenate(ends))
+            _placed(owners, np.concatenate(ends))
             for ends in zip(*((block.lows, block.highs) for block in blocks), strict=True)
         )
-        return IdRanges(lows, highs).contains(_side_by_side(which, numbers))
+        return IdRanges(lows, highs)
 
     def at(self, place: Place) -> IdRanges:
         """Return the numbers of a block."""
@@ -89,7 +100,7 @@ class SeenNumbers:
             self._recent.popitem(last=False)
 
 
-def _side_by_side(blocks: Numbers, numbers: Numbers) -> Numbers:
+def _placed(blocks: Numbers, numbers: Numbers) -> Numbers:
     """Numbers of several blocks as if these lay one after the other."""
-    placed: Numbers = (blocks << BLOCK_BITS) | (numbers & (2**BLOCK_BITS - 1))
+    placed: Numbers = (blocks << BLOCK_BITS) | (numbers & _IN_BLOCK)
     return placed

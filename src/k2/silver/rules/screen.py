@@ -11,6 +11,7 @@ from k2.silver.rules.rule import Rule
 from k2.sql import query, text
 
 RULE = "rule"
+FILLER = "filler"  # an id that the exchange used up without a trade: no defect
 TRADE, DEAD_LETTER = "trade", "dead_letter"
 
 # A broker's time is anything that a producer says; the rules add to it.
@@ -30,16 +31,18 @@ def screen(
             ``kafka_timestamp``, which is ``broker_us``.
 
     Returns:
-        The V2 fields but ``platform_sequence``, times as microseconds; ``identity_number``; and
-        ``error_reasons``, null where a record breaks no rule. A rule whose condition is null counts
-        as broken; an unknown is never accepted by default.
+        The V2 fields but ``platform_sequence``, times as microseconds; ``first_trade_id``,
+        ``last_trade_id`` and ``trade_count``; and ``error_reasons``, null where a record breaks no
+        rule, ``filler`` alone for one that says of an id that no trade has it. A rule whose
+        condition is null counts as broken; an unknown is never accepted by default.
     """
     known = pc.min_element_wise(broker_us, pa.scalar(_LAST_US, pa.int64()))
     sql = f"""
         select {message_id(exchange.name)} as message_id, trade_id, symbol,
             {text(exchange.name)} as exchange, 'crypto' as asset_class, timestamp, price, quantity,
             currency, side, trade_conditions, source_sequence, ingestion_timestamp, vendor_data,
-            identity_number, {reasons(rules)} as error_reasons
+            first_trade_id, last_trade_id, trade_count,
+            case when is_filler then [{text(FILLER)}] else {reasons(rules)} end as error_reasons
         from (
             select * replace (coalesce(trade_id, identity) as trade_id)
             from (select *, {IDENTITY} as identity, {DAY} as day from records)

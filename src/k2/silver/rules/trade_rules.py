@@ -8,6 +8,7 @@ the rule that asks for the subject is the one that breaks.
 from k2.silver.rules.rule import Rule
 
 # All times are in microseconds since 1970, UTC.
+MAX_TRADE_IDS = 100_000  # that one aggregate covers: more are no order's fills but a broken message
 FUTURE_TOLERANCE = 5 * 60 * 1_000_000
 _FIRST_BLOCK = 1_230_940_800_000_000  # 2009-01-03, Bitcoin's: no exchange has a trade from before
 _END = 9_214_646_400_000_000  # 2262-01-01: soon after, nanoseconds no longer fit a long
@@ -16,6 +17,12 @@ TRADE_RULES: tuple[Rule, ...] = (
     Rule("symbol_empty", "trim(exchange_symbol) <> ''"),
     Rule("symbol_unknown", "trim(exchange_symbol) = '' or symbol is not null"),
     Rule("trade_id_missing", "trade_id is not null"),
+    # Null is no violation: an exchange without ids gives no range.
+    Rule(
+        "trade_ids_not_a_range",
+        "first_trade_id is null or coalesce(cast(last_trade_id as hugeint) - first_trade_id"
+        f" between 0 and {MAX_TRADE_IDS - 1}, false)",
+    ),
     Rule("price_not_a_number", "price_sign is not null"),
     Rule("price_not_positive", "price_sign is null or price_sign > 0"),
     Rule("price_does_not_fit", "price_sign is null or price is not null"),

@@ -3,8 +3,11 @@
 from pathlib import Path
 
 import orjson
+from deltalake import DeltaTable
 
-from k2.storage.checkpoints.offset_log import newest
+from k2.storage.checkpoints.offset_log import NOTHING_YET, OffsetLog, newest
+from k2.storage.delta import folder_of, row_count
+from k2.storage.delta_log import rows_added
 
 
 def first_unread(checkpoint: Path, table_id: str) -> int | None:
@@ -23,3 +26,22 @@ def first_unread(checkpoint: Path, table_id: str) -> int | None:
         if '"reservoirId"' in line and (source := orjson.loads(line))["reservoirId"] == table_id:
             return None if source.get("isStartingVersion") else int(source["reservoirVersion"])
     return None
+
+
+def unread_rows(checkpoint: Path, table: DeltaTable) -> int:
+    """Return how many rows of its only source, which is ``table``, a stream has still to take.
+
+    All of them until it has read what was there when it began, and when the log no longer says.
+    """
+    (start,) = OffsetLog(checkpoint).position(1).starts
+    if start == NOTHING_YET:
+        return row_count(table)
+    offset = orjson.loads(start)
+    if offset["isStartingVersion"]:
+        return row_count(table)
+    first, read_of_it = int(offset["reservoirVersion"]), int(offset["index"]) + 1
+    added = [
+        rows_added(folder_of(table), version, read_of_it if version == first else 0)
+        for version in range(first, table.version() + 1)
+    ]
+    return row_count(table) if None in added else sum(filter(None, added))

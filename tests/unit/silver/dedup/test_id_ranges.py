@@ -109,3 +109,28 @@ def test_two_sets_that_begin_at_the_lowest_number_share_a_range():
     lowest = IdRanges.of(array([LOWEST]))
 
     assert len(lowest.union(lowest)) == 1
+
+
+RANGES = st.lists(st.tuples(NUMBER, st.integers(0, 6)), max_size=12)
+
+
+@given(RANGES)
+def test_ranges_that_overlap_and_touch_become_the_set_of_their_numbers(pairs):
+    ends = [(low, min(low + size, HIGHEST)) for low, size in pairs]
+
+    ranges = IdRanges.of_ranges(array([low for low, _ in ends]), array([high for _, high in ends]))
+
+    assert members(ranges) == {n for low, high in ends for n in range(low, high + 1)}
+    assert is_normal(ranges)
+
+
+@given(NUMBERS, RANGES)
+def test_a_count_is_how_many_numbers_of_a_range_are_in_the_set(numbers, pairs):
+    ranges = IdRanges.of(array(numbers))
+    ends = [(low, min(low + size, HIGHEST)) for low, size in pairs]
+
+    counts = ranges.count(array([low for low, _ in ends]), array([high for _, high in ends]))
+
+    assert counts.tolist() == [
+        sum(low <= number <= high for number in set(numbers)) for low, high in ends
+    ]

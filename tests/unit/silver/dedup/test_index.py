@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from k2.silver.dedup import seen_numbers
 from k2.silver.dedup.id_ranges import IdRanges
-from k2.silver.dedup.index import Judgement, SeenTrades, with_identity
+from k2.silver.dedup.index import NEEDED, Judgement, SeenTrades
 from k2.silver.dedup.seen_numbers import BLOCK_BITS
 
 pytestmark = pytest.mark.unit
@@ -26,7 +26,7 @@ NOON = datetime(2026, 7, 7, 12, tzinfo=UTC)
 
 
 def trade(number, offset, space="a" * 16, partition=0):
-    """A trade as (identity_number, message_id, timestamp, partition, offset)."""
+    """A trade as (first id, message_id, timestamp, partition, offset)."""
     if isinstance(number, int):
         return number, f"{DAY}{space}{number % 2**64:016x}", NOON, partition, offset
     # One without a number has its time from its fields, so that it repeats with them.
@@ -41,13 +41,12 @@ def key(text):
 def batch(*trades):
     columns = zip(*trades, strict=True) if trades else [()] * 5
     types = (pa.int64(), pa.string(), pa.timestamp("us", "UTC"), pa.int32(), pa.int64())
-    names = ("identity_number", "message_id", "timestamp", "partition", "offset")
-    return pa.table(
-        {
-            name: pa.array(list(values), kind)
-            for name, values, kind in zip(names, columns, types, strict=True)
-        }
-    )
+    names = ("first_trade_id", "message_id", "timestamp", "partition", "offset")
+    rows = {
+        name: pa.array(list(values), kind)
+        for name, values, kind in zip(names, columns, types, strict=True)
+    }
+    return pa.table({"last_trade_id": rows["first_trade_id"]} | rows).select(list(NEEDED))
 
 
 @pytest.fixture
@@ -127,7 +126,8 @@ def test_a_million_numbers_in_a_row_take_a_range_a_block(seen):
         numbers = np.arange(batch_id * 100_000, (batch_id + 1) * 100_000)
         rows = pa.table(
             {
-                "identity_number": numbers,
+                "first_trade_id": numbers,
+                "last_trade_id": numbers,
                 "message_id": [f"{DAY}{'a' * 16}{number:016x}" for number in numbers],
                 "timestamp": pa.array([NOON] * 100_000, pa.timestamp("us", "UTC")),
                 "partition": pa.array(np.zeros(100_000, np.int32)),
@@ -207,21 +207,6 @@ def test_an_index_that_cannot_be_opened_is_not_left_open(path):
     assert path.resolve() not in {Path(file.path) for file in psutil.Process().open_files()}
 
 
-def silver(*trades):
-    """What Silver keeps of trades: their ids, from which the index must be made anew."""
-    rows = [
-        {
-            "message_id": message_id,
-            "trade_id": message_id[-32:] if number is None else str(number),
-            "timestamp": time,
-            "partition": partition,
-            "offset": offset,
-        }
-        for number, message_id, time, partition, offset in trades
-    ]
-    return pa.Table.from_pylist(rows)
-
-
 def test_rebuilding_from_silver_gives_the_same_index(seen, tmp_path):
     trades = [
         *(trade(number, number) for number in (5, 6, 7, 100)),
@@ -235,7 +220,7 @@ def test_rebuilding_from_silver_gives_the_same_index(seen, tmp_path):
     rebuilt = SeenTrades(tmp_path / "other.db")
     take(rebuilt, 0, trade(99, 0), trade(key("d"), 1))  # is forgotten
 
-    rebuilt.rebuild([with_identity(silver(*trades[:4])), with_identity(silver(*trades[4:]))], 4)
+    rebuilt.rebuild([(batch(*trades[:4]), None), (batch(*trades[4:]), None)], 4)
 
     assert (rebuilt.applied_batch, rebuilt.range_count) == (4, seen.range_count)
     probe = batch(

@@ -31,10 +31,10 @@ def test_no_rule_asks_the_clock_or_chance(rule):
 
 def test_a_row_of_nulls_breaks_every_rule_that_asks_for_its_subject():
     texts = ("exchange_symbol", "symbol", "trade_id", "side")
-    longs = ("timestamp", "kafka_timestamp", "ingestion_timestamp")
+    longs = ("timestamp", "kafka_timestamp", "ingestion_timestamp", "first_trade_id")
     columns = {
         **{name: pa.nulls(1, pa.string()) for name in texts},
-        **{name: pa.nulls(1, pa.int64()) for name in longs},
+        **{name: pa.nulls(1, pa.int64()) for name in (*longs, "last_trade_id")},
         **{name: pa.nulls(1, pa.decimal128(18, 8)) for name in ("price", "quantity")},
         **{name: pa.nulls(1, pa.int8()) for name in ("price_sign", "quantity_sign")},
     }
