@@ -35,6 +35,7 @@ def gold_row(trade, offset, **changes):
         "ingestion_timestamp": trade.ingestion_timestamp or BROKER_TIME,
         "platform_sequence": offset,
         "vendor_data": vendor,
+        "trade_count": 1,
         "trade_value_usd": trade.trade_value_usd,
         "topic": "t",
         "partition": 0,

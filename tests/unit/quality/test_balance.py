@@ -47,6 +47,7 @@ def dead_letter(offset):
 def duplicate(offset):
     return {
         "message_id": "m",
+        "reason": "repeated",
         "topic": TOPIC,
         "partition": 0,
         "offset": offset,

@@ -26,6 +26,7 @@ def one_row(number: int, day: int = 7) -> pa.Table:
     return pa.table(
         {
             "message_id": [f"binance-20260707-{number:032x}"],
+            "reason": ["repeated"],
             "topic": ["market"],
             "partition": pa.array([0], pa.int32()),
             "offset": [number],

@@ -87,6 +87,7 @@ TABLES = {
         [
             {
                 "message_id": f"m{offset}",
+                "reason": "repeated",
                 "topic": "t",
                 "partition": 0,
                 "offset": offset,
