@@ -91,6 +91,33 @@ def exchanges() -> Iterator[str]:
             for e in EXCHANGES
         ],
     )
+    yield "## What proves that nothing is missing"
+    yield (
+        "Numbers of which an exchange skips none within a market, as DuckDB's SQL over Silver: from the"
+        " first to the last that a row covers. Where it is null the row proves nothing."
+    )
+    yield _rows(
+        ("exchange", "first", "last"),
+        [
+            (e.title, f"`{e.numbering.first}`", f"`{e.numbering.last}`")
+            for e in EXCHANGES
+            if e.numbering is not None
+        ],
+    )
+    yield "## Prints that a bar leaves out"
+    yield "By trade condition; every other print counts towards prices, volumes and number of trades."
+    yield _rows(
+        ("exchange", "condition", "prices", "volumes", "number", "source"),
+        [
+            (e.title, f"`{c.name}`", *map(_yes, (c.price, c.volume, c.count)), c.source)
+            for e in EXCHANGES
+            for c in e.conditions
+        ],
+    )
+
+
+def _yes(counts: bool) -> str:
+    return "yes" if counts else "no"
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {

@@ -30,7 +30,7 @@ ORDER = (
         "jvm",
     ),
     *("storage", "observability", "engine", "feeds", "bronze", "silver", "gold", "bars", "quality"),
-    *("topology", "jobs", "service", "local", "cli"),
+    *("upgrade", "topology", "jobs", "service", "local", "cli"),
 )
 LEVEL = {package: level for level, package in enumerate(ORDER)}
 

@@ -17,7 +17,8 @@ LARGEST_VALUE = 64 * 1024
 DECODE, SCHEMA = "decode", "schema"
 
 _FRAME = ("null_value", "empty_value", "oversized_value", "wrong_magic_byte", "truncated_header")
-_OF_SCHEMA = ("unknown_schema_id", "incompatible_schema")
+UNKNOWN_SCHEMA = "unknown_schema_id"  # the registry knows no such id
+_OF_SCHEMA = (UNKNOWN_SCHEMA, "incompatible_schema")
 _REASONS = (*PROBLEMS, *_FRAME, *_OF_SCHEMA)
 _CODE = {reason: code for code, reason in enumerate(_REASONS, 1)}  # 0: none
 
@@ -55,7 +56,7 @@ def decode(
         rows = np.flatnonzero((codes == 0) & (ids == id_))
         writer = writer_schemas.get(id_)
         if writer is None:
-            codes[rows] = _CODE["unknown_schema_id"]
+            codes[rows] = _CODE[UNKNOWN_SCHEMA]
         elif not can_be_read(writer, reader):
             codes[rows] = _CODE["incompatible_schema"]
         else:

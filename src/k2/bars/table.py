@@ -34,6 +34,7 @@ def _price(name: str, comment: str) -> StructField:
 
 GOLD_OHLCV = Table(
     name="gold_ohlcv",
+    version=2,
     layer=Layer.GOLD,
     comment="Bars of every market with a trade in the window, recomputed and replaced as a whole.",
     schema=StructType(

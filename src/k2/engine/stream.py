@@ -13,6 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from k2.engine.chained_stream import Follower
 from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
+from k2.home.half_done_swap import refuse_half_done_swap
 from k2.home.locks import exclusive
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import Redecider
@@ -131,11 +132,21 @@ class RunningStream:
 
 @contextmanager
 def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
-    """Hold the stream's tables and checkpoint, so that no other process writes them."""
-    tables = (*stream.tables, *stream.ledgers)
-    names = [stream.app.replace("/", "-"), *(table.name for table in tables)]
-    with exclusive(settings.run / "locks", names, f"stream {stream.name}"):
+    """Hold the stream's tables and checkpoint, so that no other process writes them.
+
+    Raises:
+        InUseError: another process does.
+        ConfigError: an upgrade has moved some of them and not others.
+    """
+    with exclusive(settings.run / "locks", lock_names(stream), f"stream {stream.name}"):
+        refuse_half_done_swap(settings)
         yield
+
+
+def lock_names(stream: Stream) -> list[str]:
+    """Return the locks of who writes the stream's tables and checkpoint."""
+    tables = (*stream.tables, *stream.ledgers)
+    return [stream.app.replace("/", "-"), *(table.name for table in tables)]
 
 
 def start(

@@ -14,6 +14,7 @@ from k2.storage.table import Layer, Table
 
 GOLD_TRADES = Table(
     name="gold_trades",
+    version=2,
     layer=Layer.GOLD,
     comment="Trades of all exchanges, each once, by the UTC hour they happened in.",
     schema=StructType(

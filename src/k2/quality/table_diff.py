@@ -1,6 +1,6 @@
 """Two states of a table compared record by record: what one has more, lacks, or has otherwise."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +48,8 @@ def compare(
 ) -> TableDifference:
     """Compare the tables a slice at a time, which bounds the memory.
 
-    ``without`` names records that the live table keeps as history only.
+    ``without`` names records that the live table keeps as history only. Columns that only one of the
+    tables has are left out.
     """
     database = utc_database()
     scan(rebuilt).create_view(database, "rebuilt_rows")
@@ -59,7 +60,7 @@ def compare(
     for values in by:
         _take(database, "rebuilt", "rebuilt_rows", values, False)
         _take(database, "live", "live_rows", values if live else (-1, 0, 0), without is not None)
-        _compare(database, table, found)
+        _compare(database, _common_columns(table, live or rebuilt, rebuilt), found)
     return found
 
 
@@ -103,7 +104,17 @@ def _take(
     database.execute(f"create or replace temp table {name} as {query}", list(values)).fetchall()
 
 
-def _compare(database: "DuckDBPyConnection", table: Table, found: TableDifference) -> None:
+def _common_columns(table: Table, *stored: DeltaTable) -> list[str]:
+    """The columns of a table that all of these have, but for what names a record."""
+    have = [{field.name for field in each.schema().fields} for each in stored]
+    return [
+        name
+        for name in table.columns
+        if name not in ("topic", "partition", "offset") and all(name in names for names in have)
+    ]
+
+
+def _compare(database: "DuckDBPyConnection", fields: Sequence[str], found: TableDifference) -> None:
     found.live += _one(database, "select count(*) from live")
     found.rebuilt += _one(database, "select count(*) from rebuilt")
     for what, here, there in (("added", "rebuilt", "live"), ("removed", "live", "rebuilt")):
@@ -113,7 +124,6 @@ def _compare(database: "DuckDBPyConnection", table: Table, found: TableDifferenc
             rows = f"select {_PLACE} from {query} order by all"  # noqa: S608
             _sample(database, found, what, rows)
     both = 'live l join rebuilt r using (topic, "partition", "offset")'
-    fields = [name for name in table.columns if name not in ("topic", "partition", "offset")]
     sums = ", ".join(f'count_if(l."{name}" is distinct from r."{name}")' for name in fields)
     counts = database.execute(f"select {sums} from {both}").fetchall()[0]  # noqa: S608
     for name, count in zip(fields, counts, strict=True):

@@ -1,6 +1,7 @@
 """Silver decided again from all of Bronze, by today's code, into tables of their own."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from deltalake import DeltaTable
 from k2.exchanges import Exchange
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import DUPLICATE
+from k2.silver.dedup.index import SeenTrades
 from k2.silver.processor import SilverSink
 from k2.silver.rules.screen import TRADE
 from k2.silver.schema_lookup import Schemas
@@ -59,20 +61,18 @@ class Rebuild:
 
         What a replay resolved keeps its place in history, which offsets do not tell: before all
         others what became a trade, as Silver had none such then, and after them what became a
-        duplicate, as Silver had.
+        duplicate, as Silver had. A run that was killed goes on with the slice that it was at.
         """
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
         writer = ArrowWriter(self.scratch.lake)
         sink = SilverSink(self.exchange, self.scratch, writer, self.schemas, self.reader)
-        batch = 0
+        app = f"rebuild-{self.exchange.name}/v1"
+        done = _newest_batch(self.scratch.checkpoint(app))
         try:
-            for outcome in (TRADE, None, DUPLICATE):
-                for rows in _parts(bronze, ledger, ends, outcome):
-                    write_id = WriteId(f"rebuild-{self.exchange.name}/v1", batch)
-                    sink.take(writer.holding(rows), write_id)
-                    batch += 1
-                    on_rows(rows.num_rows)
+            for batch, rows in _parts(bronze, ledger, ends, done):
+                sink.take(writer.holding(rows), WriteId(app, batch))
+                on_rows(rows.num_rows)
         finally:
             sink.close()
 
@@ -90,25 +90,37 @@ def scratch_settings(settings: Settings, exchange: Exchange) -> Settings:
     return settings.model_copy(update={"home": folder})
 
 
+def _newest_batch(state: Path) -> int:
+    """The newest batch that all tables have, as their index of duplicates says; -1 for none."""
+    with closing(SeenTrades(state / "seen-trades.db")) as seen:
+        return seen.applied_batch
+
+
 def _parts(
-    bronze: DeltaTable, ledger: DeltaTable | None, ends: Ends, outcome: str | None
-) -> Iterator[pa.Table]:
-    if outcome is not None and ledger is None:
-        return
+    bronze: DeltaTable, ledger: DeltaTable | None, ends: Ends, done: int
+) -> Iterator[tuple[int, pa.Table]]:
+    """Yield the slices with records, each with its number, after the slice ``done``."""
+    outcomes = (None,) if ledger is None else (TRADE, None, DUPLICATE)
+    with named_read_errors(), _database(bronze, ledger) as database:
+        parts = ((outcome, part) for outcome in outcomes for part in slices(ends))
+        for number, (outcome, part) in enumerate(parts):
+            if number > done:
+                values = [part.partition, part.first, part.last]
+                rows = database.sql(_selection(outcome), params=values).to_arrow_table()
+                if rows.num_rows:
+                    yield number, rows
+
+
+def _selection(outcome: str | None) -> str:
+    """SQL for a slice's records that a replay resolved with ``outcome``, or None: not at all."""
     place = 'resolved using (topic, "partition", "offset")'
     chosen = f"anti join {place}"
     if outcome is not None:
         chosen = f"semi join (from resolved where outcome = '{outcome}') as {place}"
-    query = (
+    return (
         'select topic, "partition", "offset", schema_id, kafka_timestamp, value'  # noqa: S608
         f' from (select * from bronze where "partition" = ? and "offset" between ? and ?) {chosen}'
     )
-    with named_read_errors(), _database(bronze, ledger) as database:
-        for part in slices(ends):
-            values = [part.partition, part.first, part.last]
-            rows = database.sql(query, params=values).to_arrow_table()
-            if rows.num_rows:
-                yield rows
 
 
 def _database(bronze: DeltaTable, ledger: DeltaTable | None) -> "DuckDBPyConnection":

@@ -31,6 +31,7 @@ def silver_trades(exchange: Exchange) -> Table:
     """The table of one exchange's valid trades."""
     return Table(
         name=f"silver_{exchange.name}_trades",
+        version=2,
         layer=Layer.SILVER,
         comment=f"Valid {exchange.title} trades, each once: of several records the first by offset.",
         schema=StructType(
@@ -62,6 +63,7 @@ def duplicates(exchange: Exchange) -> Table:
     """The table of further records of trades that Silver has."""
     return Table(
         name=f"dup_{exchange.name}_trades",
+        version=2,
         layer=Layer.SILVER,
         comment=f"Further records of {exchange.title} trades that Silver already has.",
         schema=StructType(
@@ -95,6 +97,7 @@ def dead_letters(exchange: Exchange) -> Table:
     """The table of records that are no valid trade, with every reason."""
     return Table(
         name=f"dlq_{exchange.name}_trades",
+        version=2,
         layer=Layer.SILVER,
         comment=f"{exchange.title} records that did not decode or broke a rule, with all reasons.",
         schema=StructType(

@@ -19,6 +19,7 @@ from k2.storage.table_checksum import keep_checksum
 # Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
 # performance.md measured fewer as dearer for reading and more as dearer for writing.
 CHECKPOINT_INTERVAL = 50
+VERSION = "k2.tableVersion"  # the property that says of which definition a stored table is
 _COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
 _PROPERTIES = {
     "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
@@ -45,7 +46,8 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
     """Open a table, creating it from its definition when it is not there.
 
     Raises:
-        TableDriftError: the stored columns or partitions are not those of the definition.
+        TableDriftError: the stored table is of another version of the definition, or its columns or
+            partitions are not those of the definition.
     """
     path = table_path(lake, table)
     stored = open_table(lake, table)
@@ -53,7 +55,12 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         _refuse_drift(stored, table)
         return stored
     indexed = ",".join((*table.indexed,))
-    configuration = {**_PROPERTIES, **table.properties, "delta.dataSkippingStatsColumns": indexed}
+    configuration = {
+        **_PROPERTIES,
+        **table.properties,
+        "delta.dataSkippingStatsColumns": indexed,
+        VERSION: str(table.version),
+    }
     with named_errors(table, f"created in {path}"):
         created = DeltaTable.create(
             path,
@@ -62,6 +69,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
             name=table.name,
             description=table.comment,
             configuration=configuration,
+            raise_if_key_not_exists=False,  # the version's is our own
         )
         keep_checksum(created, path)
     return created
@@ -101,6 +109,11 @@ def open_table(lake: Path, table: Table) -> DeltaTable | None:
         raise ContractError(f"The log of table {table.name} cannot be read: {why}.") from error
 
 
+def stored_version(stored: DeltaTable) -> int:
+    """Return the version of the definition that a table was created from."""
+    return int(stored.metadata().configuration.get(VERSION, "1"))
+
+
 def row_count(stored: DeltaTable) -> int:
     """Return the number of rows, from the log alone."""
     return int(sum(stored.get_add_actions(flatten=True)["num_records"].to_pylist()))
@@ -112,6 +125,17 @@ def wanted_schema(table: Table) -> Schema:
 
 
 def _refuse_drift(stored: DeltaTable, table: Table) -> None:
+    version = stored_version(stored)
+    if version < table.version:
+        raise TableDriftError(
+            f"Table {table.name} is of version {version}, this K2 writes version {table.version}. "
+            "Stop the streams, look at `k2 upgrade --dry-run`, then run `k2 upgrade`."
+        )
+    if version > table.version:
+        raise TableDriftError(
+            f"Table {table.name} is of version {version}, this K2 knows up to version "
+            f"{table.version}: a newer K2 made it. Install that one again."
+        )
     have = {field.name: (str(field.type), field.nullable) for field in stored.schema().fields}
     want = {field.name: (str(field.type), field.nullable) for field in wanted_schema(table).fields}
     odd = [name for name in have.keys() | want.keys() if have.get(name) != want.get(name)]

@@ -21,7 +21,8 @@ class Layer(StrEnum):
 class Table:
     """A Delta table as K2 wants it.
 
-    ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
+    ``version`` rises when its columns, or what they mean, change: a stored table of an older one is
+    rebuilt by `k2 upgrade`. ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
     values Delta keeps a file for skipping; ``unlike`` the texts and bytes of which hardly two are the
     same; ``sorted_by`` is how rows lie in a compacted file, which are smaller so; ``properties`` are
     Delta's own, beside those of every table.
@@ -37,6 +38,7 @@ class Table:
     unlike: tuple[str, ...] = ()
     sorted_by: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
 
     def __post_init__(self) -> None:
         columns = set(self.schema.fieldNames())

@@ -231,11 +231,11 @@ def test_a_rebuild_repairs_a_wrong_bar_as_a_new_revision(lake: Lake) -> None:
 
 def test_bars_hold_as_many_trades_as_gold(lake: Lake) -> None:
     gold(lake, *day_of_trades(7))
-    assert rows(lake.settings.lake, GOLD_OHLCV) == 0
+    assert rows(lake.settings, GOLD_OHLCV) == 0
 
     run(lake)
 
-    assert rows(lake.settings.lake, GOLD_OHLCV) == 7
+    assert rows(lake.settings, GOLD_OHLCV) == 7
 
 
 def test_a_batch_rewrites_only_the_days_it_touches(lake: Lake) -> None:

@@ -200,7 +200,7 @@ def test_a_replay_stops_between_steps_when_its_holder_ends(lake):
 def test_a_resolved_record_counts_once_among_what_the_stream_took(lake):
     replay(lake)
 
-    stored = rows(lake.settings.lake, SILVER, DUP, DLQ) - rows(lake.settings.lake, LEDGER)
+    stored = rows(lake.settings, SILVER, DUP, DLQ) - rows(lake.settings, LEDGER)
 
     assert stored == len(RECORDS)
     assert open_table(lake.settings.lake, LEDGER).to_pyarrow_table().num_rows == 2

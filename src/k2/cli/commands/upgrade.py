@@ -1,0 +1,164 @@
+"""``k2 upgrade``: tables of an older version made anew from Bronze, proven, and swapped in."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from k2.cli.offline import local_streams, schemas_of
+from k2.cli.render.printing import print_json, print_table
+from k2.engine.stream import lock_names
+from k2.errors import FailedError
+from k2.exchanges import EXCHANGES
+from k2.home.locks import exclusive
+from k2.observability.logs import configure_logs
+from k2.quality.table_diff import TableDifference
+from k2.settings import Settings
+from k2.upgrade.build import Build
+from k2.upgrade.plan import (
+    OldTable,
+    Workplace,
+    begin,
+    make_plan,
+    old_tables,
+    remove,
+    replaced_tables,
+)
+from k2.upgrade.proof import Summary, prove, refuse_lost_bronze
+from k2.upgrade.swap import begin_swap, finish_swap
+
+_ROOM = 1.2  # of what the old tables take
+
+
+def upgrade_command(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build and compare only; the tables stay.")
+    ] = False,
+    keep_old: Annotated[
+        bool, typer.Option("--keep-old", help="Keep the old tables in K2_HOME/before-upgrade-N.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Rebuild tables of an older version from Bronze and swap them in.
+
+    Silver, dead letters, duplicates, Gold and bars are made anew beside the live ones, every record
+    is accounted for, and what differs is printed before the new ones take their place. The streams
+    must be stopped. After a crash the same command goes on where it ended.
+    """
+    settings = Settings.load()
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    workplace = Workplace(settings)
+    with _alone(settings):
+        if workplace.moves.exists():
+            finish_swap(workplace, keep_old)
+            _say("The swap that was interrupted is finished.", as_json, {"upgraded": True})
+            return
+        old = old_tables(settings.lake, EXCHANGES)
+        if not old:
+            remove(workplace)
+            nothing = {"upgraded": False, "tables": []}
+            _say("Every table is of this K2's version.", as_json, nothing)
+            return
+        summary = _build(workplace)
+        _report(old, summary, dry_run, as_json)
+        if dry_run:
+            return
+        tables = [table.name for table in replaced_tables(EXCHANGES)]
+        begin_swap(workplace, tables, _streams_of(workplace))
+        finish_swap(workplace, keep_old)
+    if not as_json:
+        typer.echo("Upgraded. `k2 up` or `k2 drain` goes on from here.")
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the tables and checkpoints of every stream."""
+    names = {name for stream in local_streams(settings) for name in lock_names(stream)}
+    with exclusive(settings.run / "locks", sorted(names), "k2 upgrade"):
+        yield
+
+
+def _build(workplace: Workplace) -> Summary:
+    settings = workplace.settings
+    refuse_lost_bronze(settings.lake, EXCHANGES)
+    plan = make_plan(settings.lake, EXCHANGES)
+    if not begin(workplace, plan):
+        _refuse_small_disk(settings)
+    with Console(stderr=True).status("Upgrading …") as spinner:
+        Build(workplace, plan, EXCHANGES, schemas_of(settings)).run(spinner.update)
+        spinner.update("Accounting for every record, and comparing …")
+        return prove(workplace, EXCHANGES)
+
+
+def _streams_of(workplace: Workplace) -> list[str]:
+    """The streams whose checkpoints the build has."""
+    offsets = workplace.build.checkpoints.glob("*/*/offsets")
+    return sorted("/".join(path.parent.parts[-2:]) for path in offsets)
+
+
+def _refuse_small_disk(settings: Settings) -> None:
+    folders = [settings.lake / table.name for table in replaced_tables(EXCHANGES)]
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    wanted = int(sum(path.stat().st_size for path in files) * _ROOM)
+    free = shutil.disk_usage(settings.home).free
+    if free < wanted:
+        raise FailedError(
+            f"The new tables are built beside the old ones and need some {wanted / 1e9:.1f} GB; the "
+            f"disk of {settings.home} has {free / 1e9:.1f} GB free. Nothing was changed."
+        )
+
+
+def _report(old: list[OldTable], summary: Summary, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "upgraded": not dry_run,
+                "tables": [asdict(table) for table in old],
+                "differences": [asdict(found) for found in summary.differences],
+                "balance": [account.public() for account in summary.balances],
+            }
+        )
+        return
+    for table in old:
+        typer.echo(f"{table.table}: version {table.version}, wanted {table.wanted}")
+    headings = {"table": "left"} | dict.fromkeys(
+        ("old", "new", "added", "removed", "changed"), "right"
+    )
+    print_table("The new tables beside the old ones", headings, _rows(summary.differences))
+    for found in summary.differences:
+        for name, count in found.changed.items():
+            typer.echo(f"{found.table}: {name} differs in {count:,} records{_example(found, name)}")
+    for account in summary.balances:
+        typer.echo(
+            f"{account.exchange}: {account.bronze:,} records of Bronze = {account.silver:,} trades + "
+            f"{account.dead_letters:,} dead letters + {account.duplicates:,} duplicates; "
+            f"{account.gold:,} in Gold"
+        )
+    if dry_run:
+        typer.echo("Nothing was changed. `k2 upgrade` goes on with what is built.")
+
+
+def _rows(differences: list[TableDifference]) -> list[list[Any]]:
+    return [
+        [d.table, d.live, d.rebuilt, d.added, d.removed, max(d.changed.values(), default=0)]
+        for d in differences
+    ]
+
+
+def _example(found: TableDifference, name: str) -> str:
+    """The first record that differs: what it was and what it will be."""
+    samples = found.samples.get(name)
+    if not samples:
+        return ""
+    return f", such as {samples[0]['record']}: {samples[0]['live']} → {samples[0]['rebuilt']}"
+
+
+def _say(sentence: str, as_json: bool, public: dict[str, Any]) -> None:
+    if as_json:
+        print_json(public)
+    else:
+        typer.echo(sentence)
