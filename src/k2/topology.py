@@ -8,6 +8,7 @@ from k2.bars.processor import ohlcv_stream
 from k2.bars.table import GOLD_OHLCV
 from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
+from k2.connectors.schema_cache import cache_folder
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.chain import fused
 from k2.engine.stream import Stream
@@ -41,7 +42,7 @@ def all_streams(
     """
     exchanges = tuple(exchanges)
     writer = table_writer(settings, master)
-    schemas = SchemaRegistry(registry, schema_cache(settings))
+    schemas = SchemaRegistry(registry, schema_cache(settings, registry))
     readers = [schema_text(exchange.reader_schema) for exchange in exchanges]
     bronze = [bronze_stream(exchange, settings, writer, kafka) for exchange in exchanges]
     silver = [
@@ -98,6 +99,11 @@ def table_writer(settings: Settings, master: str) -> TableWriter:
     return SparkWriter(settings.lake)
 
 
-def schema_cache(settings: Settings) -> Path:
-    """Return the folder of schemas that the registry has told."""
-    return settings.home / "registry-cache"
+def schema_cache(settings: Settings, registry: str) -> Path:
+    """Return the folder of the schemas that a registry has told; the local stack's is the home's own.
+
+    That one has another port at each start.
+    """
+    folder = settings.home / "registry-cache"
+    is_local = not settings.registry or registry != settings.registry
+    return folder if is_local else cache_folder(folder, registry)

@@ -118,7 +118,8 @@ def test_every_failure_mode_names_tests_that_exist() -> None:
     modes = re.findall(r"^\| (\d+) \|.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     rows = re.findall(r"^\| \d+ \|.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert [int(mode) for mode in modes] == list(range(1, 29))
+    assert [int(mode) for mode in modes] == list(range(1, len(modes) + 1))
+    assert len(modes) >= 28
     assert [row for row in rows if not NAMED_TEST.search(row)] == []
     assert gone_tests(page) == []
 

@@ -96,8 +96,27 @@ def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
     assert "dlq_kraken_trades" not in retention.readers
 
 
-def test_schemas_are_kept_in_the_home(settings):
-    assert schema_cache(settings) == settings.home / "registry-cache"
+def test_the_local_stacks_schemas_are_kept_in_the_home_whatever_its_port(settings):
+    own = settings.home / "registry-cache"
+
+    assert schema_cache(settings, "http://127.0.0.1:4711") == own
+    assert schema_cache(settings, "http://127.0.0.1:4712") == own
+
+
+def test_each_other_registrys_schemas_have_a_folder_of_their_own(settings):
+    urls = [
+        "http://one:8081",
+        "http://one:8082",
+        "https://two/registry",
+        "http://me:secret@one:8081/",
+    ]
+    folders = [
+        schema_cache(settings.model_copy(update={"registry": url}), url).name for url in urls
+    ]
+
+    assert len(set(folders)) == 3
+    assert folders[0] == folders[3]
+    assert "secret" not in folders[3]
 
 
 def handing_on(streams):

@@ -56,7 +56,11 @@ def read_columns(
     reader = tuple(reader)
     wanted = {field.name: field for field in reader}
     cursor = Cursor.at(payloads, rows, skipped)
-    columns = {field.name: _field(cursor, field, wanted.get(field.name)) for field in writer}
+    columns = {}
+    for field in writer:
+        column = _field(cursor, field, wanted.get(field.name))
+        if field.name in wanted:  # of a writer's hundreds of other fields none is kept
+            columns[field.name] = column
     problems = np.where(cursor.good, FINE, UNDECODABLE).astype(np.int8)
     problems[cursor.finish()] = TRAILING
     for field in reader:

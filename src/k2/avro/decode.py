@@ -9,7 +9,7 @@ import pyarrow as pa
 from k2.avro.columns import ARROW_TYPE, PROBLEMS, Problems, read_columns
 from k2.avro.payloads import Int64s, Payloads
 from k2.avro.records import read_records
-from k2.avro.schema_resolution import can_be_read, flat_fields, reader_fields
+from k2.avro.schema_resolution import can_be_read, flat_fields, reader_fields, writer_tree
 from k2.avro.wire_format import HEADER_LENGTH, header
 
 LARGEST_VALUE = 64 * 1024
@@ -90,14 +90,14 @@ def _framed(payloads: Payloads) -> tuple[Problems, Int64s]:
 
 
 def _read(payloads: Payloads, rows: Int64s, writer: str, reader: str) -> tuple[pa.Table, Problems]:
-    wanted, written = reader_fields(reader), flat_fields(writer)
-    if written is not None:
-        return read_columns(payloads, rows, HEADER_LENGTH, written, wanted)
+    wanted, flat, tree = reader_fields(reader), flat_fields(writer), writer_tree(writer)
+    if flat is not None or tree is None:
+        return read_columns(payloads, rows, HEADER_LENGTH, flat or (), wanted)
     ends = payloads.starts + payloads.lengths
     each = (
         payloads.data[payloads.starts[row] + HEADER_LENGTH : ends[row]].tobytes() for row in rows
     )
-    return read_records(each, writer, reader, wanted)
+    return read_records(each, tree, wanted)
 
 
 def _nothing(reader: str) -> pa.Table:

@@ -5,13 +5,12 @@ Source: the Avro specification, "Schema Resolution".
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
-_PRIMITIVE = frozenset(
-    {"null", "boolean", "int", "long", "float", "double", "bytes", "string"},
-)
+from k2.avro.schema_tree import AvroType, Named, Record, SchemaTree, Union, parse_tree
+
 # What is read in columns, and what else each may have been written as.
 READ_AS: Mapping[str, frozenset[str]] = {
     "boolean": frozenset({"boolean"}),
@@ -47,18 +46,29 @@ class Field:
 
 
 @cache
+def writer_tree(schema: str) -> SchemaTree | None:
+    """Return a writer's schema as a tree; None when it is no record of Avro."""
+    try:
+        tree = parse_tree(schema)
+        record_fields(tree)
+    except ValueError:
+        return None
+    return tree
+
+
+@cache
 def flat_fields(schema: str) -> tuple[Field, ...] | None:
     """Return the fields of a record of nothing but primitive types; None for another schema."""
+    tree = writer_tree(schema)
     fields = []
-    for said in json.loads(schema)["fields"]:
-        is_union = isinstance(said["type"], list)
-        kinds = tuple(map(_primitive, said["type"] if is_union else [said["type"]]))
-        if None in kinds:
+    for name, kind in record_fields(tree) if tree else ():
+        is_union = isinstance(kind, Union)
+        kinds = kind.branches if isinstance(kind, Union) else (kind,)
+        primitive = tuple(each for each in kinds if isinstance(each, str))
+        if len(primitive) < len(kinds):
             return None
-        known = tuple(kind for kind in kinds if kind is not None)
-        has_default = "default" in said
-        fields.append(Field(said["name"], known, is_union, said.get("default"), has_default))
-    return tuple(fields)
+        fields.append(Field(name, primitive, is_union))
+    return None if tree is None else tuple(fields)
 
 
 @cache
@@ -68,59 +78,56 @@ def reader_fields(schema: str) -> tuple[Field, ...]:
     Raises:
         ValueError: the schema is not like that, which is a mistake in a definition.
     """
-    fields = flat_fields(schema)
-    if fields is None or any(_beside_null(field) not in READ_AS for field in fields):
+    flat = flat_fields(schema)
+    if flat is None or any(_beside_null(field) not in READ_AS for field in flat):
         kinds = ", ".join(READ_AS)
         raise ValueError(
             f"a raw record has fields of the types {kinds}, each perhaps null: {schema}"
         )
-    if all(field.is_nullable for field in fields):
+    if all(field.is_nullable for field in flat):
         raise ValueError("an Avro record of which every field may be null cannot be told from none")
-    return fields
+    written = {field["name"]: field for field in json.loads(schema)["fields"]}
+    return tuple(
+        (
+            replace(field, default=written[field.name]["default"], has_default=True)
+            if "default" in written[field.name]
+            else field
+        )
+        for field in flat
+    )
 
 
 @cache
 def can_be_read(writer: str, reader: str) -> bool:
-    """Tell whether the writer's records can be resolved into the reader's and checked for loss.
+    """Tell whether the writer's records can be resolved into the reader's.
 
-    It must be a record of the reader's name that has all fields without default. Two kinds cannot be
-    checked for loss, and count as incompatible: maps, which are written again in another order, and
-    records within themselves. Types are left to the decoder: a field whose type cannot be promoted
-    does not decode.
+    It must be a record of the reader's name, whatever its namespace, that has all fields without
+    default. Types are left to the decoder: a field whose type cannot be promoted does not decode.
     """
-    try:
-        written, wanted = json.loads(writer), json.loads(reader)
-        names = {field["name"] for field in written["fields"]}
-        return (
-            written["type"] == "record"
-            and written["name"] == wanted["name"]
-            and _can_be_checked(written, ())
-            and all(field["name"] in names or "default" in field for field in wanted["fields"])
-        )
-    except (ValueError, TypeError, KeyError):  # not Avro, or not a record
+    tree = writer_tree(writer)
+    if tree is None or _record_name(tree) != json.loads(reader)["name"].rsplit(".", 1)[-1]:
         return False
+    names = {name for name, _ in record_fields(tree)}
+    return all(field.name in names or field.has_default for field in reader_fields(reader))
 
 
-def _primitive(kind: Any) -> str | None:
-    """The primitive type that a type is, a logical type being what it is written as."""
-    if isinstance(kind, dict):
-        kind = kind.get("type")
-    return kind if isinstance(kind, str) and kind in _PRIMITIVE else None
+def record_fields(tree: SchemaTree) -> tuple[tuple[str, AvroType], ...]:
+    """Return the fields, name and type, of a schema that is a record.
+
+    Raises:
+        ValueError: it is none.
+    """
+    record = tree.named[tree.root.name] if isinstance(tree.root, Named) else None
+    if not isinstance(record, Record):
+        raise ValueError("the schema is no record")
+    return record.fields
+
+
+def _record_name(tree: SchemaTree) -> str | None:
+    """A record's name without its namespace, by which the specification compares them."""
+    return tree.root.name.rsplit(".", 1)[-1] if isinstance(tree.root, Named) else None
 
 
 def _beside_null(field: Field) -> str | None:
     kinds = [kind for kind in field.kinds if kind != "null"]
     return kinds[0] if len(kinds) == 1 else None
-
-
-def _can_be_checked(kind: Any, within: tuple[str, ...]) -> bool:
-    if isinstance(kind, list):
-        return all(_can_be_checked(branch, within) for branch in kind)
-    if isinstance(kind, str):
-        return kind.rsplit(".", 1)[-1] not in within
-    if kind["type"] == "record":
-        within = (*within, kind["name"])
-        return all(_can_be_checked(field["type"], within) for field in kind["fields"])
-    if kind["type"] == "array":
-        return _can_be_checked(kind["items"], within)
-    return bool(kind["type"] != "map")

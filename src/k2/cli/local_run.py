@@ -129,7 +129,7 @@ def _up(
 
 def _prepare_exchanges(settings: Settings, endpoints: Endpoints) -> None:
     """Make topics and register schemas, of all exchanges at once: each waits for answers."""
-    registry = SchemaRegistry(endpoints.registry, schema_cache(settings))
+    registry = SchemaRegistry(endpoints.registry, schema_cache(settings, endpoints.registry))
 
     def prepare(exchange: Exchange) -> None:
         prepare_topics(endpoints, exchange, settings.topic_partitions)

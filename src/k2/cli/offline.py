@@ -19,11 +19,12 @@ def local_streams(settings: Settings) -> list[Stream]:
 
 def schemas_of(settings: Settings) -> SchemaRegistry:
     """Return the registry, or where none runs the cache of what it told."""
-    return SchemaRegistry(_endpoints(settings).registry, schema_cache(settings))
+    registry = _endpoints(settings).registry
+    return SchemaRegistry(registry, schema_cache(settings, registry))
 
 
 def _endpoints(settings: Settings) -> Endpoints:
     try:
         return find_endpoints(settings)
     except UnavailableError:
-        return _NOWHERE
+        return Endpoints(settings.kafka or _NOWHERE.kafka, settings.registry or _NOWHERE.registry)

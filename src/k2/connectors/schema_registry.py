@@ -1,39 +1,48 @@
 """The schema registry, with every schema it ever told kept on disk."""
 
-import os
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from confluent_kafka.schema_registry import Schema, SchemaRegistryClient
+import structlog
+from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from k2.avro.schema_files import schema_text
+from k2.avro.schema_tree import parse_tree
+from k2.connectors.schema_cache import SchemaCache
 from k2.errors import ContractError, UnavailableError
 from k2.exchanges import Exchange
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 
-_NO_SUCH_SCHEMA = 40403
+_NO_SUCH_SUBJECT, _NO_SUCH_VERSION, _NO_SUCH_SCHEMA = 40401, 40402, 40403
 _INCOMPATIBLE = 409
+_ASK_AGAIN_SECONDS = 60.0  # a registry that did not confirm what it told before
 
 T = TypeVar("T")
+log = structlog.get_logger("k2.schema_registry")
 
 
 class SchemaRegistry:
     """A registry with the Confluent API at ``url``.
 
-    ``cache`` is a folder of ``<id>.avsc`` files. An id never changes its schema, so what is there
-    needs no registry; an id the registry does not know is asked for again every time.
+    ``cache`` is a folder of ``<id>.avsc`` files, of this registry alone. What is there needs no
+    registry; one that answers is asked once whether it still says the same. An id that the registry
+    does not know is asked for again every time.
     """
 
     def __init__(
         self, url: str, cache: Path | None = None, *, timeout: float = 5.0, attempts: int = 4
     ) -> None:
         self.url = url
-        self._cache = cache
+        self._cache = SchemaCache(cache)
         self._known: dict[int, str] = {}
+        self._unconfirmed_until = 0.0
         self._attempts = attempts
         # Tenacity retries here; the client's own retries would multiply with it.
         self._client = SchemaRegistryClient({"url": url, "timeout": timeout, "max.retries": 0})
@@ -44,47 +53,91 @@ class SchemaRegistry:
         Registering what is registered already gives the same id.
 
         Raises:
-            ContractError: the subject holds schemas that these are not compatible with.
+            ContractError: the subject holds schemas that these are not compatible with, or an id is
+                another schema's in the cache.
             UnavailableError: the registry does not answer.
         """
         subject = exchange.subject
         self._call(lambda: self._client.set_compatibility(subject, COMPATIBILITY))
         ids = {file: self._register(subject, file) for file in exchange.raw_schemas}
         for file, schema_id in ids.items():
-            self._write_cached(schema_id, schema_text(file))
+            self._cache.check(schema_id, schema_text(file), self.url)
+            self._cache.write(schema_id, schema_text(file))
         return ids
 
     def known(self) -> dict[int, str]:
         """Return the schemas that the cache on disk has, by id."""
-        if self._cache is None or not self._cache.is_dir():
-            return dict(self._known)
-        files = {int(path.stem): path for path in self._cache.glob("[0-9]*.avsc")}
-        return {**{id_: path.read_text("utf-8") for id_, path in files.items()}, **self._known}
+        return {**self._cache.read_all(), **self._known}
 
     def schema_by_id(self, schema_id: int) -> str | None:
-        """Return the schema's text, or None when the registry says that it has no such id.
+        """Return the schema's text, with all that it refers to; None when the registry has it not.
 
         Raises:
             UnavailableError: the registry does not answer, or answers with a failure.
+            ContractError: the registry says another schema than it did before.
         """
         if schema_id < 0:
             return None
-        known = self._known.get(schema_id) or self._read_cached(schema_id)
-        if known is None:
-            try:
-                known = self._call(lambda: self._client.get_schema(schema_id)).schema_str
-            except SchemaRegistryError as error:
-                # A bare 404 is a wrong address, which says nothing about the id.
-                if error.error_code == _NO_SUCH_SCHEMA:
-                    return None
-                raise self._unavailable(error) from error
-            if known is None:
+        if (known := self._known.get(schema_id)) is not None:
+            return known
+        kept = self._cache.read(schema_id)
+        told = self._ask(schema_id) if kept is None else self._confirm(schema_id, kept)
+        if told is not None:
+            self._known[schema_id] = told
+            if told != kept:
+                self._cache.write(schema_id, told)
+        return told or kept
+
+    def _confirm(self, schema_id: int, kept: str) -> str | None:
+        """Ask whether the registry still says the same; None when it does not answer."""
+        if time.monotonic() < self._unconfirmed_until:
+            return None
+        try:
+            told = self._ask(schema_id, attempts=1)
+        except UnavailableError:
+            self._unconfirmed_until = time.monotonic() + _ASK_AGAIN_SECONDS
+            return None
+        if told is None:  # it was set up again, and what it told before is all there is of it
+            log.warning("schema_gone_from_registry", schema_id=schema_id)
+            return kept
+        self._cache.check(schema_id, told, self.url)
+        return told
+
+    def _ask(self, schema_id: int, attempts: int | None = None) -> str | None:
+        try:
+            schema = self._call(lambda: self._client.get_schema(schema_id), attempts)
+            if schema.schema_str is None:
                 raise UnavailableError(
                     f"The schema registry at {self.url} answered schema {schema_id} without a text."
                 )
-            self._write_cached(schema_id, known)
-        self._known[schema_id] = known
-        return known
+            if schema.schema_type not in (None, "AVRO"):
+                return json.dumps({"schemaType": schema.schema_type})  # which is no Avro
+            if not schema.references:
+                return schema.schema_str
+            referred = self._referred(schema.references, set())
+        except SchemaRegistryError as error:
+            # A bare 404 is a wrong address, which says nothing about the id.
+            if error.error_code in (_NO_SUCH_SCHEMA, _NO_SUCH_SUBJECT, _NO_SUCH_VERSION):
+                return None
+            raise self._unavailable(error) from error
+        return _whole_text(schema.schema_str, referred)
+
+    def _referred(
+        self, references: Iterable[SchemaReference], seen: set[tuple[str, int]]
+    ) -> list[str]:
+        """Return the schemas referred to, each once and after those that it needs."""
+        texts = []
+        for reference in references:
+            subject, version = str(reference.subject), int(reference.version or 0)
+            if (subject, version) in seen:
+                continue
+            seen.add((subject, version))
+            # What was deleted since is still what the records were written with.
+            ask = partial(self._client.get_version, subject, version, deleted=True)
+            told = self._call(ask).schema
+            texts += self._referred(told.references or (), seen)
+            texts.append(told.schema_str or "")
+        return texts
 
     def _register(self, subject: str, file: str) -> int:
         schema = Schema(schema_text(file), "AVRO")
@@ -98,10 +151,10 @@ class SchemaRegistry:
                 ) from error
             raise self._unavailable(error) from error
 
-    def _call(self, request: Callable[[], T]) -> T:
+    def _call(self, request: Callable[[], T], attempts: int | None = None) -> T:
         patiently = Retrying(
             retry=retry_if_exception(_may_pass),
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(attempts or self._attempts),
             wait=wait_random_exponential(multiplier=0.2, max=1.0),
             reraise=True,
         )
@@ -121,22 +174,13 @@ class SchemaRegistry:
             " check that it runs (`k2 status`), or set K2_REGISTRY."
         )
 
-    def _read_cached(self, schema_id: int) -> str | None:
-        if self._cache is None:
-            return None
-        try:
-            return (self._cache / f"{schema_id}.avsc").read_text(encoding="utf-8") or None
-        except FileNotFoundError:
-            return None
 
-    def _write_cached(self, schema_id: int, text: str) -> None:
-        if self._cache is None:
-            return
-        self._cache.mkdir(parents=True, exist_ok=True)
-        final = self._cache / f"{schema_id}.avsc"
-        partial = self._cache / f".{schema_id}.avsc.{os.getpid()}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(final)
+def _whole_text(text: str, references: Iterable[str]) -> str:
+    """A schema with all that it refers to; as it is where that does not make one."""
+    try:
+        return parse_tree(text, references).canonical_text()
+    except ValueError:
+        return text
 
 
 def _may_pass(error: BaseException) -> bool:

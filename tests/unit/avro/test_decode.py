@@ -265,14 +265,14 @@ NULLABLE_FIRST = json.dumps(
         ),
         pytest.param(
             changed(add=[RECURSIVE]),
-            kraken_raw() | {"before": None},
-            False,
+            kraken_raw() | {"before": kraken_raw() | {"before": None}},
+            True,
             id="recursive",
         ),
         pytest.param(
             changed(add=[MAP]),
             kraken_raw() | {"more": {key: key for key in "zyxwvutsrq"}},
-            False,
+            True,
             id="map",
         ),
         pytest.param(

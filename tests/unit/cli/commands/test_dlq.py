@@ -62,7 +62,7 @@ def letters(home):
     }
     append(home / "lake", resolutions(KRAKEN), [resolved])
     # As after a run: what the registry told is on disk.
-    cache = schema_cache(Settings.load(home=home))
+    cache = schema_cache(Settings.load(home=home), "")
     cache.mkdir(parents=True)
     (cache / f"{KRAKEN_V2_ID}.avsc").write_text(schema_text(KRAKEN.reader_schema))
     return stored
