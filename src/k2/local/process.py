@@ -23,28 +23,30 @@ _BOUND_TO_PARENT = (
     "os.getppid() == int(sys.argv[1]) or sys.exit(1)\n"
     "os.execv(sys.argv[2], sys.argv[2:])\n"
 )
-_CLOCK_SLACK_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """Which process it was: a number alone may be another's by now."""
+    """Which process it was: a number alone may be another's by now.
+
+    ``started`` tells it from any other that got the number, whatever is done to the clock meanwhile.
+    """
 
     pid: int
-    create_time: float
+    started: str
     marker: str
 
     @classmethod
     def of(cls, pid: int, marker: str) -> "ProcessRecord":
         """Describe a live process."""
-        return cls(pid, psutil.Process(pid).create_time(), marker)
+        return cls(pid, read_start(psutil.Process(pid)), marker)
 
     @classmethod
     def load(cls, path: Path) -> "ProcessRecord | None":
         """Read a record; None when there is none or it is not readable."""
         try:
             noted = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(noted["pid"]), float(noted["create_time"]), str(noted["marker"]))
+            return cls(int(noted["pid"]), str(noted["started"]), str(noted["marker"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -61,13 +63,34 @@ class ProcessRecord:
         try:
             process = psutil.Process(self.pid)
             same = (
-                abs(process.create_time() - self.create_time) <= _CLOCK_SLACK_SECONDS
+                read_start(process) == self.started
                 and process.status() != psutil.STATUS_ZOMBIE
                 and (not self.marker or self.marker in process.cmdline())
             )
         except psutil.Error:
             return None
         return process if same else None
+
+
+def read_start(process: psutil.Process) -> str:
+    """Return when a process started, in a form that does not change while it lives.
+
+    On Linux that is the boot and the clock ticks since: the time of day of a start is worked out from
+    the clock as it is now, so that it moves with whoever sets it. Elsewhere the kernel notes it.
+
+    Raises:
+        psutil.NoSuchProcess: there is no such process.
+    """
+    if sys.platform != "linux":
+        return str(process.create_time())
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        fields = Path(f"/proc/{process.pid}/stat").read_bytes()
+    except OSError as error:
+        raise psutil.NoSuchProcess(process.pid) from error
+    # The program's name, the second field, may have spaces and parentheses; field 22 is the start.
+    ticks = int(fields.rpartition(b")")[2].split()[19])
+    return f"{boot}:{ticks}"
 
 
 class ChildProcess:

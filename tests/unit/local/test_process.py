@@ -1,6 +1,7 @@
 """Records of processes: a number is believed only with its start time and its marker."""
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_a_live_process_is_found(own: ProcessRecord) -> None:
 
 
 def test_a_number_that_another_process_got_is_left_alone(own: ProcessRecord) -> None:
-    earlier = replace(own, create_time=own.create_time - 60)
+    earlier = replace(own, started=own.started + "0")
 
     assert earlier.process() is None
     assert stop_recorded(earlier, 1) is False
@@ -43,8 +44,26 @@ def test_a_part_of_an_argument_is_no_marker(own: ProcessRecord) -> None:
     assert replace(own, marker=own.marker[:-1]).process() is None
 
 
-def test_a_clock_that_was_set_a_little_does_not_hide_a_process(own: ProcessRecord) -> None:
-    assert replace(own, create_time=own.create_time + 1).process()
+@pytest.mark.parametrize("seconds", [-3600, -60, 60, 3600])
+def test_a_clock_that_was_set_does_not_hide_a_process(
+    own: ProcessRecord, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Linux works out the time of the boot from the clock, and psutil that of a start from the boot.
+    booted = psutil.boot_time()
+    monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: booted + seconds)
+    moved = psutil.Process(own.pid).create_time()
+
+    process = own.process()
+
+    assert process
+    assert process.is_running()
+    assert abs(moved - time.time()) > abs(seconds) - 300
+
+
+def test_a_record_of_the_boot_before_is_not_believed(own: ProcessRecord) -> None:
+    _, _, ticks = own.started.partition(":")
+
+    assert replace(own, started=f"another-boot:{ticks}").process() is None
 
 
 def test_a_process_that_is_gone_is_not_found(own: ProcessRecord) -> None:
@@ -57,7 +76,7 @@ def test_a_record_reads_as_it_was_saved(own: ProcessRecord, tmp_path: Path) -> N
     assert ProcessRecord.load(tmp_path / "it.json") == own
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x", "create_time": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"pid": "x", "started": "1"}', "null"])
 def test_a_broken_record_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "it.json").write_text(text)
 
