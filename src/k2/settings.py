@@ -1,6 +1,8 @@
 """All settings of K2, read once at the edge of the program and passed down from there."""
 
 import os
+import re
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,6 +10,10 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from k2.errors import ConfigError
+
+# delta-rs (1.6.6) takes a table's folder for an address: it fails at brackets, takes a backslash for a
+# slash, and in parts of it %20 for a space. No line of a log or file ends well in the middle of a name.
+_NOT_IN_PATHS = re.compile(r"[\[\]\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -109,7 +115,28 @@ class Settings(BaseSettings):
     @field_validator("home", "jar_cache")
     @classmethod
     def _absolute(cls, folder: Path) -> Path:
-        return folder.expanduser().absolute()
+        try:
+            return folder.expanduser().absolute()
+        except RuntimeError as error:
+            raise ValueError("nobody knows the home folder of this user; set HOME") from error
+
+    @field_validator("home")
+    @classmethod
+    def _can_be_opened(cls, folder: Path) -> Path:
+        """Refuse names that a library below cannot open, before it says so in its own way."""
+        if odd := _NOT_IN_PATHS.search(str(folder)):
+            raise ValueError(
+                f"{odd[0]!r} may not be in its name, which Delta's library could not open"
+            )
+        try:
+            os.fsencode(folder).decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError("its name is not in UTF-8") from error
+        if not str(folder).isascii() and sys.getfilesystemencoding() != "utf-8":
+            raise ValueError(
+                f"Python takes file names for {sys.getfilesystemencoding()}; set PYTHONUTF8=1"
+            )
+        return folder
 
     @property
     def java_variable(self) -> str:
@@ -157,4 +184,5 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "K2_" + "_".join(str(part) for part in first["loc"]).upper()
-            raise ConfigError(f"{name}={first['input']!r}: {first['msg']}.") from error
+            why = first["msg"].removeprefix("Value error, ")
+            raise ConfigError(f"{name}={first['input']!r}: {why}.") from error

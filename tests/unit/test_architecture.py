@@ -20,6 +20,7 @@ ORDER = (
     *(
         "errors",
         "retry",
+        "environment",
         "settings",
         "sql",
         "malloc",
@@ -191,7 +192,7 @@ def test_jobs_import_the_command_line_only() -> None:
 
 # Allocators are told by the environment only, and what is told there is read by other programs.
 # The last asks whether spark-submit started it, which is no setting.
-OF_THE_ENVIRONMENT = {"settings.py", "malloc.py", "jvm/process_end.py"}
+OF_THE_ENVIRONMENT = {"settings.py", "malloc.py", "environment.py", "jvm/process_end.py"}
 
 
 def test_nothing_but_settings_reads_the_environment() -> None:

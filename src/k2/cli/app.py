@@ -12,6 +12,8 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from k2.cli.unexpected import describe_unexpected, keep_traces_of_threads
+from k2.environment import inherited, shield
 from k2.errors import FailedError, K2Error, first_line, is_full_disk
 from k2.malloc import give_memory_back
 from k2.observability.redaction import redacted
@@ -125,12 +127,14 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit."""
+    shield(inherited())
     give_memory_back()
+    keep_traces_of_threads()
     sys.exit(run(_app, sys.argv[1:], "k2"))
 
 
 def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
-    """Run a command; return its exit code. A K2 error is one sentence, never a traceback."""
+    """Run a command; return its exit code. An error is one sentence, never a traceback."""
     try:
         app(list(arguments), prog_name=program)
     except K2Error as error:
@@ -142,9 +146,10 @@ def run(app: typer.Typer, arguments: Sequence[str], program: str) -> int:
         return 130
     except BrokenPipeError:
         sys.stderr.close()  # whoever read us has left; nothing is wrong
-    except Exception as error:
+    except BaseException as error:  # delta-rs panics outside Exception
         if not is_full_disk(error):
-            raise
+            _say(describe_unexpected(error))
+            return FailedError.exit_code
         _say(f"The disk is full; make room or set K2_HOME elsewhere. {first_line(str(error), 300)}")
         return FailedError.exit_code
     return 0

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-import psutil
-
 from k2.errors import FailedError, UnavailableError
 from k2.local.orphans import killed_run, leftovers, run_owner
 from k2.observability.status import read_status
@@ -54,7 +52,7 @@ def _say_killed(settings: Settings) -> Problem | None:
     killed = killed_run(settings)
     if killed is None:
         return None
-    if killed.create_time < psutil.boot_time():
+    if not killed.is_of_this_boot:
         cause = "ended when this machine was restarted"
     else:
         cause = (

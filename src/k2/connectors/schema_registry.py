@@ -88,6 +88,25 @@ class SchemaRegistry:
                 self._cache.write(schema_id, told)
         return told or kept
 
+    def newest_schemas(self, subjects: Iterable[str]) -> dict[str, str]:
+        """Return the newest schema of each subject that there is.
+
+        Raises:
+            UnavailableError: the registry does not answer.
+        """
+        found = {}
+        for subject in subjects:
+            try:
+                newest = self._call(partial(self._client.get_version, subject, "latest"))
+            except SchemaRegistryError as error:
+                if error.error_code not in (_NO_SUCH_SUBJECT, _NO_SUCH_VERSION):
+                    raise self._unavailable(error) from error
+                continue
+            told = self._ask(newest.schema_id) if newest.schema_id is not None else None
+            if told is not None:
+                found[subject] = told
+        return found
+
     def _confirm(self, schema_id: int, kept: str) -> str | None:
         """Ask whether the registry still says the same; None when it does not answer."""
         if time.monotonic() < self._unconfirmed_until:

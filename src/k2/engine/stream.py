@@ -15,6 +15,7 @@ from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.home.half_done_swap import refuse_half_done_swap
 from k2.home.locks import exclusive
+from k2.home.paths import file_uri
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import Redecider
 from k2.storage.checkpoints.offset_log import newest
@@ -195,7 +196,7 @@ def start(
     writer = (
         stream.source(spark)
         .writeStream.queryName(stream.name)
-        .option("checkpointLocation", str(stream.checkpoint(settings)))
+        .option("checkpointLocation", file_uri(stream.checkpoint(settings)))
         .trigger(**trigger)  # type: ignore[arg-type]
     )
     with _CALLBACKS:

@@ -2,6 +2,7 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
+from k2.home.paths import file_uri
 from k2.settings import Settings
 from k2.storage.delta import table_path
 from k2.storage.table import Table
@@ -22,4 +23,4 @@ def new_rows(
     )
     if most_bytes is not None:
         rows = rows.option("maxBytesPerTrigger", f"{most_bytes}b")
-    return rows.load(str(table_path(settings.lake, table)))
+    return rows.load(file_uri(table_path(settings.lake, table)))

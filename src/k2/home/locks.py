@@ -58,10 +58,24 @@ def _taken(descriptor: int) -> bool:
     for attempt in range(_TRIES):
         if attempt:
             sleep(_BETWEEN_TRIES)
-        with contextlib.suppress(BlockingIOError):
+        with contextlib.suppress(BlockingIOError), _named_fault():
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
     return False
+
+
+@contextmanager
+def _named_fault() -> Iterator[None]:
+    """Say of a file system without locks that it is one."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"The file system of K2_HOME has no locks ({error.strerror}), which keep two processes off"
+            " one table. Set K2_HOME on another disk, such as a local one."
+        ) from error
 
 
 def _holder(descriptor: int) -> str:
@@ -74,7 +88,7 @@ def _holder(descriptor: int) -> str:
 def is_held(folder: Path, name: str) -> bool:
     """Tell whether a process holds the lock; false when it was never taken."""
     try:
-        with (folder / f"{name}.lock").open("rb") as file:
+        with (folder / f"{name}.lock").open("rb") as file, _named_fault():
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -5,9 +5,11 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from k2.errors import ConfigError, InUseError
 from k2.home.disk_space import Room
+from k2.home.file_system import check_file_system
 from k2.home.locks import exclusive
 from k2.settings import Settings
 
@@ -15,10 +17,10 @@ _LOCK = "up"
 
 
 def prepare_home(settings: Settings) -> None:
-    """Make the folders of ``K2_HOME`` and check that they can be written.
+    """Make the folders of ``K2_HOME`` and check that K2 can work in them.
 
     Raises:
-        ConfigError: they cannot.
+        ConfigError: they cannot be written, or the file system has no locks or no hard links.
         FailedError: the disk is full.
     """
     with named_disk_errors(settings):
@@ -28,6 +30,15 @@ def prepare_home(settings: Settings) -> None:
                 probe.write(b"\0" * 4096)
                 os.fsync(probe.fileno())
         (settings.home / "registry").mkdir(exist_ok=True)
+        check_file_system(settings.home)
+
+
+def file_uri(path: Path) -> str:
+    """Return how Spark is told of a file or folder, whatever Hadoop's default file system is.
+
+    Hadoop takes all behind the scheme as it is: in its paths nothing is escaped.
+    """
+    return f"file://{path}"
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 from rich.console import Console
 
+from k2.home.file_system import check_file_system
 from k2.home.paths import named_disk_errors
 from k2.jvm.class_data_sharing import ClassArchive
 from k2.jvm.jars import Group, resolve
@@ -76,6 +77,7 @@ def _start(
     with named_disk_errors(settings):
         for folder in (settings.run, settings.logs):
             folder.mkdir(parents=True, exist_ok=True)
+        check_file_system(settings.home)
     home = java.executable.parents[1]
     try:
         with _output_to(settings.logs / "spark-driver.log"):

@@ -9,6 +9,10 @@ from pathlib import Path
 from pyspark import SparkConf
 from pyspark.sql import SparkSession
 
+from k2.environment import inherited
+from k2.home.paths import file_uri
+from k2.jvm.driver_environment import prepare_driver_environment
+from k2.jvm.native_libraries import native_library_options
 from k2.settings import Settings
 
 _IN_ONE_PROCESS = {
@@ -81,6 +85,7 @@ def spark_session(
         builder = builder.config(name, value)
     if jars is not None:
         # Set before the JVM starts: later is too late for its class path and its heap.
+        prepare_driver_environment(inherited(), settings.spark_master.startswith("local"))
         os.environ["PYSPARK_SUBMIT_ARGS"] = _submission(settings, jars, java_options)
         os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
         if java_home is not None:
@@ -99,7 +104,7 @@ def session_options(settings: Settings, master: str) -> dict[str, str]:
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.warehouse.dir": str(settings.home / "spark-warehouse"),
+        "spark.sql.warehouse.dir": file_uri(settings.home / "spark-warehouse"),
         "spark.scheduler.mode": "FAIR",
         "spark.ui.port": str(settings.ui_port),
         **(_IN_ONE_PROCESS if master.startswith("local") else {}),
@@ -156,6 +161,7 @@ def _java_options(settings: Settings) -> list[str]:
         *SECOND_COMPILER_LATE,
         # Else one thread dies, its query waits for it for ever, and all looks well.
         "-XX:+ExitOnOutOfMemoryError",
+        *native_library_options(settings),
         f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}",
         f"-Dk2.logs={settings.logs}",
         f"-Dk2.home={settings.home}",

@@ -5,15 +5,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from k2.environment import inherited
+
 # Linux tells a child when the *thread* that started it ends, so one thread that lives as long as
 # the process starts them all.
 _starter = ThreadPoolExecutor(1, thread_name_prefix="k2-starter")
+
+_LIBRARY_PATHS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
 
 # Runs between fork and the real program. A preexec_fn would do the same, but may hang in a process
 # with threads. The parent may be gone before prctl is called: then no signal comes, so look.
@@ -54,6 +59,11 @@ class ProcessRecord:
         """Write the record, whole or not at all."""
         write_whole(path, json.dumps(asdict(self)))
 
+    @property
+    def is_of_this_boot(self) -> bool:
+        """Whether the machine has not been restarted since the process was started."""
+        return self.started.partition(":")[0] == read_boot()
+
     def process(self) -> psutil.Process | None:
         """Return the process while it lives and is the recorded one.
 
@@ -72,6 +82,13 @@ class ProcessRecord:
         return process if same else None
 
 
+def read_boot() -> str:
+    """Return what tells the machine's last start from every other one."""
+    if sys.platform != "linux":
+        return str(psutil.boot_time())
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
 def read_start(process: psutil.Process) -> str:
     """Return when a process started, in a form that does not change while it lives.
 
@@ -82,9 +99,9 @@ def read_start(process: psutil.Process) -> str:
         psutil.NoSuchProcess: there is no such process.
     """
     if sys.platform != "linux":
-        return str(process.create_time())
+        return f"{read_boot()}:{process.create_time()}"
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        boot = read_boot()
         fields = Path(f"/proc/{process.pid}/stat").read_bytes()
     except OSError as error:
         raise psutil.NoSuchProcess(process.pid) from error
@@ -175,6 +192,15 @@ def write_whole(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what a service inherits: what the user has set for other programs is not for it.
+
+    Only where libraries are: without it some Pythons and Javas do not start.
+    """
+    libraries = {name: environment[name] for name in _LIBRARY_PATHS if name in environment}
+    return {"LANG": "C.UTF-8", **libraries}
+
+
 def _start(command: list[str], folder: Path, log: Path, marker: str) -> ChildProcess:
     if sys.platform == "linux":
         python = [sys.executable, "-I", "-S", "-c", _BOUND_TO_PARENT, str(os.getpid())]
@@ -183,7 +209,7 @@ def _start(command: list[str], folder: Path, log: Path, marker: str) -> ChildPro
         child = subprocess.Popen(  # noqa: S603
             command,
             cwd=folder,
-            env={"LANG": "C.UTF-8"},  # what the user has set for other programs is not for this one
+            env=child_environment(inherited()),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

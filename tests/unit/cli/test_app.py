@@ -3,6 +3,7 @@
 import errno
 import json
 import sqlite3
+import threading
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import typer
 from deltalake.exceptions import DeltaError
 
 from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, run
+from k2.cli.unexpected import keep_traces_of_threads
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
 
 pytestmark = pytest.mark.unit
@@ -300,12 +302,81 @@ def test_a_full_disk_is_a_sentence_whoever_finds_no_room(capsys, error):
     assert len(said.splitlines()) == 1
 
 
-def test_a_defect_is_not_hidden(capsys):
-    def defective() -> None:
-        raise ZeroDivisionError
+class Panic(BaseException):
+    """As delta-rs raises, which is no ``Exception``."""
 
-    with pytest.raises(ZeroDivisionError):
-        run(app_of("defective", defective), [], "k2")
+
+DEFECTS = [ZeroDivisionError("division by zero"), Panic("Invalid url\nand more"), ValueError()]
+
+
+@pytest.fixture(params=DEFECTS, ids=lambda error: type(error).__name__)
+def defective(request):
+    def fails() -> None:
+        raise request.param
+
+    return app_of("defective", fails)
+
+
+def test_what_nobody_expected_is_a_sentence_with_the_logs_place(home, capsys, defective):
+    home.mkdir()
+
+    code = run(defective, [], "k2")
+
+    said, log = capsys.readouterr().err, home / "logs" / "k2.log"
+    assert code == 1
+    assert said.startswith("k2: Unexpected ")
+    assert said.endswith(f" The traceback is in {log}.\n")
+    assert len(said.splitlines()) == 1
+    assert "in fails" in log.read_text()
+
+
+def test_without_a_home_nothing_is_made_of_an_error(home, capsys, defective):
+    code = run(defective, [], "k2")
+
+    assert code == 1
+    assert capsys.readouterr().err.endswith(". Set K2_LOG_LEVEL=debug to see the traceback.\n")
+    assert not home.exists()
+
+
+def test_at_debug_level_the_traceback_is_shown(home, capsys, defective, monkeypatch):
+    monkeypatch.setenv("K2_LOG_LEVEL", "debug")
+
+    code = run(defective, [], "k2")
+
+    assert code == 1
+    assert "in fails" in capsys.readouterr().err
+
+
+def test_a_setting_that_cannot_be_read_hides_no_other_error(capsys, defective, monkeypatch):
+    monkeypatch.setenv("K2_UI_PORT", "http")
+
+    assert run(defective, [], "k2") == 1
+    assert "Unexpected" in capsys.readouterr().err
+
+
+def test_no_secret_of_an_unexpected_error_is_kept(home, capsys):
+    def fails() -> None:
+        raise ValueError("cannot open http://me:c4n4ry@host")
+
+    home.mkdir()
+    run(app_of("fails", fails), [], "k2")
+
+    log = (home / "logs" / "k2.log").read_text()
+    assert "c4n4ry" not in capsys.readouterr().err + log
+
+
+def test_an_error_that_ends_a_thread_is_a_sentence_too(home, capsys, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    keep_traces_of_threads()
+    home.mkdir()
+
+    thread = threading.Thread(target=lambda: 1 / 0, name="k2-feed")
+    thread.start()
+    thread.join()
+
+    said = capsys.readouterr().err
+    assert said.startswith("k2: Thread k2-feed: Unexpected ZeroDivisionError: division by zero.")
+    assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("code", [0, 1, 3])

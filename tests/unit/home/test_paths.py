@@ -28,7 +28,7 @@ def noted(settings: Settings) -> Settings:
 
 
 def forget_owner(settings: Settings) -> None:
-    ProcessRecord(os.getpid(), 1.0, "").save(settings.run / "owner.json")
+    ProcessRecord(os.getpid(), "another start", "").save(settings.run / "owner.json")
 
 
 def test_a_home_is_made_with_its_folders(settings: Settings) -> None:
@@ -97,7 +97,7 @@ def test_a_home_that_never_ran_has_no_endpoints_and_nothing_to_clean(settings: S
 
 def test_cleaning_forgets_a_killed_run_and_leaves_a_recycled_number_alone(noted: Settings) -> None:
     forget_owner(noted)
-    ProcessRecord(os.getpid(), 1.0, "-Dk2.kafka=x").save(noted.run / "kafka.json")
+    ProcessRecord(os.getpid(), "1", "-Dk2.kafka=x").save(noted.run / "kafka.json")
 
     assert leftovers(noted) == []
     assert clean_leftovers(noted) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from k2.local.process import ProcessRecord, stop_recorded, write_whole
+from k2.local.process import ProcessRecord, child_environment, stop_recorded, write_whole
 
 pytestmark = pytest.mark.unit
 
@@ -94,3 +94,9 @@ def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) 
     write_whole(file, "new")
 
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"it": "new"}
+
+
+def test_a_service_inherits_where_libraries_are_and_nothing_else() -> None:
+    users = {"LD_LIBRARY_PATH": "/opt/python/lib", "JAVA_TOOL_OPTIONS": "-Xmx1m", "LANG": "C"}
+
+    assert child_environment(users) == {"LANG": "C.UTF-8", "LD_LIBRARY_PATH": "/opt/python/lib"}

@@ -10,12 +10,15 @@ from pyspark.sql import SparkSession
 
 from k2.bars.table import BARS
 from k2.cli.app import app_of, run
+from k2.cli.unexpected import keep_traces_of_threads
 from k2.connectors.kafka import watermarks
 from k2.engine.engine import Engine
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import Endpoints, find_endpoints
+from k2.home.file_system import check_file_system
 from k2.home.paths import named_disk_errors
+from k2.jvm.native_libraries import check_native_libraries
 from k2.jvm.session_lifetime import begun, raised_interrupts, stop_session
 from k2.jvm.spark import spark_session
 from k2.observability.logs import configure_logs
@@ -36,6 +39,7 @@ class Trigger(StrEnum):
 
 def run_job(job: str, arguments: Sequence[str]) -> int:
     """Run a job by its name; return the exit code."""
+    keep_traces_of_threads()
     function = _JOBS[job] if job in _JOBS else _of_exchange(Layer(job))
     return run(app_of(job, function), arguments, f"jobs/{job}.py")
 
@@ -76,6 +80,7 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
     configure_logs(settings)
     with named_disk_errors(settings):
         settings.run.mkdir(parents=True, exist_ok=True)
+        check_file_system(settings.home)
     endpoints = find_endpoints(settings)
     if topic is not None and not watermarks(endpoints.kafka, topic):
         raise ConfigError(f"Kafka at {endpoints.kafka} has no topic {topic}; a feed makes it.")
@@ -85,6 +90,7 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
     with raised_interrupts():
         spark = begun(lambda: spark_session(settings, f"k2-{name}"), settings)
         try:
+            check_submitted_jvm(spark)
             _stream(settings, endpoints, spark, name, available_now)
         finally:
             stop_session(spark)
@@ -103,3 +109,17 @@ def _stream(
             time.sleep(0.2)
         for failure in engine.failures:
             raise failure
+
+
+def check_submitted_jvm(spark: SparkSession) -> None:
+    """Refuse a JVM of spark-submit in which no batch could be written.
+
+    Raises:
+        ConfigError: says what is wrong and what to do.
+    """
+    jvm = spark.sparkContext._jvm
+    if jvm is not None:
+        system = jvm.java.lang.System
+        check_native_libraries(
+            system.getProperty("java.io.tmpdir"), system.getProperty("ZstdTempFolder")
+        )

@@ -8,10 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from k2.environment import inherited
 from k2.errors import FailedError
 from k2.home.ports import LOOPBACK
 from k2.jvm.class_data_sharing import ClassArchive
-from k2.local.process import write_whole
+from k2.jvm.native_libraries import native_library_options
+from k2.local.process import child_environment, write_whole
 from k2.settings import Settings
 
 # The first compiler only: it starts in half the CPU, and half a million records cost the broker 1.3
@@ -119,6 +121,7 @@ class Kafka:
             f"-Xmx{self.settings.kafka_memory}",
             *_QUICK_JVM,
             *self._class_options(),
+            *native_library_options(self.settings),
             self.marker,
             *([self.agent.option] if self.agent else []),
             # slf4j-simple writes to stderr, which is the log.
@@ -164,7 +167,7 @@ class Kafka:
         done = subprocess.run(  # noqa: S603
             [self.java, *_QUICK_JVM, "-cp", f"{self.jars}/*", *tool, "-c", "server.properties"],
             cwd=self.folder,
-            env={"LANG": "C.UTF-8"},
+            env=child_environment(inherited()),
             capture_output=True,
             text=True,
             errors="replace",

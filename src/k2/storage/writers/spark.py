@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from k2.home.paths import file_uri
 from k2.storage.delta import table_path
 from k2.storage.delta_log import appended_after, newest_version
 from k2.storage.table import Table
@@ -81,7 +82,7 @@ class SparkBatch:
             .option("txnVersion", write_id.batch)
             # Whoever reads the table on has a file in memory whole.
             .option("maxRecordsPerFile", _FILE_ROWS)
-            .save(str(path))
+            .save(file_uri(path))
         )
         return appended_after(path, before)
 

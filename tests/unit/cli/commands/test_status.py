@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from k2.home.service_restarts import note_restart
-from k2.local.process import ProcessRecord
+from k2.local.process import ProcessRecord, read_boot
 from k2.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -40,8 +40,8 @@ def services(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, str | None]
 
 
 def begin_run(settings: Settings, pid: int, **stream: object) -> None:
-    create_time = ProcessRecord.of(pid, "").create_time if pid == os.getpid() else time.time() - 60
-    ProcessRecord(pid, create_time, "").save(settings.run / "owner.json")
+    started = ProcessRecord.of(pid, "").started if pid == os.getpid() else f"{read_boot()}:1"
+    ProcessRecord(pid, started, "").save(settings.run / "owner.json")
     status = {"pid": pid, "written_at": time.time(), "streams": [STREAM | stream]}
     (settings.run / "streams.json").write_text(json.dumps(status))
 
@@ -100,7 +100,7 @@ def test_of_a_killed_run_it_says_what_happened_and_what_to_do(k2, settings, dead
 
 def test_of_a_run_before_the_machines_restart_it_says_that(k2, settings, dead_pid, monkeypatch):
     begin_run(settings, dead_pid)
-    monkeypatch.setattr("k2.cli.problems.psutil.boot_time", lambda: time.time() - 1)
+    monkeypatch.setattr("k2.local.process.read_boot", lambda: "another boot")
 
     assert "ended when this machine was restarted" in k2("status").out
 

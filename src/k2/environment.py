@@ -1,0 +1,29 @@
+"""The environment of this process: what it must not do to K2, and what children inherit of it.
+
+Settings are read in :mod:`k2.settings`; what is here was meant for other programs.
+"""
+
+import os
+from collections.abc import MutableMapping
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def inherited() -> MutableMapping[str, str]:
+    """Return the variables that this process has, and gives to the programs that it starts."""
+    return os.environ
+
+
+def shield(environment: MutableMapping[str, str]) -> None:
+    """Change what would lead K2 astray; call it before anything else is imported.
+
+    * ``HTTP_PROXY`` and its like are for other machines: a proxy's loopback is not ours.
+    * ``PROMETHEUS_MULTIPROC_DIR``, of a web server's workers, turns metrics into files that nobody reads.
+    """
+    for name in ("NO_PROXY", "no_proxy"):
+        # Libraries look at either, and some at one alone.
+        given = environment.get(name) or environment.get("no_proxy") or environment.get("NO_PROXY")
+        hosts = [host.strip() for host in (given or "").split(",") if host.strip()]
+        environment[name] = ",".join([*hosts, *(own for own in _LOOPBACK if own not in hosts)])
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        environment.pop(name, None)
