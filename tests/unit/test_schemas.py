@@ -70,7 +70,7 @@ def test_a_record_of_every_older_version_reads_as_the_newest(exchange: Exchange)
     reader = schema.load_schema(SCHEMAS / exchange.reader_schema)
     for file_name in exchange.raw_schemas:
         writer = schema.load_schema(SCHEMAS / file_name)
-        written = {field["name"] for field in fields_of(file_name)}
+        written = {field["name"] for field in fields_of(file_name)} & record.keys()
         payload = io.BytesIO()
         schemaless_writer(payload, writer, {name: record[name] for name in written})
 
@@ -78,7 +78,11 @@ def test_a_record_of_every_older_version_reads_as_the_newest(exchange: Exchange)
         read = schemaless_reader(payload, writer, reader)
 
         kept = {name: value for name, value in record.items() if name in written}
-        missing = dict.fromkeys(record.keys() - written)
+        missing = dict.fromkeys(
+            field["name"]
+            for field in fields_of(exchange.reader_schema)
+            if field["name"] not in written
+        )
         assert read == kept | missing
 
 

@@ -57,48 +57,92 @@ def decode(message: bytes) -> Any:
     Raises:
         Unusable: it is not JSON in UTF-8, or holds a number or nesting without bounds.
     """
+    return _decode(message, None)
+
+
+def refuse_repeated_names(message: bytes, names: int) -> None:
+    """Refuse a message in which an object has two fields of one name: a parser sees the last alone.
+
+    Args:
+        message: JSON, as it came.
+        names: how many fields the parser saw in all of its objects. Where the text has as many, in
+            the way in which exchanges write it, none was hidden.
+
+    Raises:
+        Unusable: a name is repeated.
+    """
+    if message.count(b'":') != names:
+        _decode(message, _object)
+
+
+def rest_of(fields: Mapping[str, Any]) -> str | None:
+    """Return decoded fields that no other field of a record says as a JSON object; None for none."""
+    return json_text(fields) if fields else None
+
+
+def json_text(value: Any) -> str:
+    """Return what :func:`decode` gave as JSON, every number as it was written.
+
+    Raises:
+        Unusable: it is nested too deeply.
+    """
     try:
-        return json.loads(message.decode("utf-8"), parse_float=Literal, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"not JSON: {error}") from error
+        return _json_text(value)
+    except RecursionError as error:
+        raise Unusable("nested too deeply") from error
 
 
-def text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return a field that must be a JSON string, fit for UTF-8."""
-    return checked_text(fields.get(name), name)
+def optional_int(fields: dict[str, Any], name: str) -> int | None:
+    """Take out a field if it is a JSON integer of at most 64 bits; what else it is stays."""
+    value = fields.get(name)
+    if type(value) is not int or not _LONG_MIN <= value <= _LONG_MAX:
+        return None
+    del fields[name]
+    return value
+
+
+def optional_str(fields: dict[str, Any], name: str) -> str | None:
+    """Take out a field if it is a JSON string fit for UTF-8; what else it is stays."""
+    value = fields.get(name)
+    if type(value) is not str or not _fits_utf8(value):
+        return None
+    del fields[name]
+    return value
+
+
+def str_field(fields: dict[str, Any], name: str) -> str:
+    """Take out a field that must be a JSON string, fit for UTF-8."""
+    return checked_text(fields.pop(name, None), name)
 
 
 def checked_text(value: Any, name: str) -> str:
     """Return ``value`` if it is a JSON string that UTF-8 can hold."""
     if type(value) is not str:
         raise Unusable(f"{name} is not a text")
-    if not value.isascii():
-        try:
-            value.encode("utf-8")
-        except UnicodeEncodeError:
-            raise Unusable(f"{name} is half a character") from None
+    if not _fits_utf8(value):
+        raise Unusable(f"{name} is half a character")
     return value
 
 
-def whole_of(fields: Mapping[str, Any], name: str) -> int:
-    """Return a field that must be a JSON integer of at most 64 bits."""
-    value = fields.get(name)
+def int_field(fields: dict[str, Any], name: str) -> int:
+    """Take out a field that must be a JSON integer of at most 64 bits."""
+    value = fields.pop(name, None)
     if type(value) is not int or not _LONG_MIN <= value <= _LONG_MAX:
         raise Unusable(f"{name} is not a whole number")
     return value
 
 
-def truth_of(fields: Mapping[str, Any], name: str) -> bool:
-    """Return a field that must be ``true`` or ``false``."""
-    value = fields.get(name)
+def bool_field(fields: dict[str, Any], name: str) -> bool:
+    """Take out a field that must be ``true`` or ``false``."""
+    value = fields.pop(name, None)
     if type(value) is not bool:
         raise Unusable(f"{name} is not true or false")
     return value
 
 
-def number_text_of(fields: Mapping[str, Any], name: str) -> str:
-    """Return the literal text of a field that must be a bare JSON number."""
-    value = fields.get(name)
+def number_field(fields: dict[str, Any], name: str) -> str:
+    """Take out a field that must be a bare JSON number; return its literal text."""
+    value = fields.pop(name, None)
     if type(value) is Literal:
         return str(value)
     if type(value) is int:
@@ -106,5 +150,51 @@ def number_text_of(fields: Mapping[str, Any], name: str) -> str:
     raise Unusable(f"{name} is not a number")
 
 
+def _decode(message: bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None) -> Any:
+    try:
+        return json.loads(
+            message.decode("utf-8"),
+            parse_float=Literal,
+            parse_int=_whole,
+            parse_constant=_no_number,
+            object_pairs_hook=make_object,
+        )
+    except (ValueError, RecursionError) as error:
+        raise Unusable(f"not JSON: {error}") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field is there twice")
+    return fields
+
+
+def _whole(text: str) -> int | Literal:
+    # Minus nought is a number of its own kind, that an int cannot say.
+    return Literal(text) if text == "-0" else int(text)
+
+
 def _no_number(literal: str) -> Any:
     raise ValueError(f"{literal} is not a JSON number")
+
+
+def _fits_utf8(value: str) -> bool:
+    if value.isascii():
+        return True
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _json_text(value: Any) -> str:
+    if type(value) is Literal:
+        return str(value)
+    if isinstance(value, Mapping):
+        parts = (f"{json.dumps(name)}:{_json_text(part)}" for name, part in value.items())
+        return "{" + ",".join(parts) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_json_text, value)) + "]"
+    return json.dumps(value)

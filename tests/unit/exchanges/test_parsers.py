@@ -40,7 +40,21 @@ SPOT_RECORD = {
     "is_buyer_maker": True,
     "is_best_match": True,
     "ingestion_timestamp": RECEIVED,
+    "market": "spot",
+    "aggregate_id": None,
+    "first_trade_id": None,
+    "last_trade_id": None,
+    "buyer_order_id": None,
+    "seller_order_id": None,
+    "execution_type": None,
+    "normal_quantity": None,
+    "contract_type": None,
+    "taker_side": None,
+    "stream": None,
+    "extra": None,
+    "message_extra": None,
 }
+OF_A_CONTRACT = {"market": None, "is_best_match": None}
 V1 = (
     b'[993,[["354.11000000","0.89594024","1618678142.557535","s","l",""],'
     b'["354.10","1","1618678142.557535","b","m","x"]],"trade","XBT/USD"]'
@@ -55,18 +69,20 @@ def binance(message: object) -> object:
     return parse_binance(orjson.dumps(message), RECEIVED)
 
 
-@pytest.mark.parametrize("message", [SPOT, {"stream": "btcusdt@trade", "data": SPOT}])
-def test_a_spot_trade_keeps_every_field_alone_and_in_a_stream(message):
+@pytest.mark.parametrize("stream", [None, "btcusdt@trade"])
+def test_a_spot_trade_keeps_every_field_alone_and_in_a_stream(stream):
+    message = {"stream": stream, "data": SPOT} if stream else SPOT
+
     parsed = parse_binance(orjson.dumps(message), RECEIVED)
 
-    assert parsed.trades == (SPOT_RECORD,)
+    assert parsed.trades == ({**SPOT_RECORD, "stream": stream},)
     assert parsed.event_us == 1783465157896000
 
 
 def test_the_order_ids_of_the_older_schema_are_not_the_trade_id():
     parsed = binance({**SPOT, "b": 1, "a": 2})
 
-    assert parsed.trades == (SPOT_RECORD,)
+    assert parsed.trades == ({**SPOT_RECORD, "buyer_order_id": 1, "seller_order_id": 2},)
 
 
 def test_an_aggregate_trade_is_numbered_by_a_and_futures_have_no_best_match():
@@ -79,7 +95,10 @@ def test_an_aggregate_trade_is_numbered_by_a_and_futures_have_no_best_match():
         **SPOT_RECORD,
         "event_type": "aggTrade",
         "trade_id": 77,
-        "is_best_match": None,
+        "aggregate_id": 77,
+        "first_trade_id": 1,
+        "last_trade_id": 2,
+        **OF_A_CONTRACT,
     }
     assert parsed.trades == (expected,)
 
@@ -90,7 +109,38 @@ def test_a_futures_trade_with_an_order_type_is_a_trade():
 
     parsed = binance(event)
 
-    assert parsed.trades == ({**SPOT_RECORD, "is_best_match": None},)
+    assert parsed.trades == ({**SPOT_RECORD, **OF_A_CONTRACT, "execution_type": "MARKET"},)
+
+
+@pytest.mark.parametrize(("said", "market"), [(1, "usdm"), (2, "coinm"), (3, None), ("1", None)])
+def test_a_contract_says_its_market_by_its_type(said, market):
+    event = {**SPOT, "st": said}
+    del event["M"]
+
+    (record,) = binance(event).trades
+
+    assert record["market"] == market
+
+
+def test_an_older_trade_of_an_option_has_its_side_in_place_of_the_maker():
+    event = {**SPOT, "s": "BTC-260925-60000-C", "S": "-1"}
+    del event["M"], event["m"]
+
+    sold, bought = (binance({**event, "S": side}).trades[0] for side in ("-1", "1"))
+
+    assert (sold["is_buyer_maker"], sold["taker_side"], sold["market"]) == (True, "-1", None)
+    assert bought["is_buyer_maker"] is False
+
+
+def test_what_nobody_expected_is_kept_number_for_number():
+    event = {**SPOT, "X": 7, "new": [1, None]}
+    message = orjson.dumps({"stream": "btcusdt@trade", "data": event, "id": {"a": "ü"}})
+
+    (record,) = parse_binance(message.replace(b"[1,", b"[1.50E+3,"), RECEIVED).trades
+
+    assert record["execution_type"] is None
+    assert record["extra"] == '{"X":7,"new":[1.50E+3,null]}'
+    assert record["message_extra"] == '{"id":{"a":"\\u00fc"}}'
 
 
 def test_a_time_in_microseconds_is_understood():
@@ -175,6 +225,10 @@ def test_kraken_version_1_numbers_the_trades_of_a_message_and_keeps_its_texts():
         "ingestion_timestamp": RECEIVED,
         "trade_id": None,
         "sequence_in_message": 0,
+        "message_type": "v1",
+        "channel_id": 993,
+        "extra": None,
+        "message_extra": None,
     }
     assert (second["price"], second["sequence_in_message"], second["misc"]) == ("354.10", 1, "x")
 
@@ -194,15 +248,31 @@ def test_kraken_version_2_keeps_the_literal_text_of_its_numbers():
             "ingestion_timestamp": RECEIVED,
             "trade_id": 91826591,
             "sequence_in_message": 0,
+            "message_type": "update",
+            "channel_id": None,
+            "extra": None,
+            "message_extra": None,
         },
     )
     assert parsed.event_us == 1783465204123456
 
 
 def test_a_snapshot_is_trades_like_an_update():
-    parsed = parse_kraken(V2.replace(b"update", b"snapshot"), RECEIVED)
+    (record,) = parse_kraken(V2.replace(b"update", b"snapshot"), RECEIVED).trades
 
-    assert parsed.trades == parse_kraken(V2, RECEIVED).trades
+    (update,) = parse_kraken(V2, RECEIVED).trades
+    assert record == {**update, "message_type": "snapshot"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'[[{"T1":{"cost":"1","pair":"XBT/EUR"}}],"ownTrades",{"sequence":1}]',
+        b'[[{"O1":{"status":"open"}}],"openOrders",{"sequence":59342}]',
+    ],
+)
+def test_an_account_s_own_orders_and_trades_are_another_kind_of_message(message):
+    assert parse_kraken(message, RECEIVED).kind == "other"
 
 
 @pytest.mark.parametrize(

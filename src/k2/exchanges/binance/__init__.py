@@ -25,7 +25,7 @@ _BASE, _QUOTE = split_by_suffix("exchange_symbol", QUOTES)
 BINANCE = Exchange(
     name="binance",
     title="Binance",
-    raw_schemas=("binance_raw_trade_v1.avsc",),
+    raw_schemas=("binance_raw_trade_v1.avsc", "binance_raw_trade_v2.avsc"),
     columns={
         "exchange_symbol": "symbol",
         "base": _BASE,

@@ -1,7 +1,8 @@
-"""Binance messages: spot and USD-M ``trade`` and ``aggTrade``, bare or in a combined stream.
+"""Binance messages: ``trade`` and ``aggTrade`` of all its markets, bare or in a combined stream.
 
-Source: the exchange's documents of its websocket market streams. The older ``trade`` carries order
-ids ``b`` and ``a``, which K2 does not keep; futures carry ``X`` and no ``M``.
+Source: the exchange's documents of its websocket market streams. Spot alone says ``M``; contracts say
+``X`` (how a fill came about) and since 2026 ``st`` (1: USD-M, 2: COIN-M); options say ``S``, whose older
+form, 1 or -1, stands in place of ``m``. The older ``trade`` of spot has order ids ``b`` and ``a``.
 """
 
 from typing import Any
@@ -13,41 +14,56 @@ from k2.exchanges.parsing import (
     Parsed,
     RawRecord,
     Unusable,
+    bool_field,
+    checked_text,
+    decode,
+    int_field,
+    optional_int,
+    optional_str,
+    refuse_repeated_names,
     rejected,
-    text_of,
-    truth_of,
-    whole_of,
+    rest_of,
+    str_field,
 )
 
 # Event kind → the field that numbers its trades.
 _ID_FIELD = {"trade": "t", "aggTrade": "a"}
+_MARKET_OF_CONTRACT_TYPE: dict[int | None, str] = {1: "usdm", 2: "coinm"}
 
 _MICROS_FROM = 100_000_000_000_000  # no millisecond before the year 5138 is as large
 
 
 def parse_binance(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into raw records of ``BinanceRawTrade``."""
+    """Turn one message into a raw record of ``BinanceRawTrade``, which says all that it says."""
     try:
-        decoded = orjson.loads(message)
-    except orjson.JSONDecodeError as error:
-        return rejected(f"not JSON: {error}")
-    if isinstance(decoded, list):
-        return OTHER  # arrays are tickers of all markets
-    if not isinstance(decoded, dict):
-        return rejected("not a message")
-    try:
+        decoded = _decode(message)
+        if isinstance(decoded, list):
+            return OTHER  # arrays are tickers of all markets
+        if not isinstance(decoded, dict):
+            raise Unusable("not a message")
         stream = decoded.get("stream")
         event = decoded.get("data") if stream is not None else decoded
         kind = _kind(stream, event)
         if kind is None:
             return OTHER
-        record = _record(event, kind, received_us)  # type: ignore[arg-type]
+        record = _record(decoded, event, kind, stream, message)  # type: ignore[arg-type]
     except Unusable as error:
         return rejected(str(error))
+    record["ingestion_timestamp"] = received_us
     trade_time = record["trade_time_ms"]
     return Parsed(
         (record,), event_us=trade_time if trade_time >= _MICROS_FROM else trade_time * 1000
     )
+
+
+def _decode(message: bytes) -> Any:
+    """Decode the message the fast way, where that can tell all numbers from each other."""
+    if b"-0" in message:
+        return decode(message)
+    try:
+        return orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return decode(message)
 
 
 def _kind(stream: Any, event: Any) -> str | None:
@@ -64,16 +80,53 @@ def _kind(stream: Any, event: Any) -> str | None:
     return None
 
 
-def _record(event: dict[str, Any], kind: str, received_us: int) -> RawRecord:
+def _record(
+    decoded: dict[str, Any], event: dict[str, Any], kind: str, stream: Any, message: bytes
+) -> RawRecord:
+    names = len(event) if stream is None else len(event) + len(decoded)
+    refuse_repeated_names(message, names)
+    record = _fields(event, kind)
+    record["stream"] = None if stream is None else checked_text(stream, "stream")
+    around = () if stream is None else decoded.keys() - {"stream", "data"}
+    record["extra"] = record["message_extra"] = None
+    if event or around:
+        # What nobody expected may hold numbers that a float would change.
+        exact = decode(message)
+        exact_event = exact if stream is None else exact["data"]
+        record["extra"] = rest_of({name: exact_event[name] for name in event})
+        record["message_extra"] = rest_of({name: exact[name] for name in around})
+    return record
+
+
+def _fields(event: dict[str, Any], kind: str) -> RawRecord:
+    """Take what has a field of its own out of the event."""
+    del event["e"]
+    is_aggregate = kind == "aggTrade"
+    trade_id = int_field(event, _ID_FIELD[kind])
+    taker_side = optional_str(event, "S")
+    contract_type = optional_int(event, "st")
+    is_best_match = bool_field(event, "M") if "M" in event else None
+    is_spot = is_best_match is not None
     return {
         "event_type": kind,
-        "event_time_ms": whole_of(event, "E"),
-        "symbol": text_of(event, "s"),
-        "trade_id": whole_of(event, _ID_FIELD[kind]),
-        "price": text_of(event, "p"),
-        "quantity": text_of(event, "q"),
-        "trade_time_ms": whole_of(event, "T"),
-        "is_buyer_maker": truth_of(event, "m"),
-        "is_best_match": truth_of(event, "M") if "M" in event else None,
-        "ingestion_timestamp": received_us,
+        "event_time_ms": int_field(event, "E"),
+        "symbol": str_field(event, "s"),
+        "trade_id": trade_id,
+        "price": str_field(event, "p"),
+        "quantity": str_field(event, "q"),
+        "trade_time_ms": int_field(event, "T"),
+        "is_buyer_maker": (
+            taker_side == "-1" if taker_side in ("1", "-1") else bool_field(event, "m")
+        ),
+        "is_best_match": is_best_match,
+        "market": "spot" if is_spot else _MARKET_OF_CONTRACT_TYPE.get(contract_type),
+        "aggregate_id": trade_id if is_aggregate else None,
+        "first_trade_id": optional_int(event, "f") if is_aggregate else None,
+        "last_trade_id": optional_int(event, "l") if is_aggregate else None,
+        "buyer_order_id": None if is_aggregate else optional_int(event, "b"),
+        "seller_order_id": None if is_aggregate else optional_int(event, "a"),
+        "execution_type": optional_str(event, "X"),
+        "normal_quantity": optional_str(event, "nq"),
+        "contract_type": contract_type,
+        "taker_side": taker_side,
     }

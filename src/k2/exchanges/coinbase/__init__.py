@@ -15,7 +15,7 @@ _TIME = "try_cast(left(trade_time, length(trade_time) - 1) as timestamp)"
 COINBASE = Exchange(
     name="coinbase",
     title="Coinbase",
-    raw_schemas=("coinbase_raw_trade_v1.avsc",),
+    raw_schemas=("coinbase_raw_trade_v1.avsc", "coinbase_raw_trade_v2.avsc"),
     columns={
         "exchange_symbol": "symbol",
         "base": _BASE,

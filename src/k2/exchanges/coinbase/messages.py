@@ -1,67 +1,87 @@
-"""Coinbase Exchange messages: the ``matches`` channel.
+"""Coinbase messages: ``matches`` of Coinbase Exchange and ``market_trades`` of Advanced Trade.
 
-Source: the exchange's documents of its websocket feed. A ``last_match`` follows a subscription and
-repeats the newest trade before it; it goes through like any other, and Silver knows a repeat by id.
+Source: the exchange's documents of both websocket feeds. A ``last_match`` follows a subscription and
+repeats the newest trade before it, and so does a ``snapshot`` of Advanced Trade for several; they go
+through like any other, and Silver knows a repeat by id.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from k2.exchanges.coinbase.advanced_trade import market_trades
 from k2.exchanges.parsing import (
     OTHER,
     Parsed,
     RawRecord,
     Unusable,
     decode,
+    int_field,
+    refuse_repeated_names,
     rejected,
-    text_of,
-    whole_of,
+    rest_of,
+    str_field,
 )
 
 _MATCHES = ("match", "last_match")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?Z", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_coinbase(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into a raw record of ``CoinbaseRawTrade``."""
+    """Turn one message into raw records of ``CoinbaseRawTrade``, which say all that it says."""
     try:
         decoded = decode(message)
         if not isinstance(decoded, dict):
             raise Unusable("not a message")
-        kind = decoded.get("type")
-        if type(kind) is not str:
-            raise Unusable("type is not a text")
-        if kind not in _MATCHES:
-            return OTHER
-        record = _record(decoded, received_us)
-        event_us = _micros(record["trade_time"])
+        trades = _trades(decoded, message)
+        event_us = [_micros(trade["trade_time"]) for trade in trades]
     except Unusable as error:
         return rejected(str(error))
-    return Parsed((record,), event_us=event_us)
+    if not trades:
+        return OTHER
+    for trade in trades:
+        trade["ingestion_timestamp"] = received_us
+    return Parsed(tuple(trades), event_us=min(event_us))
 
 
-def _record(match: dict[str, Any], received_us: int) -> RawRecord:
-    return {
-        "message_type": text_of(match, "type"),
-        "symbol": text_of(match, "product_id"),
-        "trade_id": whole_of(match, "trade_id"),
-        "sequence": whole_of(match, "sequence"),
-        "price": text_of(match, "price"),
-        "quantity": text_of(match, "size"),
-        "trade_time": text_of(match, "time"),
-        "maker_side": text_of(match, "side"),
-        "maker_order_id": text_of(match, "maker_order_id"),
-        "taker_order_id": text_of(match, "taker_order_id"),
-        "ingestion_timestamp": received_us,
+def _trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
+    kind = message.get("type")
+    if kind is None and type(message.get("channel")) is str:
+        return market_trades(message, text)
+    if type(kind) is not str:
+        raise Unusable("type is not a text")
+    if kind not in _MATCHES:
+        return []
+    refuse_repeated_names(text, len(message))
+    return [_match(message)]
+
+
+def _match(match: dict[str, Any]) -> RawRecord:
+    record: RawRecord = {
+        "message_type": str_field(match, "type"),
+        "symbol": str_field(match, "product_id"),
+        "trade_id": int_field(match, "trade_id"),
+        "sequence": int_field(match, "sequence"),
+        "price": str_field(match, "price"),
+        "quantity": str_field(match, "size"),
+        "trade_time": str_field(match, "time"),
+        "maker_side": str_field(match, "side"),
+        "maker_order_id": str_field(match, "maker_order_id"),
+        "taker_order_id": str_field(match, "taker_order_id"),
     }
+    return record | {"extra": rest_of(match)}
 
 
 def _micros(time: str) -> int:
-    if not _TIME.fullmatch(time):
-        raise Unusable("time is not an RFC 3339 time in UTC with at most microseconds")
+    found = _TIME.fullmatch(time)
+    if not found:
+        raise Unusable("time is not an RFC 3339 time in UTC")
+    seconds, fraction = found.groups()
     try:
-        return (datetime.fromisoformat(time) - _EPOCH) // timedelta(microseconds=1)
+        moment = datetime.fromisoformat(f"{seconds}Z")
     except ValueError as error:
         raise Unusable(f"time is no date and time: {error}") from error
+    # A time with more digits is cut: it belongs to its own microsecond, and to its own day.
+    micros = int((fraction or "").ljust(6, "0")[:6])
+    return (moment - _EPOCH) // timedelta(microseconds=1) + micros

@@ -16,7 +16,10 @@ _MICROS = "try_cast(cast(trade_time_seconds as decimal(20, 6)) * 1000000 as bigi
 KRAKEN = Exchange(
     name="kraken",
     title="Kraken",
-    raw_schemas=("kraken_raw_trade_v1.avsc", "kraken_raw_trade_v2.avsc"),
+    raw_schemas=(
+        *("kraken_raw_trade_v1.avsc", "kraken_raw_trade_v2.avsc"),
+        "kraken_raw_trade_v3.avsc",
+    ),
     columns={
         "exchange_symbol": "symbol",
         "base": _BASE,

@@ -16,10 +16,13 @@ from k2.exchanges.parsing import (
     Unusable,
     checked_text,
     decode,
-    number_text_of,
+    int_field,
+    number_field,
+    optional_int,
+    refuse_repeated_names,
     rejected,
-    text_of,
-    whole_of,
+    rest_of,
+    str_field,
 )
 
 _V1_FIELDS = ("price", "volume", "time", "side", "order type", "misc")
@@ -27,27 +30,32 @@ _V1_FIELDS = ("price", "volume", "time", "side", "order type", "misc")
 # What version 2 spells out, in version 1's letters; anything else stays as it is, for Silver to judge.
 _SIDE = {"buy": "b", "sell": "s"}
 _ORDER_TYPE = {"limit": "l", "market": "m"}
+_LETTERS = frozenset("bslm")
 
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,18}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+# A time that its exact seconds say: it can be written again from them.
+_WRITTEN_FROM_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6,18}Z", re.ASCII)
 _SECONDS = re.compile(r"(\d{1,11})(?:\.(\d+))?", re.ASCII)
 
 
 def parse_kraken(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into raw records of ``KrakenRawTrade``."""
+    """Turn one message into raw records of ``KrakenRawTrade``, which say all that it says."""
     try:
         decoded = decode(message)
         if isinstance(decoded, list):
-            trades = _of_version_1(decoded, received_us)
+            trades = _of_version_1(decoded)
         elif isinstance(decoded, dict):
-            trades = _of_version_2(decoded, received_us)
+            trades = _of_version_2(decoded, message)
         else:
             raise Unusable("not a message")
     except Unusable as error:
         return rejected(str(error))
     if not trades:
         return OTHER
+    for trade in trades:
+        trade["ingestion_timestamp"] = received_us
     return Parsed(tuple(trades), event_us=_micros(trades[0]["trade_time_seconds"]))
 
 
@@ -64,7 +72,9 @@ def epoch_text(timestamp: str) -> str:
     return f"{_epoch_seconds(seconds.upper(), offset.upper())}.{(fraction or '').ljust(6, '0')}"
 
 
-def _of_version_1(message: list[Any], received_us: int) -> list[RawRecord]:
+def _of_version_1(message: list[Any]) -> list[RawRecord]:
+    if _is_private(message):
+        return []
     if len(message) < 4 or type(message[-2]) is not str:
         raise Unusable("not a channel message")
     if message[-2] != "trade":
@@ -72,58 +82,81 @@ def _of_version_1(message: list[Any], received_us: int) -> list[RawRecord]:
     trades, symbol = message[1], checked_text(message[-1], "pair")
     if not isinstance(trades, list):
         raise Unusable("trades are not a list")
-    return [
-        _v1_record(trade, symbol, position, received_us) for position, trade in enumerate(trades)
-    ]
+    around = {"channel_id": message[0]}
+    channel = optional_int(around, "channel_id")
+    if len(message) > 4:
+        around["more"] = message[2:-2]
+    said = {"symbol": symbol, "channel_id": channel, "message_extra": rest_of(around)}
+    return [said | _v1_record(trade, position) for position, trade in enumerate(trades)]
 
 
-def _v1_record(trade: Any, symbol: str, position: int, received_us: int) -> RawRecord:
+def _is_private(message: list[Any]) -> bool:
+    """Tell a message of an account's own orders or trades: a list, a channel, ``{"sequence": …}``."""
+    return len(message) == 3 and type(message[1]) is str and isinstance(message[2], dict)
+
+
+def _v1_record(trade: Any, position: int) -> RawRecord:
     if not isinstance(trade, list) or len(trade) != len(_V1_FIELDS):
         raise Unusable(f"trade {position} has not {len(_V1_FIELDS)} fields")
     price, volume, time, side, order_type, misc = map(checked_text, trade, _V1_FIELDS)
     return {
-        "symbol": symbol,
         "price": price,
         "quantity": volume,
         "trade_time_seconds": time,
         "side": side,
         "order_type": order_type,
         "misc": misc,
-        "ingestion_timestamp": received_us,
         "trade_id": None,
         "sequence_in_message": position,
+        "message_type": "v1",
+        "extra": None,
     }
 
 
-def _of_version_2(message: dict[str, Any], received_us: int) -> list[RawRecord]:
+def _of_version_2(message: dict[str, Any], text: bytes) -> list[RawRecord]:
     trades = message.get("data")
     if message.get("channel") != "trade":
         if "channel" not in message and isinstance(trades, list):
             raise Unusable("data without a channel")
         return []
-    if message.get("type") not in ("snapshot", "update"):
+    kind = message.get("type")
+    if kind not in ("snapshot", "update"):
         raise Unusable("type is not snapshot or update")
     if not isinstance(trades, list):
         raise Unusable("data is not a list")
-    return [_v2_record(trade, position, received_us) for position, trade in enumerate(trades)]
+    if not all(isinstance(trade, dict) for trade in trades):
+        raise Unusable("data holds what is no object")
+    refuse_repeated_names(text, len(message) + sum(map(len, trades)))
+    around = rest_of({name: message[name] for name in message.keys() - _AROUND})
+    said = {"channel_id": None, "message_type": kind, "message_extra": around}
+    return [said | _v2_record(trade, position) for position, trade in enumerate(trades)]
 
 
-def _v2_record(trade: Any, position: int, received_us: int) -> RawRecord:
-    if not isinstance(trade, dict):
-        raise Unusable(f"trade {position} is not an object")
-    side, order_type = text_of(trade, "side"), text_of(trade, "ord_type")
-    return {
-        "symbol": text_of(trade, "symbol"),
-        "price": number_text_of(trade, "price"),
-        "quantity": number_text_of(trade, "qty"),
-        "trade_time_seconds": epoch_text(text_of(trade, "timestamp")),
+_AROUND = frozenset({"channel", "type", "data"})
+
+
+def _v2_record(trade: dict[str, Any], position: int) -> RawRecord:
+    side, order_type = str_field(trade, "side"), str_field(trade, "ord_type")
+    timestamp = str_field(trade, "timestamp")
+    record = {
+        "symbol": str_field(trade, "symbol"),
+        "price": number_field(trade, "price"),
+        "quantity": number_field(trade, "qty"),
+        "trade_time_seconds": epoch_text(timestamp),
         "side": _SIDE.get(side, side),
         "order_type": _ORDER_TYPE.get(order_type, order_type),
         "misc": "",
-        "ingestion_timestamp": received_us,
-        "trade_id": whole_of(trade, "trade_id"),
+        "trade_id": int_field(trade, "trade_id"),
         "sequence_in_message": position,
     }
+    # What cannot be told from the record's form of it: a time of another zone, or a letter for a word.
+    if not _WRITTEN_FROM_SECONDS.fullmatch(timestamp) or timestamp < "1970":
+        trade["timestamp"] = timestamp
+    if side in _LETTERS:
+        trade["side"] = side
+    if order_type in _LETTERS:
+        trade["ord_type"] = order_type
+    return record | {"extra": rest_of(trade)}
 
 
 @lru_cache(maxsize=4096)

@@ -33,6 +33,7 @@ RECORD = {
     "maker_order_id": "6e918404-0000-4000-8000-000000000001",
     "taker_order_id": "de6222fd-0000-4000-8000-000000000002",
     "ingestion_timestamp": RECEIVED,
+    "extra": None,
 }
 
 
@@ -80,7 +81,6 @@ def test_a_match_that_lacks_a_field_is_rejected_by_its_name(name):
         {"size": None},
         {"side": 0},
         {"time": "2026-07-07T22:58:16.833065"},
-        {"time": "2026-07-07T22:58:16.8330651Z"},
         {"time": "2026-02-30T22:58:16.833065Z"},
         {"time": "2026"},
         {"time": 1783465096},
@@ -97,3 +97,16 @@ def test_what_is_no_message_is_rejected(message):
 
 def test_a_side_that_nobody_knows_goes_through_for_silver_to_judge():
     assert parse(side="both").trades[0]["maker_side"] == "both"
+
+
+def test_a_time_with_more_than_six_digits_is_cut_to_its_microsecond():
+    parsed = parse(time="2026-07-07T23:59:59.9999996Z")
+
+    assert parsed.trades[0]["trade_time"] == "2026-07-07T23:59:59.9999996Z"
+    assert parsed.event_us == 1_783_468_799_999_999
+
+
+def test_what_nobody_expected_is_kept():
+    (record,) = parse(profile_id="p", taker_fee_rate=1).trades
+
+    assert record["extra"] == '{"profile_id":"p","taker_fee_rate":1}'
