@@ -23,6 +23,7 @@ from k2.avro.wire_format import to_bronze
 from k2.bars.aggregate import to_minute_bars
 from k2.bronze.table import bronze_trades
 from k2.exchanges import EXCHANGES, Exchange
+from k2.exchanges.instruments import shipped_instruments
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
@@ -112,7 +113,13 @@ def _run(
     bronze_table, silver_table, duplicate_table, letter_table = own
     seen = SeenTrades(folder / exchange.name / "seen-trades.db")
     reader = schema_text(exchange.reader_schema)
-    judge = partial(to_silver, exchange=exchange, writer_schemas=schemas, reader=reader)
+    judge = partial(
+        to_silver,
+        exchange=exchange,
+        writer_schemas=schemas,
+        reader=reader,
+        instruments=shipped_instruments(exchange.name),
+    )
     for first in range(0, len(values), size):
         records = _of_kafka(values[first : first + size], first)
         write_id = WriteId(f"bench-{exchange.name}", first // size)

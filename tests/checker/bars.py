@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Context
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,14 @@ _LENGTHS = {
     "1h": 3_600 * _SECOND,
     "1d": 86_400 * _SECOND,
 }
+_EXACTLY = Context(prec=60)
 _LATENESS = 300 * _SECOND
 
 
 @dataclass(slots=True)
 class Window:
-    """What a bar is made of: prices and volumes count 1e-8, ``quote`` counts 1e-16."""
+    """What a bar is made of: prices and volumes count 1e-8, ``quote`` counts 1e-16, as
+    simulators and recordings need."""
 
     first: Place
     last: Place
@@ -61,7 +64,8 @@ class Window:
             "close": self.close,
             "volume": self.volume,
             "quote_volume": self.quote,
-            "vwap": (2 * self.quote + self.volume) // (2 * self.volume),
+            # It counts 1e-14.
+            "vwap": (2 * 10**6 * self.quote + self.volume) // (2 * self.volume),
             "trade_count": self.count,
             "taker_buy_volume": self.bought,
             "is_final": end_us <= watermark_us,
@@ -112,10 +116,11 @@ def _windows(facts: Iterable[Sent]) -> tuple[dict[Key, Window], dict[str, int]]:
 
 
 def _numbers(row: dict[str, Any]) -> dict[str, Any]:
-    prices = ("open", "high", "low", "close", "volume", "vwap", "taker_buy_volume")
+    prices = ("open", "high", "low", "close", "volume", "taker_buy_volume")
     return {
         **{name: units(row[name]) for name in prices},
-        "quote_volume": int(row["quote_volume"].scaleb(16)),
+        "quote_volume": int(_EXACTLY.scaleb(row["quote_volume"], 16)),
+        "vwap": int(_EXACTLY.scaleb(row["vwap"], 14)),
         "trade_count": row["trade_count"],
         "is_final": row["is_final"],
     }

@@ -4,7 +4,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,7 @@ def differences(trade: Trade, row: Row) -> list[str]:
     return found
 
 
+_PLACES = {"price": 14, "quantity": 10}
 _REQUIRED = (
     *("message_id", "trade_id", "symbol", "exchange", "asset_class", "timestamp", "price"),
     *("quantity", "currency", "side", "ingestion_timestamp"),
@@ -65,6 +65,7 @@ _REQUIRED = (
 def _field_differences(trade: Trade, row: Row) -> Iterable[str]:
     wanted: dict[str, Any] = {
         "symbol": trade.symbol,
+        "instrument_type": trade.instrument_type,
         "exchange": trade.exchange,
         "asset_class": "crypto",
         "timestamp": trade.timestamp,
@@ -84,12 +85,8 @@ def _field_differences(trade: Trade, row: Row) -> Iterable[str]:
     for name, value in wanted.items():
         if row[name] != value:
             yield f"{name} {row[name]!r}, wanted {value!r}"
-        elif name in ("price", "quantity") and _places(row[name]) != 8:
-            yield f"{name} {row[name]!r} has not eight decimals"
-
-
-def _places(value: Decimal) -> int:
-    return -int(value.as_tuple().exponent)
+        elif name in _PLACES and -int(row[name].as_tuple().exponent) != _PLACES[name]:
+            yield f"{name} {row[name]!r} has not {_PLACES[name]} decimals"
 
 
 def _match_key(trade: Trade) -> tuple[Any, ...]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from tests.checker.messages import Message, messages
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EIGHT_PLACES = Decimal("0.00000001")
+_EXACTLY = Context(prec=100)
 
 _STANDARD = {"XBT": "BTC", "XDG": "DOGE"}
 _QUOTES = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "BTC", "ETH", "BNB", "EUR", "GBP", "TRY")
@@ -26,6 +27,7 @@ class Trade:
     exchange: str
     exchange_symbol: str
     symbol: str
+    instrument_type: str
     currency: str
     trade_id: str | None  # None: the exchange gives none, Gold has a hash
     source_sequence: int | None
@@ -45,7 +47,10 @@ class Trade:
 
     @property
     def trade_value_usd(self) -> Decimal | None:
-        return self.price * self.quantity if self.currency in _DOLLARS else None
+        if self.currency not in _DOLLARS:
+            return None
+        value = _EXACTLY.multiply(self.price, self.quantity)
+        return value.quantize(_EIGHT_PLACES, ROUND_HALF_EVEN, _EXACTLY)
 
 
 def expected_trades(files: Iterable[Path]) -> dict[tuple[Any, ...], Trade]:
@@ -78,13 +83,16 @@ def _binance(event: dict[str, Any], received: datetime | None) -> Trade:
     number = event["a"] if event["e"] == "aggTrade" else event["t"]
     market = "spot" if "M" in event else "futures"
     base, quote = binance_assets(event["s"])
+    # Recordings have no dated contracts.
+    symbol = f"{base}-{quote}" if market == "spot" else f"{base}-{quote}-PERP"
     # Milliseconds have 13 digits, microseconds 16.
     micros = event["T"] if len(str(event["T"])) == 16 else event["T"] * 1000
     return Trade(
         key=("binance", market, event["e"], event["s"], number),
         exchange="binance",
         exchange_symbol=event["s"],
-        symbol=f"{base}-{quote}",
+        symbol=symbol,
+        instrument_type="spot" if market == "spot" else "perpetual",
         currency=quote,
         trade_id=str(number),
         source_sequence=number,
@@ -104,6 +112,7 @@ def _coinbase(match: dict[str, Any], received: datetime | None) -> Trade:
         exchange="coinbase",
         exchange_symbol=match["product_id"],
         symbol=f"{base}-{quote}",
+        instrument_type="spot",
         currency=quote,
         trade_id=str(match["trade_id"]),
         source_sequence=match["sequence"],
@@ -163,6 +172,7 @@ def _kraken(
         exchange="kraken",
         exchange_symbol=pair,
         symbol=f"{base}-{quote}",
+        instrument_type="spot",
         currency=quote,
         trade_id=None if number is None else str(number),
         source_sequence=number,
@@ -187,9 +197,7 @@ def binance_assets(symbol: str) -> tuple[str, str]:
 
 
 def exact(text: str) -> Decimal:
-    value = Decimal(text).quantize(_EIGHT_PLACES)
-    assert value == Decimal(text), f"{text} has more than eight decimals"
-    return value
+    return Decimal(text)
 
 
 def moment(micros: int) -> datetime:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import cache
 from pathlib import Path
 from sys import intern
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from tests.checker.expected import Trade, binance_assets, kraken_assets
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EXACTLY = Context(prec=60)
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -64,7 +65,7 @@ def micros(moment: datetime) -> int:
 
 def units(value: Decimal) -> int:
     """How many 1e-8 a decimal is; it must be a whole number of them."""
-    scaled = value.scaleb(8)
+    scaled = _EXACTLY.scaleb(value, 8)
     assert scaled == int(scaled), f"{value} has more than eight decimals"
     return int(scaled)
 

@@ -18,7 +18,7 @@ LENGTHS = {
     "1d": timedelta(days=1),
 }
 _EXACT = Context(prec=200)
-_EIGHT = Decimal("1e-8")
+_PLACES = Decimal("1e-14")
 
 Key = tuple[str, str, str, datetime]
 
@@ -35,6 +35,7 @@ def gold_row(offset: int, **changes: Any) -> Record:
         "price": Decimal("61837.63"),
         "quantity": Decimal("0.001"),
         "currency": "USDT",
+        "instrument_type": "spot",
         "side": "SELL",
         "trade_conditions": [],
         "source_sequence": offset,
@@ -73,6 +74,7 @@ def _bar(key: Key, trades: list[Record]) -> Record:
     return {
         "exchange": exchange,
         "symbol": symbol,
+        "instrument_type": trades[0]["instrument_type"],
         "timeframe": timeframe,
         "bar_start": start,
         "open": ordered[0]["price"],
@@ -81,7 +83,7 @@ def _bar(key: Key, trades: list[Record]) -> Record:
         "close": ordered[-1]["price"],
         "volume": volume,
         "quote_volume": quote_volume,
-        "vwap": _EXACT.divide(quote_volume, volume).quantize(_EIGHT, ROUND_HALF_UP, _EXACT),
+        "vwap": _EXACT.divide(quote_volume, volume).quantize(_PLACES, ROUND_HALF_UP, _EXACT),
         "trade_count": sum(t["trade_count"] for t in trades),
         "taker_buy_volume": _sum(t["quantity"] for t in trades if t["side"] == "BUY"),
     }

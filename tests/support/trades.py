@@ -22,6 +22,8 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.exchanges.binance import BINANCE
+from k2.exchanges.instruments import shipped_instruments
+from k2.exchanges.kraken import KRAKEN
 from k2.silver.tables import silver_trades
 from k2.storage.delta import ensure_table
 from k2.storage.table import Table
@@ -35,7 +37,10 @@ SCHEMA_TEXT = {
     KRAKEN_V2_ID: (SCHEMAS / "kraken_raw_trade_v2.avsc").read_text(),
 }
 NEWEST_ID = {"binance": BINANCE_ID, "kraken": KRAKEN_V2_ID}
-READER = {name: SCHEMA_TEXT[id_] for name, id_ in NEWEST_ID.items()}
+READER = {
+    exchange.name: (SCHEMAS / exchange.reader_schema).read_text() for exchange in (BINANCE, KRAKEN)
+}
+INSTRUMENTS = {name: shipped_instruments(name) for name in NEWEST_ID}
 
 # 2026-07-07 09:30:00 UTC, and the broker's timestamp a second later.
 TRADE_SECONDS = 1_783_416_600
@@ -161,6 +166,7 @@ def silver_row(exchange: Exchange, offset: int, **changes: Any) -> Record:
         "trade_count": 1,
         "first_trade_id": number,
         "last_trade_id": number,
+        "instrument_type": "spot",
         "topic": exchange.topic,
         "partition": 0,
         "offset": offset,

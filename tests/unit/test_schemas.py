@@ -23,7 +23,6 @@ SPARK_TYPE = {
     "string": StringType(),
     "long": LongType(),
     "timestamp-micros": TimestampType(),
-    "decimal": DecimalType(18, 8),
     "array": ArrayType(StringType()),
 }
 
@@ -40,6 +39,8 @@ def is_optional(field: dict[str, Any]) -> bool:
 def spark_type(field: dict[str, Any]) -> Any:
     avro = next(kind for kind in field["type"] if kind != "null") if is_optional(field) else None
     avro = avro or field["type"]
+    if isinstance(avro, dict) and avro.get("logicalType") == "decimal":
+        return DecimalType(avro["precision"], avro["scale"])
     name = avro if isinstance(avro, str) else avro.get("logicalType", avro["type"])
     return SPARK_TYPE[name]
 

@@ -30,7 +30,7 @@ COLUMNS = {
     ],
     "silver_kraken_trades": [
         *V2_FIELDS,
-        *["trade_count", "first_trade_id", "last_trade_id"],
+        *["instrument_type", "trade_count", "first_trade_id", "last_trade_id"],
         *["topic", "partition", "offset", "schema_id", "kafka_timestamp", "exchange_date"],
     ],
     "dup_kraken_trades": [
@@ -59,6 +59,7 @@ COLUMNS = {
     "gold_trades": [
         *V2_FIELDS,
         *[
+            "instrument_type",
             "trade_count",
             "trade_value_usd",
             "topic",

@@ -22,6 +22,7 @@ from pyspark.sql.types import (
 from k2.bars.counting import counted
 from k2.bars.table import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
 from k2.exchanges import EXCHANGES, Exchange
+from k2.silver.decimals import narrowed
 from k2.sql import query, text
 from k2.storage.columns import PRICE
 
@@ -58,15 +59,17 @@ _MARKET = ("exchange", "symbol")
 _ORDER = ("timestamp", "source_sequence", "offset", "partition")
 # What of a trade a bar is made of.
 MADE_OF = (
-    *(*_MARKET, *_ORDER, "price", "quantity", "side", "kafka_timestamp"),
+    *(*_MARKET, "instrument_type", *_ORDER, "price", "quantity", "side", "kafka_timestamp"),
     *("trade_conditions", "trade_count"),
 )
 
 _VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
 _WHERE_PRICED = "case when price is not null then"
-# As wide as a product of two prices, which DuckDB does not widen for itself.
-_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
+# Of narrow numbers a product that DuckDB does not widen for itself; of others null where it does not fit.
+_NARROW_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
+_WIDE_VALUE = "try(price * quantity)"
 _OF_TRADES = (
+    "min(instrument_type) as instrument_type",  # a symbol has one
     "arg_min(price, place) as open",
     "max(price) as high",
     "min(price) as low",
@@ -81,6 +84,7 @@ _OF_TRADES = (
     "max(kafka_timestamp) as newest",
 )
 _OF_BARS = (
+    "min(instrument_type) as instrument_type",
     "arg_min(open, first_trade) as open",
     "max(high) as high",
     "min(low) as low",
@@ -88,7 +92,7 @@ _OF_BARS = (
     f"cast(sum(volume) as {_VOLUME}) as volume",
     "sum(trunc(quote_volume)) as whole",
     "sum(quote_volume - trunc(quote_volume)) as fraction",
-    "count(quote_volume) = count(*) as is_known",
+    "count(quote_volume) = count(open) as is_known",
     "cast(sum(trade_count) as bigint) as trade_count",
     f"cast(sum(taker_buy_volume) as {_VOLUME}) as taker_buy_volume",
     "min(first_trade) as first_trade",
@@ -100,9 +104,9 @@ _OF_BARS = (
 _IN_PARTS = (
     "sum(trunc(value)) as whole",
     "sum(value - trunc(value)) as fraction",
-    "true as is_known",
+    "count(value) = count(price) as is_known",
 )
-# A sum has 22 digits before the point at most; in two parts it is exact however large it gets.
+# A sum has 14 digits before the point at most; in two parts it is exact however large it gets.
 _LIMIT = Decimal(10) ** (QUOTE_VOLUME.precision - QUOTE_VOLUME.scale)
 _SUM = (
     f"case when is_known and whole + trunc(fraction) < {_LIMIT}"
@@ -124,7 +128,7 @@ def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) 
     sequence before any; the partition only decides between two records with the same offset. A
     minute in which no print counts has no prices: it is no bar, and says how many rows there were.
     """
-    trades = counted(trades.select(MADE_OF), exchanges)
+    trades, value = _narrowed(counted(trades.select(MADE_OF), exchanges))
     values: tuple[str, ...] = _IN_PARTS
     if _stays_small(trades):
         values = (f"cast(sum(value) as {_QUOTE_VOLUME}) as quote_volume",)
@@ -132,7 +136,7 @@ def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) 
         select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
             {", ".join((*_OF_TRADES, *values))}
         from (
-            select *, {_VALUE} as value, {_WHERE_PRICED} {{
+            select *, {value} as value, {_WHERE_PRICED} {{
                     'timestamp_us': epoch_us(timestamp),
                     'has_sequence': source_sequence is not null,
                     'sequence': coalesce(source_sequence, 0),
@@ -183,6 +187,15 @@ def add_up(*parts: tuple[pa.Table, Sequence[str]]) -> pa.Table:
         from ({windows}) group by all
     """  # noqa: S608 — our own columns only
     return _bars(query(_summed(sql), **named))
+
+
+def _narrowed(trades: pa.Table) -> tuple[pa.Table, str]:
+    """The trades with numbers of 18 digits where all are such, which add up at half the cost; and SQL
+    for their values."""
+    numbers = {name: narrowed(trades[name]) for name in ("price", "quantity")}
+    if any(column is None for column in numbers.values()):
+        return trades, _WIDE_VALUE
+    return pa.table({name: numbers.get(name, trades[name]) for name in MADE_OF}), _NARROW_VALUE
 
 
 def _stays_small(trades: pa.Table) -> bool:

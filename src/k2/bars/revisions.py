@@ -11,7 +11,7 @@ from k2.sql import utc_database
 _KEY = ", ".join(GOLD_OHLCV.key)
 _NUMBERS = (
     *("open", "high", "low", "close", "volume", "quote_volume", "vwap", "trade_count"),
-    "taker_buy_volume",
+    *("taker_buy_volume", "instrument_type"),
 )
 _CHANGES = f"""
 with compared as (

@@ -20,8 +20,8 @@ BARS_APP = f"{BARS}/v{BARS_VERSION}"
 # Seconds of a window. All windows start at a multiple of their length since 1970, UTC.
 TIMEFRAMES = {"1m": 60, "5m": 300, "30m": 1_800, "1h": 3_600, "1d": 86_400}
 
-VOLUME = DecimalType(38, 8)
-QUOTE_VOLUME = DecimalType(38, 16)
+VOLUME = DecimalType(38, 10)
+QUOTE_VOLUME = DecimalType(38, 24)  # all places of price × quantity
 
 
 def _text(name: str, comment: str) -> StructField:
@@ -40,7 +40,8 @@ GOLD_OHLCV = Table(
     schema=StructType(
         [
             _text("exchange", "Lower-case name of the exchange"),
-            _text("symbol", "BASE-QUOTE in standard codes"),
+            _text("symbol", "BTC-USDT, BTC-USDT-PERP or BTC-USDT-20260925, standard codes"),
+            _text("instrument_type", "spot, perpetual or future"),
             _text("timeframe", "Length of the window: 1m, 5m, 30m, 1h or 1d"),
             column("bar_start", TimestampType(), "First instant of the window, UTC", True),
             _price("open", "Price of the first trade by (timestamp, source_sequence, offset)"),
@@ -51,9 +52,9 @@ GOLD_OHLCV = Table(
             column(
                 "quote_volume",
                 QUOTE_VOLUME,
-                "Sum of price × quantity, exact; null where it exceeds 22 digits before the point",
+                "Sum of price × quantity, exact; null where it exceeds 14 digits before the point",
             ),
-            column("vwap", PRICE, "quote_volume ÷ volume, rounded half up to 8 places"),
+            column("vwap", PRICE, "quote_volume ÷ volume, rounded half up to 14 places"),
             column(
                 "trade_count",
                 LongType(),

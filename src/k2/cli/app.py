@@ -36,6 +36,7 @@ _COMMANDS = {
     "upgrade": ("k2.cli.commands.upgrade", "upgrade_command"),
     "maintain": ("k2.cli.commands.maintain", "maintain_command"),
     "exchange": ("k2.cli.commands.exchange", "exchange"),
+    "instruments": ("k2.cli.commands.instruments", "instruments"),
     "jars": ("k2.cli.commands.jars", "jars"),
 }
 _SUMMARIES = {
@@ -55,6 +56,7 @@ _SUMMARIES = {
     "upgrade": "Rebuild tables of an older version from Bronze and swap them in.",
     "maintain": "Compact closed partitions and delete files that nothing needs.",
     "exchange": "Check an exchange's definition against sample messages.",
+    "instruments": "Look names of markets up, and load exchanges' lists of them.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
 }
 

@@ -4,12 +4,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The V2 fields (and two parts of the symbol) that a definition must say how to get.
+from k2.exchanges.names import SPOT, NameReader
+
+# The V2 fields that a definition must say how to get.
 MAPPED_COLUMNS = frozenset(
     {
         "exchange_symbol",  # the exchange's own name of the market
-        "base",  # of exchange_symbol alone: text of the base asset, not yet standardised, or null
-        "quote",  # text of the quote asset, likewise
         "trade_id",  # string; null when the exchange gives none
         "price",  # text
         "quantity",  # text
@@ -20,9 +20,6 @@ MAPPED_COLUMNS = frozenset(
         "ingestion_timestamp",  # BIGINT, likewise, when the feed received the message
     }
 )
-
-# Those of a market, not of a trade: SQL over ``exchange_symbol`` and nothing else.
-OF_MARKET = frozenset({"base", "quote"})
 
 
 @dataclass(frozen=True)
@@ -83,10 +80,11 @@ class Exchange:
 
     ``columns`` and ``vendor`` are DuckDB's SQL over the fields of the newest raw schema (the reader
     schema). External text must go through ``try_cast`` and the other functions that give null
-    instead of failing. ``base`` and ``quote`` are SQL over ``exchange_symbol``. ``filler`` says of a raw
-    record that it is no trade but an id that the exchange gave to none. ``numbering`` is None where
-    no numbers of the exchange prove that nothing is missing. A trade condition that ``conditions`` do
-    not name counts towards everything in a bar.
+    instead of failing. ``market`` is SQL for which of ``markets`` a trade is of, and ``read_name`` reads
+    what the exchange calls its instruments; what a name means is looked up (:mod:`k2.silver.markets`).
+    ``filler`` says of a raw record that it is no trade but an id that the exchange gave to none.
+    ``numbering`` is None where no numbers of the exchange prove that nothing is missing. A trade
+    condition that ``conditions`` do not name counts towards everything in a bar.
     """
 
     name: str
@@ -94,6 +92,10 @@ class Exchange:
     raw_schemas: tuple[str, ...]
     columns: Mapping[str, str]
     identity: Identity
+    read_name: NameReader
+    market: str = f"'{SPOT}'"
+    markets: tuple[str, ...] = (SPOT,)
+    equity_code: str = "(?!)"  # a pattern of codes of assets that are tokenised stocks: none
     vendor: Mapping[str, str] = field(default_factory=dict)
     filler: str = "false"
     conditions: tuple[Condition, ...] = ()
@@ -110,6 +112,10 @@ class Exchange:
             raise ValueError(
                 f"exchange {self.name}: columns missing {sorted(missing)}, unknown {sorted(unknown)}"
             )
+
+    def asset_class(self, code: str) -> str:
+        """Return the class of an asset of which no list says more: crypto or equity."""
+        return "equity" if re.fullmatch(self.equity_code, code) else "crypto"
 
     @property
     def topic(self) -> str:

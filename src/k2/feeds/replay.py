@@ -83,13 +83,15 @@ def replay(
     sink: Sink,
     *,
     speed: float = 0,
+    market: str | None = None,
     progress: Progress = lambda _done, _size: None,
     now_us: Callable[[], int] = lambda: time_ns() // 1000,
 ) -> Iterator[FileCounts]:
     """Send every trade of ``files`` and every message that is no usable one; yield each file's counts.
 
     All files are looked at before the first record is sent. A line's receive time becomes the
-    trade's ingestion time, and ``now_us`` where it has none.
+    trade's ingestion time, and ``now_us`` where it has none. ``market`` says which of the exchange's
+    markets the recordings are of, whatever the messages say.
 
     Raises:
         ConfigError: a file is missing, empty or broken; what came before the break has been sent.
@@ -105,7 +107,7 @@ def replay(
         try:
             for line in recording:
                 counts.lines += 1
-                _send_line(line, exchange, parse, encode, sink, pace, counts, now_us)
+                _send_line(line, exchange, parse, encode, sink, pace, counts, now_us, market)
                 if counts.lines % _PROGRESS_EVERY == 0:
                     progress(done + recording.position, size)
         finally:
@@ -124,12 +126,16 @@ def _send_line(
     pace: Pace,
     counts: FileCounts,
     now_us: Callable[[], int],
+    market: str | None,
 ) -> None:
     if line.message is None:
         counts.other += 1
         return
     parsed = parse(line.message, line.received_us or now_us())
     pace.keep(line.received_us or parsed.event_us)
+    if market is not None:
+        for trade in parsed.trades:
+            trade["market"] = market
     _send(parsed, line.message, exchange, encode, sink, counts)
 
 

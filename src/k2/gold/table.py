@@ -4,6 +4,7 @@ from pyspark.sql.types import BooleanType, DecimalType, IntegerType, StructType
 
 from k2.storage.columns import (
     COORDINATES,
+    INSTRUMENT_TYPE,
     KAFKA_TIMESTAMP,
     TRADE,
     TRADE_COUNT,
@@ -20,11 +21,12 @@ GOLD_TRADES = Table(
     schema=StructType(
         [
             *TRADE,
+            INSTRUMENT_TYPE,
             TRADE_COUNT,
             column(
                 "trade_value_usd",
-                DecimalType(36, 16),
-                "price × quantity, exact, where the quote is a dollar; else null",
+                DecimalType(38, 8),
+                "price × quantity, rounded half even, where the quote is a dollar; else null",
             ),
             *COORDINATES,
             KAFKA_TIMESTAMP,

@@ -1,7 +1,8 @@
 """Numbers from text, exact or not at all: a float or a rounding would be a different trade.
 
-Nearly all prices are plain: digits, a point, no more places than are kept. SQL casts these; what else
-is a number is rare and worked out one by one.
+Nearly all numbers are plain: digits, a point, no more places than are kept. SQL casts these; what else
+is a number is rare and worked out one by one. At most 18 digits stand before the point, so that a sum
+of all trades of a day fits its type whatever they say.
 """
 
 import re
@@ -11,27 +12,33 @@ from decimal import Context, Decimal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# As k2.storage.columns.PRICE: ten digits before the point and eight after it.
-NUMBER = pa.decimal128(18, 8)
-_WHOLE, _PLACES = 10, 8
-_PLAIN = f"'[0-9]{{1,{_WHOLE}}}([.][0-9]{{1,{_PLACES}}})?'"
+# As k2.storage.columns.PRICE and QUANTITY. Ten places of quantities are more than any exchange has;
+# prices of tokens have thirteen.
+TYPES = {"price": pa.decimal128(38, 14), "quantity": pa.decimal128(38, 10)}
+MAX_WHOLE_DIGITS = 18
+
+# What fits into 64 bits: numbers of nearly all markets, with which reckoning is cheap.
+NARROW = pa.decimal128(18, 8)
 
 # No number of an exchange is longer. Digits of other scripts are no digits here.
 _LONGEST = 128
 _TEXT = re.compile(r"\s*([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
 _EXACTLY = Context(prec=_LONGEST)
-_UNIT = Decimal(1).scaleb(-_PLACES)
 
 
-def is_plain(text: str) -> str:
-    """SQL that says whether a text, an expression, is a plain number, which a cast takes exactly."""
-    return f"regexp_full_match({text}, {_PLAIN})"
+def is_plain(name: str) -> str:
+    """SQL that says whether the text of a column is a plain number, which a cast takes exactly."""
+    places = TYPES[name].scale
+    return f"regexp_full_match({name}, '[0-9]{{1,{MAX_WHOLE_DIGITS}}}([.][0-9]{{1,{places}}})?')"
 
 
-def with_others(plain: pa.ChunkedArray, others: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Return numbers (decimal(18,8)) and their signs (int8: -1, 0 or 1).
+def with_others(
+    name: str, plain: pa.ChunkedArray, others: pa.ChunkedArray
+) -> tuple[pa.Array, pa.Array]:
+    """Return numbers and their signs (int8: -1, 0 or 1).
 
     Args:
+        name: the column, which says the numbers' type.
         plain: the numbers of plain texts, null where the text is not plain.
         others: the texts that are not plain, null elsewhere.
 
@@ -43,15 +50,24 @@ def with_others(plain: pa.ChunkedArray, others: pa.ChunkedArray) -> tuple[pa.Arr
     if texts.null_count == len(texts):
         return numbers, signs
     rows = pc.indices_nonzero(pc.is_valid(texts))
-    worked_out = list(map(_exact, texts.take(rows).to_pylist()))
+    places = TYPES[name].scale
+    worked_out = [_exact(text, places) for text in texts.take(rows).to_pylist()]
     at = pc.is_valid(texts)
     return (
-        pc.replace_with_mask(numbers, at, _column(worked_out, 0, NUMBER)),
+        pc.replace_with_mask(numbers, at, _column(worked_out, 0, TYPES[name])),
         pc.replace_with_mask(signs, at, _column(worked_out, 1, pa.int8())),
     )
 
 
-def _exact(text: str) -> tuple[Decimal | None, int | None]:
+def narrowed(numbers: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Return the numbers as ``NARROW``; None if one of them does not fit exactly."""
+    try:
+        return numbers.cast(NARROW)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _exact(text: str, places: int) -> tuple[Decimal | None, int | None]:
     """The number and the sign of a text."""
     found = _TEXT.fullmatch(text)
     if found is None:
@@ -64,9 +80,9 @@ def _exact(text: str) -> tuple[Decimal | None, int | None]:
     if len(mantissa) > _LONGEST or len((exponent or "e0").lstrip("eE+-0")) > 3:
         return None, sign
     number = Decimal(text.strip())
-    if number.adjusted() >= _WHOLE or number.adjusted() < -_PLACES:
+    if number.adjusted() >= MAX_WHOLE_DIGITS or number.adjusted() < -places:
         return None, sign
-    kept = number.quantize(_UNIT, context=_EXACTLY)
+    kept = number.quantize(Decimal(1).scaleb(-places), context=_EXACTLY)
     return (kept if kept == number else None), sign
 
 

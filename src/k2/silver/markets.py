@@ -1,48 +1,126 @@
-"""The two assets of a market, worked out once for each name that an exchange has for one."""
+"""The instrument of every record, looked up once for each name that an exchange has for a market."""
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
-from k2.exchanges.symbols import STANDARD_CODE
-from k2.sql import query, text
+from k2.exchanges.instruments import Instruments
+from k2.silver.market_index import UNKNOWN, MarketIndex, Meaning
 
-_MOST = (
-    10_000  # names remembered of an exchange, which has some thousand markets; garbage has no end
+FIELDS = ("symbol", "currency", "instrument_type", "asset_class")
+PROBLEM = "symbol_problem"
+
+MAX_NAMES = (
+    10_000  # remembered of a list: an exchange has some thousand markets; garbage has no end
 )
-_KNOWN: dict[str, dict[str | None, tuple[str | None, str | None]]] = {}
+MAX_LISTS = 8
+_INDEXES: dict[tuple[str, str], "_Remembered"] = {}
+
+_NO_NAME = [Meaning()]
+_NOT_THEN = Meaning(problem=UNKNOWN)
 
 
-def markets(exchange: Exchange, names: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Return ``symbol`` (``BTC-USDT``) and quote currency, in standard codes, of markets' own names.
+class _Remembered:
+    """An index, and what it said of names so far."""
 
-    Both are null where the exchange's definition does not know how to split the name.
+    def __init__(self, exchange: Exchange, instruments: Instruments) -> None:
+        self._index = MarketIndex(exchange, instruments)
+        self._known: dict[tuple[str, str], list[Meaning]] = {}
+
+    def meanings(self, name: str, market: str) -> list[Meaning]:
+        found = self._known.get((name, market))
+        if found is None:
+            if len(self._known) >= MAX_NAMES:
+                self._known = {}  # another thread may be at the old ones
+            found = self._known[name, market] = self._index.meanings(name, market)
+        return found
+
+
+def look_up(
+    exchange: Exchange,
+    instruments: Instruments,
+    names: pa.ChunkedArray,
+    markets: pa.ChunkedArray,
+    timestamps: pa.ChunkedArray,
+) -> dict[str, pa.Array]:
+    """Look up the instruments of records.
+
+    Args:
+        exchange: whose names they are.
+        instruments: what names mean.
+        names: the exchange's own names of the markets.
+        markets: which of its markets each is of, such as spot.
+        timestamps: microseconds since 1970: a name may have meant something else.
+
+    Returns:
+        The columns of ``FIELDS``, null where the name means no instrument; then ``PROBLEM`` says why,
+        but where there is no name.
     """
     named = names.combine_chunks().dictionary_encode()
-    known = _KNOWN.setdefault(exchange.name, {None: (None, None)})
-    own = named.dictionary.to_pylist()
-    if news := [name for name in own if name not in known]:
-        if len(known) + len(news) > _MOST:
-            known = {None: (None, None)}  # another thread may be at the old ones
-        split = query(_splitting(exchange), names=pa.table({"exchange_symbol": own}))
-        known |= {row["name"]: (row["symbol"], row["currency"]) for row in split.to_pylist()}
-        _KNOWN[exchange.name] = known
-    pairs = [known[name] for name in own]
-    symbols, currencies = (pa.array([pair[at] for pair in pairs], pa.string()) for at in (0, 1))
-    return symbols.take(named.indices), currencies.take(named.indices)
+    of_market = markets.combine_chunks().dictionary_encode()
+    texts, kinds = named.dictionary.to_pylist(), of_market.dictionary.to_pylist()
+    count = len(kinds) + 1
+    # One number for name and market; the last of each stands for null.
+    codes = _codes(named, len(texts)) * count + _codes(of_market, len(kinds))
+    used, rows = np.unique(codes, return_inverse=True)
+    remembered = _index(exchange, instruments)
+    meanings = [
+        _of_pair(remembered, [*texts, None][code // count], [*kinds, None][code % count])
+        for code in used.tolist()
+    ]
+    chosen = [found[-1] for found in meanings]
+    taken = rows.astype(np.int64)
+    for place, found in enumerate(meanings):
+        if len(found) > 1 or found[0].since is not None or found[0].until is not None:
+            chosen += [*found, _NOT_THEN]
+            at = np.flatnonzero(rows == place)
+            moments = timestamps.take(pa.array(at)).to_pylist()
+            first = len(chosen) - len(found) - 1
+            taken[at] = [first + _place_at(found, moment) for moment in moments]
+    return _columns(chosen, taken)
 
 
-def _splitting(exchange: Exchange) -> str:
-    base, quote = (exchange.columns[asset] for asset in ("base", "quote"))
-    return f"""
-        select name, base || '-' || quote as symbol, quote as currency
-        from (
-            select name, {_standard("base")} as base, {_standard("quote")} as quote
-            from (select exchange_symbol as name, {base} as base, {quote} as quote from names)
-        )
-    """  # noqa: S608 — of our own definitions
+def _codes(encoded: pa.DictionaryArray, null: int) -> npt.NDArray[np.int64]:
+    codes: npt.NDArray[np.int64] = encoded.indices.fill_null(null).to_numpy().astype(np.int64)
+    return codes
 
 
-def _standard(asset: str) -> str:
-    """SQL for the standard code of an asset's code on an exchange: BTC for XBT, itself for most."""
-    others = " ".join(f"when {text(own)} then {text(code)}" for own, code in STANDARD_CODE.items())
-    return f"case {asset} {others} else {asset} end"
+def _index(exchange: Exchange, instruments: Instruments) -> _Remembered:
+    key = exchange.name, instruments.version
+    found = _INDEXES.get(key)
+    if found is None:
+        if len(_INDEXES) >= MAX_LISTS:
+            _INDEXES.clear()
+        found = _INDEXES[key] = _Remembered(exchange, instruments)
+    return found
+
+
+def _of_pair(remembered: _Remembered, name: str | None, market: str | None) -> list[Meaning]:
+    if name is None or not name.strip():
+        return _NO_NAME
+    return remembered.meanings(name, market or "")
+
+
+def _place_at(found: Sequence[Meaning], moment: int | None) -> int:
+    """The place of what a name meant at a moment; one past the last if it meant nothing then."""
+    if moment is None:
+        return len(found) - 1
+    for place, meaning in enumerate(found):
+        if (meaning.since is None or meaning.since <= moment) and (
+            meaning.until is None or moment < meaning.until
+        ):
+            return place
+    return len(found)
+
+
+def _columns(chosen: Sequence[Meaning], taken: npt.NDArray[np.int64]) -> dict[str, pa.Array]:
+    at = pa.array(taken)
+    columns = {
+        field: pa.array([getattr(meaning, field) for meaning in chosen], pa.string()).take(at)
+        for field in FIELDS
+    }
+    problems = pa.array([meaning.problem for meaning in chosen], pa.string())
+    return columns | {PROBLEM: problems.take(at)}

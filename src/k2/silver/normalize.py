@@ -2,13 +2,13 @@
 
 import pyarrow as pa
 
-from k2.exchanges.exchange import OF_MARKET, Exchange
-from k2.silver.decimals import is_plain, with_others
+from k2.exchanges.exchange import Exchange
+from k2.exchanges.instruments import Instruments
+from k2.silver.decimals import TYPES, is_plain, with_others
 from k2.silver.identity import space_hashes
-from k2.silver.markets import markets
+from k2.silver.markets import look_up
 from k2.sql import query
 
-_NUMBERS = ("price", "quantity")
 # Microseconds of the years 1 to 9999: a time beyond them is none.
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
 
@@ -20,33 +20,37 @@ _MAPPED = (
 )
 
 
-def normalize(raw: pa.Table, exchange: Exchange) -> pa.Table:
+def normalize(raw: pa.Table, exchange: Exchange, instruments: Instruments) -> pa.Table:
     """Map raw records to V2 trades by the exchange's definition, row by row.
 
     Args:
         raw: fields of the exchange's newest raw schema.
         exchange: whose records they are.
+        instruments: what its markets' names mean.
 
     Returns:
-        Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64); for
-        the rules ``exchange_symbol``, ``price_sign``, ``quantity_sign`` (null: no number) and
-        ``is_filler``; of the trade's identity ``identity_space`` (a hash), ``first_trade_id``,
-        ``last_trade_id`` and ``identity_fields``; and ``trade_count``. What cannot be mapped is null; the rules of :mod:`k2.silver.rules.trade_rules`
+        Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64), and
+        ``instrument_type``; for the rules ``exchange_symbol``, ``symbol_problem`` (why it means no
+        instrument), ``price_sign``, ``quantity_sign`` (null: no number) and ``is_filler``; of the
+        trade's identity ``identity_space`` (a hash), ``first_trade_id``, ``last_trade_id`` and
+        ``identity_fields``; and ``trade_count``. What cannot be mapped is null; the rules of
+        :mod:`k2.silver.rules.trade_rules`
         judge it.
     """
     mapped = query(_mapping(exchange), raw=raw)
     columns = {name: mapped[name] for name in _MAPPED}
-    columns["symbol"], columns["currency"] = markets(exchange, mapped["exchange_symbol"])
-    for name in _NUMBERS:
-        numbers = with_others(mapped[name], mapped[f"{name}_text"])
+    placed = (mapped[name] for name in ("exchange_symbol", "market", "timestamp"))
+    columns |= look_up(exchange, instruments, *placed)
+    for name in TYPES:
+        numbers = with_others(name, mapped[name], mapped[f"{name}_text"])
         columns[name], columns[f"{name}_sign"] = numbers
     return pa.table(columns | {"identity_space": space_hashes(mapped["identity_space"])})
 
 
 def _mapping(exchange: Exchange) -> str:
     """The mapping in two steps: what the definition says, and what K2 makes of it."""
-    said = {name: sql for name, sql in exchange.columns.items() if name not in OF_MARKET}
-    said |= {
+    said = dict(exchange.columns) | {
+        "market": exchange.market,
         "identity_space": exchange.identity.space,
         "first_trade_id": exchange.identity.first,
         "last_trade_id": exchange.identity.last or exchange.identity.first,
@@ -60,12 +64,12 @@ def _mapping(exchange: Exchange) -> str:
     }
     first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
     numbers = ", ".join(
-        f"case when {is_plain(name)} then cast({name} as decimal(18, 8)) end as {name},"
+        f"case when {is_plain(name)} then cast({name} as {_sql_type(name)}) end as {name},"
         f" case when not {is_plain(name)} then {name} end as {name}_text"
-        for name in _NUMBERS
+        for name in TYPES
     )
     return f"""
-        select exchange_symbol, trade_id, side,
+        select exchange_symbol, market, trade_id, side,
             case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
             cast(trade_conditions as varchar[]) as trade_conditions,
             cast(source_sequence as bigint) as source_sequence, ingestion_timestamp, vendor_data,
@@ -84,6 +88,10 @@ def _trade_count(exchange: Exchange) -> str:
         return "1"
     count = f"try_cast(cast({last} as hugeint) - ({first}) + 1 as bigint)"
     return f"case when {exchange.identity.is_dense} then coalesce({count}, 1) else 1 end"
+
+
+def _sql_type(name: str) -> str:
+    return f"decimal({TYPES[name].precision}, {TYPES[name].scale})"
 
 
 def _vendor_data(exchange: Exchange) -> str:

@@ -12,11 +12,14 @@ from k2.bronze.table import bronze_trades
 from k2.engine.stream import BatchReport, Stream, Told
 from k2.engine.upstream import new_rows
 from k2.exchanges import Exchange
+from k2.exchanges.instruments import Instruments
+from k2.home.instrument_lists import InstrumentLists
 from k2.observability.hop_latencies import STATIONS, hops
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import Redecider
 from k2.silver.dedup.index import Judgement, SeenTrades
 from k2.silver.dedup.stored_records import stored_records
+from k2.silver.instrument_versions import InstrumentVersions
 from k2.silver.rules.screen import DEAD_LETTER, FILLER, TRADE
 from k2.silver.schema_lookup import Schemas
 from k2.silver.tables import (
@@ -29,6 +32,7 @@ from k2.silver.tables import (
 )
 from k2.silver.transform import NEEDED, judged_columns, to_silver
 from k2.silver.unknown_schema_ids import UnknownSchemaIds
+from k2.storage.delta import open_table
 from k2.storage.table import Layer
 from k2.storage.writers.writer import Batch, Rows, TableWriter, WriteId
 
@@ -86,7 +90,9 @@ class SilverSink:
     schemas: Schemas
     reader: str
     redecider: Redecider | None = None
+    lists: InstrumentLists | None = None
     _seen: SeenTrades | None = None
+    _versions: InstrumentVersions | None = None
 
     def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
         """Write a batch of Bronze's rows."""
@@ -102,7 +108,13 @@ class SilverSink:
         state = self.settings.checkpoint(write_id.app)
         unknown = UnknownSchemaIds(state / "unknown-schema-ids")
         known = self._schemas(bronze.distinct("schema_id"), unknown, write_id.batch)
-        judge = partial(to_silver, exchange=self.exchange, writer_schemas=known, reader=self.reader)
+        judge = partial(
+            to_silver,
+            exchange=self.exchange,
+            writer_schemas=known,
+            reader=self.reader,
+            instruments=self._instruments(state, write_id),
+        )
         judged = bronze.mapped(judge, judged_columns(self.exchange))
         if self._seen is None and self.redecider is not None:
             self.redecider.finish()
@@ -126,6 +138,31 @@ class SilverSink:
         known = {id_: schema for id_, schema in answers.items() if schema is not None}
         unknown.remember(batch, answers.keys() - known.keys())
         return known
+
+    def _instruments(self, state: Path, write_id: WriteId) -> Instruments:
+        """Return the newest list, or the one that the batch has begun to write with.
+
+        Silver is the first table that a batch writes: if it has the batch, the others may miss rows
+        that must come from the same list. Otherwise nothing of the batch is anywhere yet.
+        """
+        if self.lists is None:
+            self.lists = InstrumentLists(self.settings)
+        if self._versions is None:
+            self._versions = InstrumentVersions(state / "instrument-versions")
+        newest = self.lists.current(self.exchange.name)
+        used = self._versions.recall(write_id.batch)
+        if used == newest.version:
+            return newest
+        if used is not None and self._has_written(write_id):
+            return self.lists.version(self.exchange.name, used)
+        self.lists.keep(self.exchange.name, newest)
+        self._versions.remember(write_id.batch, newest.version)
+        return newest
+
+    def _has_written(self, write_id: WriteId) -> bool:
+        silver = open_table(self.settings.lake, silver_trades(self.exchange))
+        newest = None if silver is None else silver.transaction_version(write_id.app)
+        return newest is not None and newest >= write_id.batch
 
     def _write(self, batch: Batch, facts: pa.Table, write_id: WriteId, seen: SeenTrades) -> Taken:
         if seen.applied_batch >= write_id.batch:

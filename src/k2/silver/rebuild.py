@@ -10,6 +10,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from k2.exchanges import Exchange
+from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import DUPLICATE
 from k2.silver.dedup.index import SeenTrades
@@ -49,6 +50,7 @@ class Rebuild:
     scratch: Settings
     schemas: Schemas
     reader: str
+    lists: InstrumentLists
 
     def run(
         self,
@@ -66,7 +68,9 @@ class Rebuild:
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
         writer = ArrowWriter(self.scratch.lake)
-        sink = SilverSink(self.exchange, self.scratch, writer, self.schemas, self.reader)
+        sink = SilverSink(
+            self.exchange, self.scratch, writer, self.schemas, self.reader, lists=self.lists
+        )
         app = f"rebuild-{self.exchange.name}/v1"
         done = _newest_batch(self.scratch.checkpoint(app))
         try:

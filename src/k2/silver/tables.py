@@ -12,6 +12,7 @@ from pyspark.sql.types import (
 from k2.exchanges.exchange import Exchange
 from k2.storage.columns import (
     COORDINATES,
+    INSTRUMENT_TYPE,
     KAFKA_TIMESTAMP,
     SCHEMA_ID,
     TRADE,
@@ -37,6 +38,7 @@ def silver_trades(exchange: Exchange) -> Table:
         schema=StructType(
             [
                 *TRADE,
+                INSTRUMENT_TYPE,
                 TRADE_COUNT,
                 column(
                     "first_trade_id",

@@ -10,6 +10,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from k2.avro.decode import decode
 from k2.avro.payloads import Int64s
 from k2.exchanges.exchange import Exchange
+from k2.exchanges.instruments import Instruments
 from k2.silver.normalize import normalize
 from k2.silver.rules.screen import DEAD_LETTER, FILLER, RULE, TRADE, screen
 from k2.silver.rules.trade_rules import TRADE_RULES
@@ -37,7 +38,11 @@ def judged_columns(exchange: Exchange) -> StructType:
 
 
 def to_silver(
-    bronze: pa.Table, exchange: Exchange, writer_schemas: Mapping[int, str | None], reader: str
+    bronze: pa.Table,
+    exchange: Exchange,
+    writer_schemas: Mapping[int, str | None],
+    reader: str,
+    instruments: Instruments,
 ) -> pa.Table:
     """Decode, normalise and judge Bronze rows: one row for each, in no particular order.
 
@@ -46,6 +51,7 @@ def to_silver(
         exchange: whose records they are.
         writer_schemas: Avro schema by id (:func:`k2.avro.decode.decode`).
         reader: the Avro schema of the exchange's newest raw record.
+        instruments: what the names of the exchange's markets mean.
 
     Returns:
         The columns of :func:`judged_columns`. Of a trade those of a dead letter are null, and of a
@@ -53,7 +59,8 @@ def to_silver(
         duplicate is not decided here.
     """
     decoded = decode(bronze["value"], writer_schemas, reader)
-    judged = _judged(decoded.raw, _at(bronze.select(LINEAGE), decoded.rows), exchange)
+    lineage = _at(bronze.select(LINEAGE), decoded.rows)
+    judged = _judged(normalize(decoded.raw, exchange, instruments), lineage, exchange)
     is_trade = pc.is_null(judged["error_reasons"])
     is_broken = pc.invert(is_trade)
     broken = judged.filter(is_broken)
@@ -77,10 +84,10 @@ def to_silver(
     return pa.concat_tables([_of_schema(part, schema) for part in parts])
 
 
-def _judged(raw: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
-    """What :func:`~k2.silver.rules.screen.screen` says of raw records, and their lineage."""
+def _judged(normalized: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
+    """What :func:`~k2.silver.rules.screen.screen` says of records, and their lineage."""
     broker_us = lineage["kafka_timestamp"].cast(_INSTANT).cast(pa.int64())
-    judged = screen(normalize(raw, exchange), broker_us, exchange, TRADE_RULES)
+    judged = screen(normalized, broker_us, exchange, TRADE_RULES)
     return _with(judged, {name: lineage[name] for name in LINEAGE})
 
 

@@ -12,7 +12,9 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-PRICE = DecimalType(18, 8)
+# Prices of tokens have thirteen places, and 10¹⁰ units change hands at once. The product of both has 24
+# places, in DuckDB, Polars and Spark.
+PRICE, QUANTITY = DecimalType(38, 14), DecimalType(38, 10)
 
 
 def column(name: str, kind: DataType, comment: str, required: bool = False) -> StructField:
@@ -26,12 +28,12 @@ _STRING, _LONG = StringType(), LongType()
 TRADE = (
     column("message_id", _STRING, "{exchange}-{yyyymmdd}-{hash of the trade's identity}", True),
     column("trade_id", _STRING, "The exchange's id; the identity's hash where it gives none", True),
-    column("symbol", _STRING, "BASE-QUOTE in standard codes, BTC-USDT", True),
+    column("symbol", _STRING, "BTC-USDT, BTC-USDT-PERP or BTC-USDT-20260925, standard codes", True),
     column("exchange", _STRING, "Lower-case name of the exchange", True),
-    column("asset_class", _STRING, "crypto", True),
+    column("asset_class", _STRING, "crypto or equity, of the base asset", True),
     column("timestamp", TimestampType(), "Event time at the exchange, µs, UTC", True),
     column("price", PRICE, "In the quote currency, exact", True),
-    column("quantity", PRICE, "In the base asset, exact", True),
+    column("quantity", QUANTITY, "In the base asset, exact", True),
     column("currency", _STRING, "Standard code of the quote currency", True),
     column("side", _STRING, "BUY or SELL, of the taker (aggressor)", True),
     column("trade_conditions", ArrayType(_STRING), "Order type and the like, as the exchange says"),
@@ -41,6 +43,7 @@ TRADE = (
     column("vendor_data", _STRING, "JSON object: exchange_symbol and the exchange's other fields"),
 )
 
+INSTRUMENT_TYPE = column("instrument_type", _STRING, "spot, perpetual or future", True)
 TRADE_COUNT = column(
     "trade_count",
     _LONG,

@@ -16,6 +16,7 @@ from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
+from k2.home.instrument_lists import InstrumentLists
 from k2.quality.table_diff import newest_offsets
 from k2.settings import Settings
 from k2.silver.rebuild import Rebuild
@@ -83,7 +84,8 @@ class Build:
         ends = newest_offsets([bronze])
         # What replays resolved is decided from Bronze now, like everything else: there is no ledger.
         schemas = KnownSchemas(self.registry, self.workplace.settings.lake, exchange)
-        Rebuild(exchange, self._home, schemas, reader).run(bronze, None, ends, count)
+        lists = InstrumentLists(self.workplace.settings)
+        Rebuild(exchange, self._home, schemas, reader, lists).run(bronze, None, ends, count)
 
     def _gold(self, say: Say) -> None:
         gold = ensure_table(self._home.lake, GOLD_TRADES)

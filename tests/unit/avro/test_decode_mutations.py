@@ -13,6 +13,7 @@ from k2.exchanges.kraken import KRAKEN
 from k2.silver.transform import to_silver
 from tests.fixtures.crypto_fixtures import CryptoDataFactory
 from tests.support.trades import (
+    INSTRUMENTS,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
     READER,
@@ -103,7 +104,7 @@ def test_a_damaged_record_decodes_exactly_when_another_library_agrees(bronze, va
 
 
 def test_every_record_is_a_trade_or_a_dead_letter_with_reasons(bronze, values):
-    rows = each(to_silver(bronze, KRAKEN, WRITERS, READER["kraken"]))
+    rows = each(to_silver(bronze, KRAKEN, WRITERS, READER["kraken"], INSTRUMENTS["kraken"]))
 
     assert sorted(row.offset for row in rows) == list(range(COUNT))
     assert COUNT * 0.2 < sum(row.outcome == "trade" for row in rows) < COUNT * 0.8
@@ -121,7 +122,10 @@ def test_every_record_is_a_trade_or_a_dead_letter_with_reasons(bronze, values):
 
 def test_judging_again_gives_the_same_rows(bronze):
     first, second = (
-        to_silver(bronze, KRAKEN, WRITERS, READER["kraken"]).sort_by("offset") for _ in range(2)
+        to_silver(bronze, KRAKEN, WRITERS, READER["kraken"], INSTRUMENTS["kraken"]).sort_by(
+            "offset"
+        )
+        for _ in range(2)
     )
 
     assert first.equals(second)
@@ -130,6 +134,10 @@ def test_judging_again_gives_the_same_rows(bronze):
 def test_text_that_is_not_unicode_does_not_decode():
     value = framed(kraken_raw(misc="??")).replace(b"??", b"\xff\xfe")
 
-    (row,) = each(to_silver(bronze_table(KRAKEN, [value]), KRAKEN, WRITERS, READER["kraken"]))
+    (row,) = each(
+        to_silver(
+            bronze_table(KRAKEN, [value]), KRAKEN, WRITERS, READER["kraken"], INSTRUMENTS["kraken"]
+        )
+    )
 
     assert (row.outcome, row.error_reasons) == ("dead_letter", ["invalid_utf8"])

@@ -50,7 +50,9 @@ def minute_bar(*trades: Record) -> Record:
 
 
 ENDS = ("first_trade", "last_trade", "rows", "oldest", "newest")
-PRICES = st.decimals("0.00000001", "9999999999.99999999", places=8)
+NARROW = st.decimals("0.00000001", "999999.99999999", places=8)
+PRICES = st.one_of(NARROW, st.decimals("0.00000000000001", "99999.9", places=14))
+QUANTITIES = st.one_of(NARROW, st.decimals("0.0000000001", "9999999.9", places=10))
 TRADES = st.lists(
     st.builds(
         dict,
@@ -65,7 +67,7 @@ TRADES = st.lists(
         source_sequence=st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
         side=st.sampled_from(["BUY", "SELL"]),
         price=st.one_of(PRICES, st.sampled_from([Decimal("0.00000001"), Decimal("61837.63")])),
-        quantity=PRICES,
+        quantity=QUANTITIES,
     ),
     min_size=1,
     max_size=80,
@@ -140,19 +142,50 @@ def test_a_window_without_trades_has_no_bar() -> None:
     assert starts == {NINE, NINE + timedelta(minutes=2)}
 
 
-def test_vwap_is_rounded_half_up_at_the_eighth_place() -> None:
+def test_vwap_is_rounded_half_up_at_the_fourteenth_place() -> None:
     trades = [
-        gold_row(1, price=Decimal("0.00000001"), quantity=Decimal(1)),
-        gold_row(2, price=Decimal("0.00000002"), quantity=Decimal(1)),
+        gold_row(1, price=Decimal("0.00000000000001"), quantity=Decimal(1)),
+        gold_row(2, price=Decimal("0.00000000000002"), quantity=Decimal(1)),
     ]
 
     bar = minute_bar(*trades)
 
-    assert bar["vwap"] == Decimal("0.00000002")
+    assert bar["vwap"] == Decimal("0.00000000000002")
+
+
+def test_the_largest_trades_of_a_minute_stop_no_stream() -> None:
+    huge = {"price": Decimal(10) ** 18 - 1, "quantity": Decimal(10) ** 18 - 1}
+    trades = [gold_row(n, **huge) for n in range(1000)]
+
+    bar = minute_bar(*trades)
+
+    assert bar["volume"] == 1000 * huge["quantity"]
+    assert bar["quote_volume"] is None
+    assert bar["vwap"] is None
+
+
+def test_ten_billion_tokens_at_thirteen_places_add_up_exactly() -> None:
+    price, quantity = Decimal("0.0000000000013"), Decimal("10000000000.5")
+
+    bar = minute_bar(*(gold_row(n, price=price, quantity=quantity) for n in range(3)))
+
+    assert bar["quote_volume"] == 3 * price * quantity
+    assert bar["vwap"] == price
+
+
+def test_a_perpetual_and_its_spot_market_have_bars_of_their_own() -> None:
+    spot = gold_row(1)
+    perpetual = gold_row(2, symbol="BTC-USDT-PERP", instrument_type="perpetual")
+
+    bars = bars_of([spot, perpetual])
+
+    kinds = {(key[1], bar["instrument_type"]) for key, bar in bars.items()}
+    assert kinds == {("BTC-USDT", "spot"), ("BTC-USDT-PERP", "perpetual")}
+    assert {bar["trade_count"] for bar in bars.values()} == {1}
 
 
 def test_a_quote_volume_that_does_not_fit_is_null_in_every_bar_above_it() -> None:
-    huge = Decimal("9999999999")
+    huge = Decimal("1000000")
     trades = [
         gold_row(n, price=huge, quantity=huge, timestamp=NINE + timedelta(milliseconds=n))
         for n in range(101)

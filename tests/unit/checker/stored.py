@@ -25,6 +25,7 @@ def gold_row(trade, offset, **changes):
         "symbol": trade.symbol,
         "exchange": trade.exchange,
         "asset_class": "crypto",
+        "instrument_type": trade.instrument_type,
         "timestamp": trade.timestamp,
         "price": trade.price,
         "quantity": trade.quantity,
@@ -51,13 +52,16 @@ def gold_row(trade, offset, **changes):
 SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("message_id", "trade_id", "symbol", "exchange")),
-        *((name, pa.string()) for name in ("asset_class", "currency", "side", "vendor_data")),
+        *(
+            (name, pa.string())
+            for name in ("asset_class", "instrument_type", "currency", "side", "vendor_data")
+        ),
         *((name, pa.string()) for name in ("topic", "error_type")),
         *((n, pa.timestamp("us", "UTC")) for n in ("timestamp", "ingestion_timestamp")),
         *((n, pa.timestamp("us", "UTC")) for n in ("kafka_timestamp", "bar_start")),
-        ("price", pa.decimal128(18, 8)),
-        ("quantity", pa.decimal128(18, 8)),
-        ("trade_value_usd", pa.decimal128(36, 16)),
+        ("price", pa.decimal128(38, 14)),
+        ("quantity", pa.decimal128(38, 10)),
+        ("trade_value_usd", pa.decimal128(38, 8)),
         ("trade_conditions", pa.list_(pa.string())),
         ("error_reasons", pa.list_(pa.string())),
         *((name, pa.int64()) for name in ("source_sequence", "platform_sequence", "offset")),
@@ -67,9 +71,9 @@ SCHEMA = pa.schema(
         ("exchange_hour", pa.int32()),
         *((name, pa.binary()) for name in ("raw_record", "key")),
         ("timeframe", pa.string()),
-        *((name, pa.decimal128(18, 8)) for name in ("open", "high", "low", "close", "vwap")),
-        *((name, pa.decimal128(38, 8)) for name in ("volume", "taker_buy_volume")),
-        ("quote_volume", pa.decimal128(38, 16)),
+        *((name, pa.decimal128(38, 14)) for name in ("open", "high", "low", "close", "vwap")),
+        *((name, pa.decimal128(38, 10)) for name in ("volume", "taker_buy_volume")),
+        ("quote_volume", pa.decimal128(38, 24)),
         *((name, pa.int64()) for name in ("trade_count", "revision")),
         ("is_final", pa.bool_()),
         ("bar_date", pa.date32()),

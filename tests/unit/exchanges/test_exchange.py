@@ -10,7 +10,7 @@ from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
-from k2.exchanges.symbols import ASSET_NAME, DOLLARS, STANDARD_CODE
+from k2.exchanges.symbols import DOLLARS
 
 pytestmark = pytest.mark.unit
 
@@ -69,25 +69,6 @@ def test_an_unknown_exchange_is_refused_with_those_there_are(name):
     assert repr(name) in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("code", "standard"),
-    [("XBT", "BTC"), ("XXBT", "BTC"), ("XDG", "DOGE"), ("ZUSD", "USD"), ("XETH", "ETH")],
-)
-def test_codes_of_an_exchange_have_a_standard_one(code, standard):
-    assert STANDARD_CODE[code] == standard
-
-
-def test_standard_codes_are_final():
-    assert not STANDARD_CODE.keys() & STANDARD_CODE.values()
-
-
-def test_every_standard_code_has_a_name():
-    assert set(STANDARD_CODE.values()) <= ASSET_NAME.keys()
-    assert ASSET_NAME["BTC"] == "Bitcoin"
-    assert ASSET_NAME["ETH"] == "Ethereum"
-
-
 def test_dollars_are_standard_codes():
-    assert not set(DOLLARS) & STANDARD_CODE.keys()
     assert {"USD", "USDT", "USDC"} <= set(DOLLARS)
     assert "EUR" not in DOLLARS

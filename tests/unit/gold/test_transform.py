@@ -23,6 +23,12 @@ CASES = {
     "plain": {},
     **{f"quote {quote}": {"currency": quote} for quote in (*DOLLARS, "EUR", "BTC", "USDX", "usd")},
     "smallest": {"price": Decimal("0.00000001"), "quantity": Decimal("0.00000001")},
+    "half to even, down": {"price": Decimal("0.000000005"), "quantity": Decimal(1)},
+    "half to even, up": {"price": Decimal("0.000000015"), "quantity": Decimal(1)},
+    "ten billion coins": {"price": Decimal("0.00000396"), "quantity": Decimal(10) ** 10},
+    "thirteen places": {"price": Decimal("0.0000000000013"), "quantity": Decimal("1234567.891")},
+    "too much": {"price": Decimal(10) ** 17, "quantity": Decimal(10) ** 17},
+    "wide, not dollars": {"price": Decimal(10) ** 17, "currency": "EUR"},
     "largest": {
         "price": Decimal("9999999999.99999999"),
         "quantity": Decimal("9999999999.99999999"),
@@ -67,13 +73,29 @@ def test_a_trade_for_something_else_has_no_value(rows, quote):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("smallest", "0.0000000000000001"),
-        ("largest", "99999999999999999800.0000000000000001"),
+        ("smallest", "0"),
+        ("largest", "99999999999999999800"),
         ("no float", "0.02"),
+        ("half to even, down", "0"),
+        ("half to even, up", "0.00000002"),
+        ("ten billion coins", "39600"),
+        ("thirteen places", "0.00000160"),
     ],
 )
-def test_a_value_is_exact(rows, name, value):
+def test_a_value_has_eight_places_rounded_half_even(rows, name, value):
     assert rows[name].trade_value_usd == Decimal(value)
+
+
+@pytest.mark.parametrize("name", ["too much", "wide, not dollars"])
+def test_a_value_that_no_column_holds_or_that_is_none_is_null(rows, name):
+    assert rows[name].trade_value_usd is None
+
+
+def test_a_value_is_the_same_beside_numbers_of_many_digits(rows):
+    alone = gold({"plain": CASES["plain"], "no float": CASES["no float"]})
+
+    for name, row in alone.items():
+        assert row.trade_value_usd == rows[name].trade_value_usd
 
 
 @pytest.mark.parametrize(

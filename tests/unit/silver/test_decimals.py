@@ -5,7 +5,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from k2.silver.decimals import NUMBER, is_plain, with_others
+from k2.silver.decimals import TYPES, is_plain, narrowed, with_others
 from k2.sql import query
 
 pytestmark = pytest.mark.unit
@@ -31,8 +31,13 @@ NUMBERS = {
     "1E-0008": "0.00000001",
     "1.00000000000000000000000000": "1",
     "0000000000000000001.5": "1.5",
-    "9999999999.99999999": "9999999999.99999999",
-    "-9999999999.99999999": "-9999999999.99999999",
+    "0.00000000000001": "0.00000000000001",
+    "1E-14": "0.00000000000001",
+    "3.96e-06": "0.00000396",
+    "0.000003950": "0.00000395",
+    "10000000000": "10000000000",
+    "999999999999999999.99999999999999": "999999999999999999.99999999999999",
+    "-999999999999999999.99999999999999": "-999999999999999999.99999999999999",
     "123456789e1": "1234567890",
     "99999999999e-1": "9999999999.9",
     # A float has neither of these.
@@ -40,14 +45,14 @@ NUMBERS = {
     "9007199254.740993": "9007199254.740993",
 }
 TOO_LARGE_OR_TOO_FINE = [
-    "0.000000001",
-    "1E-9",
-    "1.5e-8",
-    "0.123456789",
-    "10000000000",
-    "-10000000000",
-    "9999999999.999999999",
-    "1e10",
+    "0.000000000000001",
+    "1E-15",
+    "1.5e-14",
+    "0.123456789012345",
+    "1000000000000000000",
+    "-1000000000000000000",
+    "999999999999999999.999999999999999",
+    "1e18",
     "1e400",
     "1e999999999",
     "1e-999999999",
@@ -64,14 +69,14 @@ NO_NUMBERS += ["\u0661", "0.\u0660\u0665"]  # digits of other scripts
 @pytest.fixture(scope="module")
 def parsed():
     texts = [*NUMBERS, *TOO_LARGE_OR_TOO_FINE, *NO_NUMBERS, None]
-    plain = is_plain("text")
+    plain = is_plain("price")
     sql = f"""
-        select case when {plain} then cast(text as decimal(18, 8)) end as plain,
-            case when not {plain} then text end as other
+        select case when {plain} then cast(price as decimal(38, 14)) end as plain,
+            case when not {plain} then price end as other
         from rows
     """  # noqa: S608
-    found = query(sql, rows=pa.table({"text": pa.array(texts, pa.string())}))
-    numbers, signs = with_others(found["plain"], found["other"])
+    found = query(sql, rows=pa.table({"price": pa.array(texts, pa.string())}))
+    numbers, signs = with_others("price", found["plain"], found["other"])
     return dict(zip(texts, zip(numbers.to_pylist(), signs.to_pylist(), strict=True), strict=True))
 
 
@@ -97,9 +102,23 @@ def test_null_is_none(parsed):
 
 
 def test_texts_that_are_all_plain_are_not_looked_at_again():
-    numbers = pa.chunked_array([pa.array([Decimal("1.5"), Decimal(0)], NUMBER)])
+    numbers = pa.chunked_array([pa.array([Decimal("1.5"), Decimal(0)], TYPES["price"])])
 
-    found, signs = with_others(numbers, pa.chunked_array([pa.nulls(2, pa.string())]))
+    found, signs = with_others("price", numbers, pa.chunked_array([pa.nulls(2, pa.string())]))
 
     assert found.to_pylist() == [Decimal("1.5"), 0]
     assert signs.to_pylist() == [1, 0]
+
+
+@pytest.mark.parametrize("text", ["9999999999.99999999", "0.00000001", "0", "-1.5"])
+def test_what_fits_18_digits_is_narrowed_exactly(text):
+    numbers = pa.chunked_array([pa.array([Decimal(text)], TYPES["price"])])
+
+    assert narrowed(numbers).to_pylist() == [Decimal(text)]
+
+
+@pytest.mark.parametrize("text", ["10000000000", "0.000000001", "1.123456789"])
+def test_what_does_not_fit_18_digits_is_not_narrowed(text):
+    numbers = pa.chunked_array([pa.array([Decimal(1), Decimal(text)], TYPES["price"])])
+
+    assert narrowed(numbers) is None

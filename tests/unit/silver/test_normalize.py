@@ -18,6 +18,7 @@ from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.silver.transform import to_silver
 from tests.support.trades import (
     BINANCE_ID,
+    INSTRUMENTS,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
     NEWEST_ID,
@@ -76,9 +77,9 @@ BINANCE_VALUES = {
     "negative id": binance(trade_id=-1),
     "largest id": binance(trade_id=LONGEST),
     "smallest id": binance(trade_id=SHORTEST),
-    "nine places": binance(price="0.000000001"),
+    "fifteen places": binance(price="0.000000000000001"),
     "ten digits": binance(price="9999999999.99999999"),
-    "eleven digits": binance(price="10000000000"),
+    "nineteen digits": binance(price="1000000000000000000"),
     "no number": binance(price="NaN", quantity=""),
     "ingestion far ahead": binance(ingestion_timestamp=LONGEST),
     "same trade next day": binance(trade_time_ms=(TRADE_SECONDS + 86_400) * 1000),
@@ -129,7 +130,7 @@ def decoded(exchange, values):
 def normalized(exchange, values):
     """Records by name, as they are before they are judged: with their names and identities."""
     found = decoded(exchange, values.values())
-    rows = normalize(found.raw, exchange)
+    rows = normalize(found.raw, exchange, INSTRUMENTS[exchange.name])
     times = pa.chunked_array([pa.repeat(TRADE_SECONDS * 1_000_000, rows.num_rows)])
     named = screen(rows, times, exchange, TRADE_RULES)
     own = rows.select([name for name in rows.column_names if name not in named.column_names])
@@ -143,7 +144,9 @@ def normalized(exchange, values):
 def silver(exchange, value):
     id_ = NEWEST_ID[exchange.name]
     bronze, schemas = bronze_table(exchange, [value]), {id_: SCHEMA_TEXT[id_]}
-    (row,) = each(to_silver(bronze, exchange, schemas, READER[exchange.name]))
+    (row,) = each(
+        to_silver(bronze, exchange, schemas, READER[exchange.name], INSTRUMENTS[exchange.name])
+    )
     return row
 
 
@@ -313,8 +316,8 @@ def test_no_time_stops_the_stream(exchange, change):
     [
         ("tiny price", Decimal("0.00000001"), 1),
         ("ten digits", Decimal("9999999999.99999999"), 1),
-        ("eleven digits", None, 1),
-        ("nine places", None, 1),
+        ("nineteen digits", None, 1),
+        ("fifteen places", None, 1),
         ("no number", None, None),
     ],
 )

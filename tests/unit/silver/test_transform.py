@@ -12,6 +12,7 @@ from k2.silver.transform import to_silver
 from tests.support.trades import (
     BINANCE_ID,
     BROKER_TIME,
+    INSTRUMENTS,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
     READER,
@@ -45,15 +46,15 @@ ALONE = {
     "zero price": ({"price": "0.00"}, "price_not_positive"),
     "minus zero": ({"price": "-0"}, "price_not_positive"),
     "negative price": ({"price": "-1"}, "price_not_positive"),
-    "price of 9 places": ({"price": "1.000000001"}, "price_does_not_fit"),
+    "price of 15 places": ({"price": "1.000000000000001"}, "price_does_not_fit"),
     "price of 19 places": ({"price": "1.0000000000000000001"}, "price_does_not_fit"),
-    "price of 11 digits": ({"price": "10000000000"}, "price_does_not_fit"),
+    "price of 19 digits": ({"price": "1000000000000000000"}, "price_does_not_fit"),
     "price of 40 digits": ({"price": "9" * 40}, "price_does_not_fit"),
     "quantity of words": ({"quantity": "1,5"}, "quantity_not_a_number"),
     "empty quantity": ({"quantity": ""}, "quantity_not_a_number"),
     "zero quantity": ({"quantity": "0"}, "quantity_not_positive"),
     "negative quantity": ({"quantity": "-0.00000001"}, "quantity_not_positive"),
-    "quantity of 9 places": ({"quantity": "0.000000001"}, "quantity_does_not_fit"),
+    "quantity of 11 places": ({"quantity": "0.00000000001"}, "quantity_does_not_fit"),
     "quantity of 40 digits": ({"quantity": "9" * 40}, "quantity_does_not_fit"),
     "unknown side": ({"side": "x"}, "side_unknown"),
     "empty side": ({"side": ""}, "side_unknown"),
@@ -84,11 +85,11 @@ HOLDING = {
     "5 minutes ahead": {"trade_time_seconds": f"{BROKER_SECONDS + 300}.000000"},
     "the first second of 2009-01-03": {"trade_time_seconds": f"{FIRST_SECOND}.000000"},
     "years late": {"trade_time_seconds": "1400000000"},
-    "smallest price": {"price": "0.00000001"},
-    "largest price": {"price": "9999999999.99999999"},
-    "smallest quantity": {"quantity": "1E-8"},
-    "largest quantity": {"quantity": "9999999999.99999999"},
-    "zeros after 8 places": {"price": "1.000000000000000000000000"},
+    "smallest price": {"price": "0.00000000000001"},
+    "largest price": {"price": "999999999999999999.99999999999999"},
+    "smallest quantity": {"quantity": "1E-10"},
+    "largest quantity": {"quantity": "999999999999999999.9999999999"},
+    "zeros after 14 places": {"price": "1.000000000000000000000000"},
     "received at the last moment": {"ingestion_timestamp": END_OF_TIME * 1_000_000 - 1},
     "received before it happened": {"ingestion_timestamp": FIRST_SECOND * 1_000_000},
 }
@@ -98,14 +99,14 @@ SEVERAL = {
         {"price_not_positive", "side_unknown"},
     ),
     "negative and too fine": (
-        {"price": "-1.000000001"},
+        {"price": "-1.000000000000001"},
         {"price_not_positive", "price_does_not_fit"},
     ),
     "everything": (
         {
             "symbol": "",
             "price": "",
-            "quantity": "-1E-9",
+            "quantity": "-1E-11",
             "side": "",
             "trade_time_seconds": "",
             "ingestion_timestamp": 0,
@@ -140,6 +141,7 @@ def judged():
             KRAKEN,
             {KRAKEN_V2_ID: SCHEMA_TEXT[KRAKEN_V2_ID]},
             READER["kraken"],
+            INSTRUMENTS["kraken"],
         )
     )
     names = list(cases)
@@ -178,10 +180,37 @@ def test_every_rule_but_the_unreachable_is_broken_above():
     # aggregates, which Kraken has not.
     reasons = {reason for _, reason in ALONE.values()}
 
-    assert {rule.reason for rule in TRADE_RULES} - reasons == {
+    # No name of Kraken's is ambiguous or of an instrument that K2 does not take.
+    elsewhere = {"symbol_ambiguous", "instrument_not_supported"}
+    assert {rule.reason for rule in TRADE_RULES} - reasons == elsewhere | {
         "trade_id_missing",
         "trade_ids_not_a_range",
     }
+
+
+@pytest.mark.parametrize(
+    ("symbol", "reason"),
+    [
+        ("USDTUSD", "symbol_ambiguous"),
+        ("NOBODYUSDT", "symbol_unknown"),
+        ("BTCUSD_PERP", "instrument_not_supported"),
+        ("BTC-260925-60000-C", "instrument_not_supported"),
+    ],
+)
+def test_a_name_that_means_no_instrument_makes_a_dead_letter_that_says_why(symbol, reason):
+    value = framed(binance_raw(symbol=symbol, is_best_match=None if "-" in symbol else True))
+
+    (row,) = each(
+        to_silver(
+            bronze_table(BINANCE, [value]),
+            BINANCE,
+            {BINANCE_ID: SCHEMA_TEXT[BINANCE_ID]},
+            READER["binance"],
+            INSTRUMENTS["binance"],
+        )
+    )
+
+    assert (row.outcome, row.error_reasons) == ("dead_letter", [reason])
 
 
 def test_a_dead_letter_can_be_repaired_from_its_row(judged):
@@ -222,6 +251,7 @@ def test_the_clock_of_the_broker_and_not_ours_decides_what_is_too_early():
         KRAKEN,
         {KRAKEN_V2_ID: SCHEMA_TEXT[KRAKEN_V2_ID]},
         READER["kraken"],
+        INSTRUMENTS["kraken"],
     )
 
     assert {row.offset: row.outcome for row in each(judged)} == {0: "dead_letter", 1: "trade"}
@@ -232,7 +262,11 @@ def test_versions_of_a_schema_and_broken_records_go_together_in_one_batch():
     values = [v1, framed(kraken_raw()), None, framed(kraken_raw(price="")), b"\1"]
     writers = {id_: SCHEMA_TEXT[id_] for id_ in (KRAKEN_V1_ID, KRAKEN_V2_ID)}
 
-    rows = each(to_silver(bronze_table(KRAKEN, values), KRAKEN, writers, READER["kraken"]))
+    rows = each(
+        to_silver(
+            bronze_table(KRAKEN, values), KRAKEN, writers, READER["kraken"], INSTRUMENTS["kraken"]
+        )
+    )
 
     assert [
         (row.error_type, row.error_reasons) for row in sorted(rows, key=lambda r: r.offset)
@@ -253,6 +287,7 @@ def test_a_side_is_never_missing_on_binance():
         BINANCE,
         {BINANCE_ID: SCHEMA_TEXT[BINANCE_ID]},
         READER["binance"],
+        INSTRUMENTS["binance"],
     )
 
     assert {row.offset: row.side for row in each(judged)} == {0: "SELL", 1: "BUY"}

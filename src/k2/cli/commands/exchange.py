@@ -18,6 +18,8 @@ from k2.exchanges import Exchange, exchange_named
 from k2.exchanges.parsers import parser_of
 from k2.exchanges.parsing import RawRecord
 from k2.feeds.recordings import Recording
+from k2.home.instrument_lists import InstrumentLists
+from k2.settings import Settings
 from k2.silver.rules.screen import TRADE
 from k2.silver.transform import to_silver
 
@@ -121,7 +123,9 @@ def judge(definition: Exchange, records: Sequence[RawRecord], verdict: Verdict, 
     ]
     bronze = pa.Table.from_pylist(rows, schema=_BRONZE)
     seen: set[str] = set()
-    for row in to_silver(bronze, definition, {_SCHEMA_ID: reader}, reader).to_pylist():
+    instruments = InstrumentLists(Settings.load()).current(definition.name)
+    judged = to_silver(bronze, definition, {_SCHEMA_ID: reader}, reader, instruments)
+    for row in judged.to_pylist():
         if row["outcome"] != TRADE:
             verdict.dead_letters[", ".join(row["error_reasons"])] += 1
             continue

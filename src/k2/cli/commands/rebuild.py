@@ -17,6 +17,7 @@ from k2.engine.table_owner import VERSIONS, ask
 from k2.engine.table_requests import Request
 from k2.errors import ConfigError
 from k2.exchanges import Exchange, exchange_named
+from k2.home.instrument_lists import InstrumentLists
 from k2.home.locks import exclusive
 from k2.observability.logs import configure_logs
 from k2.quality.table_diff import TableDifference, beyond, compare, newest_offsets
@@ -43,7 +44,7 @@ def silver(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Decide all of Bronze with today's code and print how Silver would differ.
+    """Decide all of Bronze with today's code and instruments; print how Silver would differ.
 
     Compares Silver, duplicates and open dead letters field by field, up to the newest record that
     the stream had decided when this began. Exits with 1 when anything differs. Changes nothing.
@@ -105,7 +106,9 @@ def _compared(
             spinner.update(f"Deciding Bronze again: {done:,} records")
 
         reader = schema_text(exchange.reader_schema)
-        Rebuild(exchange, scratch, schemas_of(settings), reader).run(bronze, ledger, ends, count)
+        lists = InstrumentLists(settings)
+        rebuilding = Rebuild(exchange, scratch, schemas_of(settings), reader, lists)
+        rebuilding.run(bronze, ledger, ends, count)
         spinner.update("Comparing …")
         found = []
         for table, stored in live.values():

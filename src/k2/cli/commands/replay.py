@@ -13,6 +13,7 @@ from rich.table import Table
 
 from k2.avro.encoding import encoder
 from k2.avro.schema_files import schema_text
+from k2.cli.options import check_market
 from k2.connectors.kafka import MAX_MESSAGE_BYTES, ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.exchanges import Exchange, exchange_named
@@ -45,14 +46,21 @@ def replay_command(
     ],
     exchange: Annotated[str, typer.Option(help="Whose messages they are, such as binance.")],
     speed: Annotated[Speed, typer.Option(help="As fast as possible, or as recorded.")] = Speed.MAX,
+    market: Annotated[
+        str | None,
+        typer.Option(
+            help="Which of the exchange's markets they are of, where messages do not say."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Send recorded exchange messages to Kafka and count what they were."""
     source = exchange_named(exchange)
+    check_market(source, market)
     for path in files:
         Recording(path)  # a wrong path is said before anything outside is asked
     settings = Settings.load()
-    counts = _run(files, source, speed, settings, find_endpoints(settings))
+    counts = _run(files, source, speed, settings, find_endpoints(settings), market)
     if as_json:
         typer.echo(json.dumps({"exchange": source.name, "files": [c.as_json() for c in counts]}))
     else:
@@ -65,6 +73,7 @@ def _run(
     speed: Speed,
     settings: Settings,
     endpoints: Endpoints,
+    market: str | None,
 ) -> list[FileCounts]:
     prepare_topics(endpoints, exchange, settings.topic_partitions)
     ids = SchemaRegistry(endpoints.registry).register(exchange)
@@ -82,6 +91,7 @@ def _run(
                 encode,
                 producer,
                 speed=speed.factor,
+                market=market if len(exchange.markets) > 1 else None,
                 progress=lambda done, size: bar.update(task, completed=done, total=size),
             )
         )

@@ -3,15 +3,8 @@
 Source: the exchange's documents of the ``trade`` and ``aggTrade`` websocket streams.
 """
 
+from k2.exchanges.binance.names import read_name
 from k2.exchanges.exchange import Exchange, Identity, Numbering
-from k2.exchanges.symbols import split_by_suffix
-
-QUOTES = (
-    *("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "USDP", "PAX", "DAI", "USDS", "UST", "USD1"),
-    *("BTC", "ETH", "BNB", "XRP", "TRX", "DOGE", "DOT", "SOL", "VAI"),
-    *("EUR", "GBP", "TRY", "BRL", "AUD", "RUB", "UAH", "NGN", "BIDR", "IDRT", "BVND", "BKRW"),
-    *("ZAR", "PLN", "RON", "ARS", "JPY", "MXN", "COP", "CZK", "USD"),
-)
 
 # Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits,
 # and below the first year they would overflow.
@@ -20,16 +13,12 @@ TRADE_TIME = (
     " when trade_time_ms > -62135596800000 then trade_time_ms * 1000 end"
 )
 
-_BASE, _QUOTE = split_by_suffix("exchange_symbol", QUOTES)
-
 BINANCE = Exchange(
     name="binance",
     title="Binance",
     raw_schemas=("binance_raw_trade_v1.avsc", "binance_raw_trade_v2.avsc"),
     columns={
         "exchange_symbol": "symbol",
-        "base": _BASE,
-        "quote": _QUOTE,
         "trade_id": "cast(trade_id as string)",
         "price": "price",
         "quantity": "quantity",
@@ -45,6 +34,10 @@ BINANCE = Exchange(
         "event_time_ms": "event_time_ms",
         "is_best_match": "is_best_match",
     },
+    read_name=read_name,
+    # A message of spot says so; of the others each names its contracts in its own way.
+    market="coalesce(market, if(is_best_match is not null, 'spot', 'usdm'))",
+    markets=("spot", "usdm", "coinm"),
     identity=Identity(
         # Aggregate trades and futures have ids of their own; only spot says "best match".
         space="concat_ws(':', symbol, event_type, if(is_best_match is null, 'usdm', 'spot'))",

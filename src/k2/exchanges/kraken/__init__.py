@@ -4,14 +4,19 @@ Source: the exchange's documents of the ``trade`` channel, versions 1 and 2.
 """
 
 from k2.exchanges.exchange import Exchange, Identity, Numbering
-from k2.exchanges.symbols import split_at
-
-_BASE, _QUOTE = split_at("exchange_symbol", "/")
+from k2.exchanges.names import separated_by
 
 # "seconds.micros" as exact text; a float would lose the last digits. Thirteen digits of seconds are more
-# than a long has microseconds for.
-_SECONDS = "'-?[0-9]{1,13}([.][0-9]{1,9})?'"
-_MICROS = "try_cast(cast(trade_time_seconds as decimal(20, 6)) * 1000000 as bigint)"
+# than a long has microseconds for. Digits beyond the sixth are cut: a trade belongs to its own day.
+_SECONDS = "'-?[0-9]{1,13}([.][0-9]{1,6})?'"
+_FINER = "'(-?[0-9]{1,13}[.][0-9]{6})[0-9]{1,12}'"
+
+
+def _micros(seconds: str) -> str:
+    return f"try_cast(cast({seconds} as decimal(20, 6)) * 1000000 as bigint)"
+
+
+_CUT = f"nullif(regexp_extract(trade_time_seconds, {_FINER}, 1), '')"
 
 KRAKEN = Exchange(
     name="kraken",
@@ -22,14 +27,14 @@ KRAKEN = Exchange(
     ),
     columns={
         "exchange_symbol": "symbol",
-        "base": _BASE,
-        "quote": _QUOTE,
         "trade_id": "cast(trade_id as string)",
         "price": "price",
         "quantity": "quantity",
         "side": "case side when 'b' then 'BUY' when 's' then 'SELL' end",
         "timestamp": (
-            f"case when regexp_full_match(trade_time_seconds, {_SECONDS}) then {_MICROS} end"
+            f"case when regexp_full_match(trade_time_seconds, {_SECONDS})"
+            f" then {_micros('trade_time_seconds')}"
+            f" when regexp_full_match(trade_time_seconds, {_FINER}) then {_micros(_CUT)} end"
         ),
         "trade_conditions": (
             "list_filter([case order_type when 'l' then 'limit' when 'm' then 'market'"
@@ -43,6 +48,8 @@ KRAKEN = Exchange(
         "misc": "misc",
         "sequence_in_message": "sequence_in_message",
     },
+    read_name=separated_by("/"),
+    equity_code="[A-Z0-9.]+x",  # as AAPLx: Kraken names its tokenised stocks so
     identity=Identity(
         space="symbol",
         first="trade_id",

@@ -1,4 +1,4 @@
-"""Dead letters judged again with today's schemas and rules; those that are trades become resolved.
+"""Dead letters judged again with today's schemas, instruments and rules; those that are trades become resolved.
 
 A replay goes in steps. Each is decided once, kept on disk, written to Silver, duplicates and the
 ledger under the replay's own transaction id, taken into the index, and forgotten. A step found on
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from k2.errors import UnavailableError
 from k2.exchanges import Exchange
+from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
 from k2.silver.dead_letters.journal import Decisions, replay_app
 from k2.silver.dead_letters.store import in_chunks, open_coordinates, records_of, resolved_by
@@ -115,7 +116,8 @@ class Redecider:
 
     def _step(self, replay_id: str, coordinates: pa.Table, known: dict[int, str | None]) -> None:
         records = records_of(self.settings.lake, self.exchange, coordinates)
-        judged = to_silver(records, self.exchange, known, self.reader)
+        instruments = InstrumentLists(self.settings).current(self.exchange.name)
+        judged = to_silver(records, self.exchange, known, self.reader, instruments)
         trades = judged.filter(pc.equal(judged["outcome"], TRADE)).combine_chunks()
         if not trades.num_rows:
             return

@@ -31,17 +31,17 @@ def screen(
             ``kafka_timestamp``, which is ``broker_us``.
 
     Returns:
-        The V2 fields but ``platform_sequence``, times as microseconds; ``first_trade_id``,
-        ``last_trade_id`` and ``trade_count``; and ``error_reasons``, null where a record breaks no
-        rule, ``filler`` alone for one that says of an id that no trade has it. A rule whose
-        condition is null counts as broken; an unknown is never accepted by default.
+        The V2 fields but ``platform_sequence``, times as microseconds; ``instrument_type``;
+        ``first_trade_id``, ``last_trade_id`` and ``trade_count``; and ``error_reasons``, null where a
+        record breaks no rule, ``filler`` alone for one that says of an id that no trade has it. A
+        rule whose condition is null counts as broken; an unknown is never accepted by default.
     """
     known = pc.min_element_wise(broker_us, pa.scalar(_LAST_US, pa.int64()))
     sql = f"""
         select {message_id(exchange.name)} as message_id, trade_id, symbol,
-            {text(exchange.name)} as exchange, 'crypto' as asset_class, timestamp, price, quantity,
-            currency, side, trade_conditions, source_sequence, ingestion_timestamp, vendor_data,
-            first_trade_id, last_trade_id, trade_count,
+            {text(exchange.name)} as exchange, asset_class, timestamp, price, quantity, currency,
+            side, trade_conditions, source_sequence, ingestion_timestamp, vendor_data,
+            instrument_type, first_trade_id, last_trade_id, trade_count,
             case when is_filler then [{text(FILLER)}] else {reasons(rules)} end as error_reasons
         from (
             select * replace (coalesce(trade_id, identity) as trade_id)

@@ -15,7 +15,9 @@ _END = 9_214_646_400_000_000  # 2262-01-01: soon after, nanoseconds no longer fi
 
 TRADE_RULES: tuple[Rule, ...] = (
     Rule("symbol_empty", "trim(exchange_symbol) <> ''"),
-    Rule("symbol_unknown", "trim(exchange_symbol) = '' or symbol is not null"),
+    Rule("symbol_unknown", "symbol_problem is distinct from 'symbol_unknown'"),
+    Rule("symbol_ambiguous", "symbol_problem is distinct from 'symbol_ambiguous'"),
+    Rule("instrument_not_supported", "symbol_problem is distinct from 'instrument_not_supported'"),
     Rule("trade_id_missing", "trade_id is not null"),
     # Null is no violation: an exchange without ids gives no range.
     Rule(

@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pytest
 
+from k2.silver.decimals import TYPES
 from k2.silver.rules.rule import Rule
 from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.sql import query
@@ -30,12 +31,12 @@ def test_no_rule_asks_the_clock_or_chance(rule):
 
 
 def test_a_row_of_nulls_breaks_every_rule_that_asks_for_its_subject():
-    texts = ("exchange_symbol", "symbol", "trade_id", "side")
+    texts = ("exchange_symbol", "symbol", "symbol_problem", "trade_id", "side")
     longs = ("timestamp", "kafka_timestamp", "ingestion_timestamp", "first_trade_id")
     columns = {
         **{name: pa.nulls(1, pa.string()) for name in texts},
         **{name: pa.nulls(1, pa.int64()) for name in (*longs, "last_trade_id")},
-        **{name: pa.nulls(1, pa.decimal128(18, 8)) for name in ("price", "quantity")},
+        **{name: pa.nulls(1, kind) for name, kind in TYPES.items()},
         **{name: pa.nulls(1, pa.int8()) for name in ("price_sign", "quantity_sign")},
     }
 
