@@ -13,8 +13,10 @@ K2Error
 Bad rows are not exceptions. They travel as rows, with a reason, to the dead-letter table.
 """
 
+import difflib
 import errno
 import re
+from collections.abc import Iterable
 from typing import ClassVar
 
 # As the system, Java, delta-rs, SQLite and K2 say it; some only in the text of an error of their own.
@@ -78,3 +80,11 @@ def first_line(text: str, most: int = 400) -> str:
     """Return what a long account of an error begins with, ``most`` characters of it."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0][:most] if lines else "no message"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean BTC-USDT?`` where a known name resembles the word, else nothing."""
+    by_folded = {name.casefold().replace("_", "-"): name for name in known}
+    folded = word.casefold().replace("_", "-")
+    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.7)
+    return f" Did you mean {by_folded[found[0]]}?" if found else ""

@@ -9,7 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from k2.errors import ConfigError
+from k2.errors import ConfigError, did_you_mean
+
+# Grafana's, in its provisioning, and the benchmarks'.
+_OF_OTHERS = ("K2_PROMETHEUS_URL", "K2_DASHBOARDS", "K2_BENCHMARK_")
 
 # delta-rs (1.6.6) takes a table's folder for an address: it fails at brackets, takes a backslash for a
 # slash, and in parts of it %20 for a space. No line of a log or file ends well in the middle of a name.
@@ -170,6 +173,17 @@ class Settings(BaseSettings):
     def environment(self) -> dict[str, str]:
         """Return the environment for a child that runs K2 on the same home."""
         return {**os.environ, "K2_HOME": str(self.home)}
+
+    @classmethod
+    def unknown_variables(cls) -> dict[str, str]:
+        """Return the ``K2_*`` variables of the environment that nobody reads, each with a guess."""
+        known = {f"K2_{name.upper()}" for name in cls.model_fields}
+        for setting in cls.model_fields.values():
+            if isinstance(setting.validation_alias, AliasChoices):
+                known |= {str(alias) for alias in setting.validation_alias.choices}
+        given = {name for name in os.environ if name.startswith("K2_")}
+        unknown = {name for name in given - known if not name.startswith(_OF_OTHERS)}
+        return {name: did_you_mean(name, known) for name in sorted(unknown)}
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":

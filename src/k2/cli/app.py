@@ -14,9 +14,10 @@ from typer.main import get_command
 
 from k2.cli.unexpected import describe_unexpected, keep_traces_of_threads
 from k2.environment import inherited, shield
-from k2.errors import FailedError, K2Error, first_line, is_full_disk
+from k2.errors import FailedError, K2Error, did_you_mean, first_line, is_full_disk
 from k2.malloc import give_memory_back
 from k2.observability.redaction import redacted
+from k2.settings import Settings
 
 # command → module and function, imported when called: Spark and DuckDB take their time to load.
 _COMMANDS = {
@@ -74,6 +75,12 @@ class _LazyGroup(TyperGroup):
         found = getattr(importlib.import_module(module), name)
         return get_command(found if isinstance(found, typer.Typer) else app_of(cmd_name, found))
 
+    def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            guess = did_you_mean(args[0], _COMMANDS)
+            ctx.fail(f"No such command '{args[0]}'.{guess}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
             formatter.write_dl(list(_SUMMARIES.items()))
@@ -95,6 +102,7 @@ _APP_OPTIONS: dict[str, Any] = {
     "add_completion": False,
     "pretty_exceptions_enable": False,
     "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["--help", "-h"]},
 }
 _app = typer.Typer(
     cls=_LazyGroup,
@@ -132,6 +140,8 @@ def main() -> None:
     shield(inherited())
     give_memory_back()
     keep_traces_of_threads()
+    for name, guess in Settings.unknown_variables().items():
+        _say(f"{name} is no setting of K2 and changes nothing.{guess}")
     sys.exit(run(_app, sys.argv[1:], "k2"))
 
 

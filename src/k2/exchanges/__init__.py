@@ -1,6 +1,6 @@
 """The exchanges that K2 takes trades from. A new one is a file here, named in ``EXCHANGES``."""
 
-from k2.errors import ConfigError
+from k2.errors import ConfigError, did_you_mean
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.coinbase import COINBASE
 from k2.exchanges.exchange import Condition, Exchange, Identity, Numbering
@@ -20,5 +20,6 @@ def exchange_named(name: str) -> Exchange:
     for exchange in EXCHANGES:
         if exchange.name == name:
             return exchange
-    known = ", ".join(exchange.name for exchange in EXCHANGES)
-    raise ConfigError(f"Unknown exchange {name!r}. Known: {known}.")
+    known = [exchange.name for exchange in EXCHANGES]
+    guess = did_you_mean(name, known)
+    raise ConfigError(f"Unknown exchange {name!r}.{guess} Known: {', '.join(known)}.")

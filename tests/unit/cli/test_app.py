@@ -11,7 +11,7 @@ import pytest
 import typer
 from deltalake.exceptions import DeltaError
 
-from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, run
+from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, main, run
 from k2.cli.unexpected import keep_traces_of_threads
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
 
@@ -58,7 +58,7 @@ def test_every_command_has_a_help_that_explains_each_option(k2, command):
 
     assert said.code == 0
     assert f"Usage: k2 {command} " in said.out
-    options = [line.split() for line in said.out.splitlines() if line.strip().startswith("--")]
+    options = [line.split() for line in said.out.splitlines() if line.strip().startswith("-")]
     assert options
     assert all(len(words) > 1 for words in options), said.out
 
@@ -385,3 +385,68 @@ def test_a_command_may_choose_its_exit_code(code):
         raise typer.Exit(code)
 
     assert run(app_of("chooses", chooses), [], "k2") == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "guess"),
+    [
+        (["shwo"], "Did you mean show?"),
+        (["show", "gold_trads"], "Did you mean gold_trades?"),
+        (["show", "gold-ohlcv"], "Did you mean gold_ohlcv?"),
+        (["replay", "/dev/null", "--exchange", "Binanse"], "Did you mean binance?"),
+    ],
+)
+def test_a_name_that_nearly_is_one_gets_a_guess(k2, arguments, guess):
+    said = k2(*arguments)
+
+    assert said.code == 2
+    assert guess in said.err
+
+
+def test_a_name_like_no_other_gets_no_guess(k2):
+    assert "Did you mean" not in k2("sideways").err
+    assert "Did you mean" not in k2("show", "elephants").err
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["dlq"], ["dlq", "list"]])
+def test_h_is_help(k2, command):
+    said = k2(*command, "-h")
+
+    assert said.code == 0
+    assert "Usage: k2" in said.out
+
+
+def test_a_variable_that_is_no_setting_is_named_with_a_guess(monkeypatch, capsys):
+    monkeypatch.setenv("K2_TRIGER_SECONDS", "5")
+    monkeypatch.setenv("K2_PROMETHEUS_URL", "http://127.0.0.1:9090")
+    monkeypatch.setattr("sys.argv", ["k2", "--version"])
+
+    with pytest.raises(SystemExit) as end:
+        main()
+
+    said = capsys.readouterr()
+    assert end.value.code == 0
+    assert said.out.startswith("k2 ")
+    assert said.err == (
+        "k2: K2_TRIGER_SECONDS is no setting of K2 and changes nothing."
+        " Did you mean K2_TRIGGER_SECONDS?\n"
+    )
+
+
+@pytest.mark.parametrize("command", [["replay"], ["exchange", "validate"]])
+def test_a_recording_of_another_exchange_is_recognised_before_anything_is_sent(
+    k2, tmp_path, command
+):
+    recording = tmp_path / "trades.ndjson"
+    match = {
+        **{"type": "match", "product_id": "BTC-USD", "trade_id": 1, "sequence": 3, "price": "1"},
+        **{"size": "1", "time": "2026-07-08T01:00:00.000001Z", "side": "buy"},
+        **{"maker_order_id": "a", "taker_order_id": "b"},
+    }
+    recording.write_text(json.dumps({"type": "subscriptions"}) + "\n" + json.dumps(match))
+
+    said = k2(*command, recording, "--exchange", "kraken")
+
+    assert said.code == 2
+    assert f"{recording} has messages of Coinbase, not of Kraken" in said.err
+    assert "--exchange coinbase" in said.err

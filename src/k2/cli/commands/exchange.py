@@ -17,6 +17,7 @@ from k2.cli.render.printing import print_json, print_table
 from k2.exchanges import Exchange, exchange_named
 from k2.exchanges.parsers import parser_of
 from k2.exchanges.parsing import RawRecord
+from k2.feeds.recorded_exchange import require_exchange
 from k2.feeds.recordings import Recording
 from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
@@ -77,6 +78,8 @@ def validate(
     Needs no Kafka. Exits with 1 when a trade became a dead letter, or there was none.
     """
     definition = exchange_named(name)
+    for file in files:
+        require_exchange(file, definition)
     verdict, records = read_samples([Recording(path) for path in files], definition)
     if records:
         judge(definition, records, verdict, limit)

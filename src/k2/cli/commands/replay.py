@@ -18,6 +18,7 @@ from k2.connectors.kafka import MAX_MESSAGE_BYTES, ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.exchanges import Exchange, exchange_named
 from k2.feeds.producer import FeedProducer
+from k2.feeds.recorded_exchange import require_exchange
 from k2.feeds.recordings import Recording
 from k2.feeds.replay import FileCounts, replay
 from k2.home.endpoints import Endpoints, find_endpoints
@@ -59,6 +60,7 @@ def replay_command(
     check_market(source, market)
     for path in files:
         Recording(path)  # a wrong path is said before anything outside is asked
+        require_exchange(path, source)
     settings = Settings.load()
     counts = _run(files, source, speed, settings, find_endpoints(settings), market)
     if as_json:
