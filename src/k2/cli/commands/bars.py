@@ -11,7 +11,7 @@ from rich.console import Console
 from k2.bars.table import GOLD_OHLCV, TIMEFRAMES
 from k2.cli.render.candles import candles
 from k2.cli.render.printing import print_json, print_table
-from k2.errors import ConfigError
+from k2.errors import ConfigError, did_you_mean
 from k2.settings import Settings
 from k2.storage.delta import open_table
 from k2.storage.scan import scan
@@ -80,6 +80,7 @@ def bars_command(
             [f"{bar['bar_start']:%m-%d %H:%M}", *(bar[name] for name in list(_SHOWN)[1:])]
             for bar in shown
         ],
+        drop=("rev.", "final", "trades", "volume"),
     )
     for line in candles(shown, console.width):
         console.print(line)
@@ -104,7 +105,10 @@ def newest_bars(
     if (exchange is not None and exchange not in exchanges) or not exchanges:
         known = ", ".join(f"{name} {market}" for name, market in markets) or "none"
         where = f" on {exchange}" if exchange else ""
-        raise ConfigError(f"There are no {timeframe} bars of {symbol}{where}. There are: {known}.")
+        guess = did_you_mean(symbol, {market for _, market in markets if market != symbol})
+        raise ConfigError(
+            f"There are no {timeframe} bars of {symbol}{where}.{guess} There are: {known}."
+        )
     if exchange is None and len(exchanges) > 1:
         raise ConfigError(f"{symbol} is on {', '.join(exchanges)}: name one with --exchange.")
     market = [("exchange", "=", exchange or exchanges[0]), ("symbol", "=", symbol)]

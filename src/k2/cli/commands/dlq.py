@@ -63,7 +63,7 @@ def list_command(exchange: _EXCHANGE = None, as_json: _JSON = False) -> None:
             if c.resolved is resolved
         ]
         if rows:
-            print_table(title, headings, rows)
+            print_table(title, headings, rows, drop=("first seen", "schema", "last seen"))
     if not found:
         typer.echo("There are no dead letters.")
 

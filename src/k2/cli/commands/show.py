@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from k2.cli.render.printing import print_json, print_table
-from k2.errors import ConfigError
+from k2.errors import ConfigError, did_you_mean
 from k2.settings import Settings
 from k2.storage.delta import open_table
 from k2.storage.scan import scan
@@ -28,6 +28,12 @@ _BRIEF = (
     *("error_type", "error_reasons"),
     *("timeframe", "bar_start", "close", "volume", "trade_count"),
     *("is_final", "revision"),
+    *("kafka_timestamp", "message_id", "outcome"),
+)
+# What a narrow terminal does without, the first first; what names a row stays.
+_DROP = (
+    *("kafka_timestamp", "schema_id", "message_id", "currency", "is_late", "trade_value_usd"),
+    *("revision", "is_final", "trade_count", "volume"),
 )
 
 # Of these, the columns that a table has say which of its rows are the newest.
@@ -50,6 +56,9 @@ def show(
         print_json(found)
         return
     columns = [name for name in definition.columns if wide or name in _BRIEF]
+    has_trade = "trade_id" in columns
+    if has_trade and not wide:
+        columns.remove("message_id")
     numbers = (
         *("price", "quantity", "trade_value_usd", "offset", "partition"),
         *("close", "volume", "trade_count", "revision"),
@@ -59,6 +68,8 @@ def show(
         f"{definition.name}: newest {len(found)} rows",
         headings,
         [[_cell(row[name]) for name in columns] for row in found],
+        drop=(*_DROP, "partition", "offset", "side") if has_trade else _DROP,
+        blocks=wide,
     )
 
 
@@ -82,13 +93,16 @@ def _table_named(name: str) -> Table:
     for table in all_tables():
         if table.name == name:
             return table
-    known = ", ".join(table.name for table in all_tables())
-    raise ConfigError(f"There is no table {name!r}. Tables: {known}.")
+    known = [table.name for table in all_tables()]
+    guess = did_you_mean(name, known)
+    raise ConfigError(f"There is no table {name!r}.{guess} Tables: {', '.join(known)}.")
 
 
 def _cell(value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
         return f"{value[:16].hex()}… ({len(value)} bytes)" if len(value) > 16 else value.hex()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # an offset is there to be copied
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return value

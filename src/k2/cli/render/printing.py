@@ -1,17 +1,21 @@
 """How the commands print: tables for people, JSON for programs."""
 
+import shutil
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import orjson
 import typer
-from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from k2.cli.render.fitting_table import FittingTable
+
+_NO_LIMIT = 10_000  # columns
 # Our enumerations are text, as keys too.
 _JSON = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
 
@@ -25,39 +29,32 @@ def _json_text(value: Any) -> str:
     return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else str(value)
 
 
-def print_table(title: str, headings: dict[str, str], rows: list[list[Any]]) -> None:
+def print_table(
+    title: str,
+    headings: Mapping[str, str],
+    rows: Sequence[Sequence[Any]],
+    drop: Sequence[str] = (),
+    blocks: bool = False,
+) -> None:
     """Print a table; ``headings`` gives each column's justification.
 
-    Where the terminal is too narrow for it, each row becomes a block of lines: a number broken over
-    three lines is no number.
+    It stays a list, a line a row: where the terminal is too narrow the columns in ``drop`` are left
+    out, the first first. With ``blocks``, which somebody asked for, each row becomes a block of lines
+    there, so that nothing is left out. What goes to a file or another program has all columns.
     """
-    console = Console(highlight=False)
+    # COLUMNS, the terminal's width, or no limit where there is no terminal.
+    console = Console(highlight=False, width=shutil.get_terminal_size((_NO_LIMIT, 24)).columns)
     cells = [[text_of(value) for value in row] for row in rows]
-    for gap in (1, 0):  # beside the box's own blank
-        table = _table(title, headings, cells, gap)
-        if console.measure(table, options=console.options.update(max_width=10_000)).maximum <= (
-            console.width
-        ):
-            console.print(table)
-            return
+    table = FittingTable(headings, cells, escape(title), drop=drop)
+    if not blocks or table.fits(console):
+        console.print(table)
+        return
     console.print(escape(title), style="italic")
     for cells_of_row in cells:
         block = Table.grid(padding=(0, 2, 0, 2))
         for heading, cell in zip(headings, cells_of_row, strict=True):
             block.add_row(heading, Text.from_markup(cell, overflow="fold"))
         console.print(block, "")
-
-
-def _table(title: str, headings: dict[str, str], cells: list[list[str]], gap: int) -> Table:
-    table = Table(
-        title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, gap, 0, 0)
-    )
-    table.show_edge = table.pad_edge = False
-    for heading, justify in headings.items():
-        table.add_column(heading, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for row in cells:
-        table.add_row(*row)
-    return table
 
 
 def text_of(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The dashboards' content in a terminal: ``k2 status --watch``."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -9,14 +9,15 @@ from typing import Any
 import httpx
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from k2.cli.render.fitting_table import FittingTable
 from k2.cli.render.streams import streams_table
 from k2.exchanges import EXCHANGES
 from k2.observability.scrapes import Change, Reading
 
 _LOOK_SECONDS = 2.0
+_LINES_BESIDE = 4  # of a table: title, headings, a rule, and what it left out
 _WINDOW = 30  # looks that rates and quantiles are over: a minute
 
 Facts = Mapping[str, Any]  # of :func:`k2.cli.commands.status.collect`
@@ -35,7 +36,8 @@ def watch(
         while looks is None or looks > 0:
             facts = collect()
             readings = [*readings[-_WINDOW:], read(facts["streams"], host)]
-            show(screen(facts, Change(readings[0], readings[-1])))
+            height = console.height if console.is_terminal else None
+            show(screen(facts, Change(readings[0], readings[-1]), height))
             looks = None if looks is None else looks - 1
             if looks != 0:
                 time.sleep(_LOOK_SECONDS)
@@ -61,29 +63,32 @@ def read(streams: Iterable[Mapping[str, Any]], host: str = "127.0.0.1") -> Readi
     return Reading.of(time.time(), pages)
 
 
-def screen(facts: Facts, change: Change) -> Group:
-    """Return all of it: streams, pipeline, data quality, machine."""
+def screen(facts: Facts, change: Change, height: int | None = None) -> Group:
+    """Return all of it: streams, data quality, pipeline, machine.
+
+    What is too much for a ``height`` is left out, and said: the pipeline's latencies.
+    """
     streams = facts["streams"]
     if not streams:
         return Group(Text("No streams run here. `k2 up` starts them."))
     title = f"K2 in {facts['home']} — Ctrl-C ends the view"
-    return Group(
-        streams_table(streams, title),
-        _pipeline(streams, change),
-        _quality(change),
-        _machine(change.after),
-    )
+    head = [streams_table(streams, title), _quality(change)]
+    lines = 2 * (len(streams) + _LINES_BESIDE) + len(EXCHANGES) + _LINES_BESIDE + 1
+    if height is not None and height < lines:
+        left_out = Text(f"From {lines} lines on it shows latencies and backlogs too.", style="dim")
+        return Group(*head, _machine(change.after), left_out)
+    return Group(*head, _pipeline(streams, change), _machine(change.after))
 
 
-def _pipeline(streams: Iterable[Mapping[str, Any]], change: Change) -> Table:
+def _pipeline(streams: Iterable[Mapping[str, Any]], change: Change) -> FittingTable:
     headings = ("records/min", "p50", "p99", "backlog", "checkpoint lag", "failed", "restarts")
-    table = _table("Pipeline: the last minute; latency from Kafka to the table", "stream", headings)
+    rows = []
     for name in (stream["name"] for stream in streams):
         p50, p99 = (
             change.quantile(share, "k2_e2e_latency_seconds", stream=name) for share in (0.5, 0.99)
         )
         after = change.after
-        table.add_row(
+        row = (
             name,
             f"{change.per_minute('k2_records_processed_total', stream=name):,.0f}",
             _seconds(p50, (300, 600)),
@@ -93,20 +98,21 @@ def _pipeline(streams: Iterable[Mapping[str, Any]], change: Change) -> Table:
             _marked(after.total("k2_batch_failures_total", stream=name), ",.0f", (1, 1)),
             _marked(after.total("k2_stream_restarts_total", stream=name), ",.0f", (1, 10)),
         )
-    return table
+        rows.append(row)
+    title = "Pipeline: the last minute; latency from Kafka to the table"
+    return _table(title, "stream", headings, rows, drop=("checkpoint lag", "restarts", "failed"))
 
 
-def _quality(change: Change) -> Table:
+def _quality(change: Change) -> FittingTable:
     headings = ("records/min", "dead letters", "duplicates/min", "newest record", "balance")
     late = change.per_minute("k2_late_records_total")
-    title = f"Data quality: the last minute; {late:,.0f} late trades/min in Gold"
-    table = _table(title, "exchange", headings)
+    rows = []
     for name in (exchange.name for exchange in EXCHANGES):
         judged = change.of("k2_records_processed_total", exchange=name, layer="silver")
         dead = change.of("k2_dlq_records_total", exchange=name)
         newest = change.after.most("k2_newest_record_timestamp_seconds", exchange=name)
         wrong = change.after.total("k2_balance_difference_records", of_exchange=name)
-        table.add_row(
+        row = (
             name,
             f"{change.per_minute('k2_records_processed_total', exchange=name, layer='bronze'):,.0f}",
             _marked(dead / judged, ".2%", (0.01, 0.05)) if judged else "–",
@@ -114,7 +120,9 @@ def _quality(change: Change) -> Table:
             _seconds(change.after.at - newest if newest else None, (300, 600)),
             _marked(wrong, ",.0f", (1, 1)),
         )
-    return table
+        rows.append(row)
+    title = f"Data quality: the last minute; {late:,.0f} late trades/min in Gold"
+    return _table(title, "exchange", headings, rows, drop=("duplicates/min", "newest record"))
 
 
 def _machine(reading: Reading) -> Text:
@@ -127,12 +135,15 @@ def _machine(reading: Reading) -> Text:
     )
 
 
-def _table(title: str, first: str, headings: Iterable[str]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column(first)
-    for heading in headings:
-        table.add_column(heading, justify="right")
-    return table
+def _table(
+    title: str,
+    first: str,
+    headings: Iterable[str],
+    rows: Sequence[Sequence[str]],
+    drop: Sequence[str],
+) -> FittingTable:
+    justified = {first: "left", **dict.fromkeys(headings, "right")}
+    return FittingTable(justified, rows, title, drop=drop, more="a wider window shows them")
 
 
 def _seconds(seconds: float | None, limits: _Limits) -> str:

@@ -67,3 +67,31 @@ def test_nothing_that_runs_is_said() -> None:
     watch(lambda: {"home": "/home/k2", "streams": []}, console, looks=1)
 
     assert "No streams run here" in console.export_text()
+
+
+def test_balance_and_data_quality_fit_a_window_of_80_by_24() -> None:
+    names = [*(f"{layer}-{e.name}" for layer in ("bronze", "silver") for e in EXCHANGES)]
+    streams = [
+        StreamStatus(name, name.split("-")[0], None, state="running", rows=10**9).public()
+        for name in (*names, "gold", "ohlcv")
+    ]
+    reading = read(silver(), 1000.0)
+    console = Console(width=80, height=24, record=True, force_terminal=False)
+
+    console.print(screen({"home": "/home/k2", "streams": streams}, Change(reading, reading), 24))
+
+    text = console.export_text()
+    assert len(text.splitlines()) <= 24
+    assert "balance" in text
+    assert "silver-coinbase" in text
+    assert "Data quality" in text
+    assert "CPU" in text
+
+
+def test_a_tall_window_shows_latencies_too() -> None:
+    reading = read(silver(), 1000.0)
+    console = Console(width=80, record=True, force_terminal=False)
+
+    console.print(screen(facts(), Change(reading, reading), 60))
+
+    assert "p99" in console.export_text()
