@@ -1,5 +1,6 @@
 """What nobody expected: one sentence for who reads it, and the traceback in the log."""
 
+import json
 import sys
 import threading
 import traceback
@@ -60,10 +61,18 @@ def _is_debug() -> bool:
 
 
 def _append(log: Path, trace: str) -> bool:
+    event = {
+        "time": datetime.now(UTC).isoformat().replace("+00:00", "Z"),
+        "level": "critical",
+        "event": "unexpected_error",
+        "command": " ".join(["k2", *sys.argv[1:3]]),
+        "exception": trace,
+    }
     try:
         log.parent.mkdir(exist_ok=True)
         with log.open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now(UTC).isoformat()} k2 {' '.join(sys.argv[1:3])}\n{trace}")
+            # A line of JSON like the others there, which people read with jq.
+            file.write(json.dumps(event) + "\n")
     except OSError:
         return False
     return True

@@ -327,7 +327,9 @@ def test_what_nobody_expected_is_a_sentence_with_the_logs_place(home, capsys, de
     assert said.startswith("k2: Unexpected ")
     assert said.endswith(f" The traceback is in {log}.\n")
     assert len(said.splitlines()) == 1
-    assert "in fails" in log.read_text()
+    (line,) = log.read_text().splitlines()
+    assert json.loads(line)["event"] == "unexpected_error"
+    assert "in fails" in json.loads(line)["exception"]
 
 
 def test_without_a_home_nothing_is_made_of_an_error(home, capsys, defective):
