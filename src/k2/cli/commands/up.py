@@ -47,6 +47,13 @@ def up(
     monitoring: Annotated[
         bool, typer.Option("--monitoring", help="Run Prometheus and Alertmanager too.")
     ] = False,
+    quiet: Annotated[
+        bool | None,
+        typer.Option(
+            "--quiet/--no-quiet",
+            help="Print the summary and errors alone; by default where there is no terminal.",
+        ),
+    ] = None,
 ) -> None:
     """Start Kafka, the registry, a feed and the streams, and show what they do.
 
@@ -62,12 +69,15 @@ def up(
         options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
         options += ["--streams" if streams else "--no-streams"]
         options += ["--monitoring"] if monitoring else []
+        options += ["--no-quiet"]  # for k2.out
         _detach(settings, options)
         for line in addresses(settings):
             typer.echo(line)
         return
     run = Run(feed is Feed.SIMULATE, rate, seconds, streams, monitoring)
-    if not supervise(settings, run, Console(stderr=not sys.stdout.isatty())):
+    if quiet is None:
+        quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
+    if not supervise(settings, run, Console(stderr=not sys.stdout.isatty(), quiet=quiet)):
         raise typer.Exit(1)
 
 

@@ -98,8 +98,9 @@ def planned(monkeypatch):
     """The run that a command asks for, without running it."""
     plans = []
 
-    def plan(_settings, run, _console):
+    def plan(_settings, run, console):
         plans.append(run)
+        console.print("Starting Kafka …")
         return True
 
     monkeypatch.setattr("k2.cli.commands.up.supervise", plan)
@@ -164,3 +165,10 @@ def test_a_java_that_is_not_there_is_named_by_the_variable_that_names_it(k2, mon
 
     assert said.code == 2
     assert f"K2_JAVA_HOME={tmp_path / 'java'} has no bin/java" in said.err
+
+
+def test_without_a_terminal_a_run_is_quiet_unless_asked(k2, planned):
+    piped, asked = k2("up"), k2("up", "--no-quiet")
+
+    assert piped.out + piped.err == ""
+    assert "Starting Kafka" in asked.err
