@@ -18,6 +18,7 @@ from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.home.atomic_files import replace_durably
 from k2.home.half_done_swap import half_done_swap
+from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.delta import open_table, stored_version
@@ -37,11 +38,13 @@ class OldTable:
 class Plan:
     """Which tables are old, and which version of each exchange's Bronze they are rebuilt from.
 
-    ``made_by`` is the version of K2: another one may decide otherwise.
+    ``instruments`` are the versions of the lists that say what markets' names mean. ``made_by`` is the
+    version of K2: another one may decide otherwise.
     """
 
     tables: list[OldTable]
     bronze: dict[str, tuple[str, int]]  # exchange → the table's id and version
+    instruments: dict[str, str]
     made_by: str = field(default_factory=lambda: metadata.version("k2"))
 
 
@@ -94,14 +97,15 @@ def old_tables(lake: Path, exchanges: Sequence[Exchange]) -> list[OldTable]:
     ]
 
 
-def make_plan(lake: Path, exchanges: Sequence[Exchange]) -> Plan:
+def make_plan(settings: Settings, exchanges: Sequence[Exchange]) -> Plan:
     """Return the plan for the tables as they are."""
-    bronze = {}
+    lake, bronze, lists = settings.lake, {}, InstrumentLists(settings)
     for exchange in exchanges:
         stored = open_table(lake, bronze_trades(exchange))
         if stored is not None:
             bronze[exchange.name] = (str(stored.metadata().id), int(stored.version()))
-    return Plan(old_tables(lake, exchanges), bronze)
+    instruments = {e.name: lists.current(e.name).version for e in exchanges}
+    return Plan(old_tables(lake, exchanges), bronze, instruments)
 
 
 def begin(workplace: Workplace, plan: Plan) -> bool:

@@ -1,10 +1,13 @@
 """Binance spot and USD-M futures: how a trade or an aggregate trade becomes a K2 trade.
 
-Source: the exchange's documents of the ``trade`` and ``aggTrade`` websocket streams.
+Source: the exchange's documents of the ``trade`` and ``aggTrade`` websocket streams. ``t`` of a trade and
+``f`` to ``l`` of an aggregate are of one numbering. On spot every number of it is a trade (binance-spot-api-docs,
+web-socket-streams.md). On USD-M numbers are used up without a trade, by self-trade prevention and what is no
+market trade, while ``a`` of aggregates has no gap (2.06 million aggregates of two days of BTCUSDT).
 """
 
 from k2.exchanges.binance.names import read_name
-from k2.exchanges.exchange import Exchange, Identity, Numbering
+from k2.exchanges.exchange import Condition, Exchange, Identity, Numbering
 
 # Since 2025 times may come in microseconds. Before the year 2286 milliseconds have at most 13 digits,
 # and below the first year they would overflow.
@@ -12,6 +15,25 @@ TRADE_TIME = (
     "case when trade_time_ms >= 100000000000000 then trade_time_ms"
     " when trade_time_ms > -62135596800000 then trade_time_ms * 1000 end"
 )
+
+_MARKET = "coalesce(market, if(is_best_match is not null, 'spot', 'usdm'))"
+# Of an aggregate those of its fills; version 1 of the raw record did not keep them.
+_FIRST = "coalesce(first_trade_id, trade_id)"
+_HAS_FILL_IDS = "(event_type = 'trade' or first_trade_id is not null)"
+# Off the order book, at prices of their own: the exchange leaves them out of its aggregates.
+_USDM_DOCUMENT = "Binance USD-M, Aggregate Trade Streams: only market trades are aggregated, insurance fund trades and ADL trades are not"
+
+
+def _numbers(fill_id: str) -> str:
+    """SQL over Silver: the id of a fill on spot, the aggregate's own on USD-M."""
+    is_aggregate = "list_contains(trade_conditions, 'aggregate')"
+    # Of version 1 of the raw record an aggregate has no ids of fills.
+    is_old = f"{is_aggregate} and trade_id = cast(first_trade_id as varchar)"
+    return (
+        f"case when instrument_type = 'spot' and not ({is_old}) then {fill_id}"
+        f" when instrument_type <> 'spot' and {is_aggregate} then try_cast(trade_id as bigint) end"
+    )
+
 
 BINANCE = Exchange(
     name="binance",
@@ -25,8 +47,11 @@ BINANCE = Exchange(
         # Binance reports who rested, not who crossed: a buying maker means a selling taker.
         "side": "if(is_buyer_maker, 'SELL', 'BUY')",
         "timestamp": TRADE_TIME,
-        "trade_conditions": "if(event_type = 'aggTrade', ['aggregate'], [])",
-        "source_sequence": "trade_id",
+        "trade_conditions": (
+            "if(event_type = 'aggTrade', ['aggregate'], []) || case when execution_type is null"
+            " or execution_type in ('MARKET', '') then [] else [lower(execution_type)] end"
+        ),
+        "source_sequence": _FIRST,
         "ingestion_timestamp": "ingestion_timestamp",
     },
     vendor={
@@ -36,13 +61,24 @@ BINANCE = Exchange(
     },
     read_name=read_name,
     # A message of spot says so; of the others each names its contracts in its own way.
-    market="coalesce(market, if(is_best_match is not null, 'spot', 'usdm'))",
+    market=_MARKET,
     markets=("spot", "usdm", "coinm"),
     identity=Identity(
-        # Aggregate trades and futures have ids of their own; only spot says "best match".
-        space="concat_ws(':', symbol, event_type, if(is_best_match is null, 'usdm', 'spot'))",
-        first="trade_id",
+        # An aggregate that does not say which fills it has is known by its own id, among its like.
+        space=f"concat_ws(':', symbol, if({_HAS_FILL_IDS}, 'trade', 'aggTrade'), {_MARKET})",
+        first=_FIRST,
+        last="if(first_trade_id is null, trade_id, last_trade_id)",
         fields="''",
+        is_dense=f"{_MARKET} = 'spot'",
     ),
-    numbering=Numbering(),
+    # X=NA with price 0 and quantity 0: an id that no trade has (hftbacktest #263).
+    filler=(
+        "coalesce(execution_type = 'NA' and try_cast(price as decimal(38, 10)) = 0"
+        " and try_cast(quantity as decimal(38, 10)) = 0, false)"
+    ),
+    conditions=(
+        Condition("insurance_fund", _USDM_DOCUMENT),
+        Condition("adl", _USDM_DOCUMENT),
+    ),
+    numbering=Numbering(first=_numbers("first_trade_id"), last=_numbers("last_trade_id")),
 )
