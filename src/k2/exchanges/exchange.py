@@ -1,8 +1,10 @@
 """What K2 takes from an exchange, as frozen data: no job, table or transform names an exchange."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
 
 from k2.exchanges.names import SPOT, NameReader
 
@@ -136,3 +138,16 @@ class Exchange:
     def reader_schema(self) -> str:
         """File name in ``schemas/`` of the newest raw schema, into which all others are read."""
         return self.raw_schemas[-1]
+
+    def validate(self, messages: Iterable[str | bytes], limit: int = 5) -> Any:
+        """Run sample messages through the parser, the schema, the mapping and the rules.
+
+        Returns:
+            A :class:`k2.silver.validation.Validation`: counts by what became of the messages, and
+            the first ``limit`` trades; it ``holds`` when there are trades and no dead letter.
+
+        Raises:
+            ConfigError: the exchange has no parser.
+        """
+        # By its name: the rules stand after the exchanges, and only this door leads to them.
+        return import_module("k2.silver.validation").validate_messages(self, messages, limit)

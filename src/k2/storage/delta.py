@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 from deltalake import DeltaTable, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from k2.errors import ContractError, FailedError, TableDriftError, first_line
+from k2.errors import FailedError, TableDriftError
+from k2.storage.read_errors import named_log_errors
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
 
@@ -101,12 +102,10 @@ def open_table(lake: Path, table: Table) -> DeltaTable | None:
         ContractError: its log is damaged.
     """
     try:
-        return DeltaTable(table_path(lake, table))
+        with named_log_errors(table.name):
+            return DeltaTable(table_path(lake, table))
     except TableNotFoundError:
         return None
-    except DeltaError as error:
-        why = first_line(_COLOR.sub("", str(error)))
-        raise ContractError(f"The log of table {table.name} cannot be read: {why}.") from error
 
 
 def stored_version(stored: DeltaTable) -> int:

@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
 from k2.errors import ContractError, K2Error, first_line
 
+_COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
 _FILE = re.compile(r"""["'](?P<path>[^"']+\.parquet)["']""")
 
 
@@ -26,12 +29,32 @@ def named_read_errors() -> Iterator[None]:
         raise named from error
 
 
+@contextmanager
+def named_log_errors(table: str) -> Iterator[None]:
+    """Raise what delta-rs says of a table's log as K2's own error.
+
+    Raises:
+        ContractError: the log is damaged.
+        TableNotFoundError: of delta-rs, there is none.
+    """
+    try:
+        yield
+    except TableNotFoundError:
+        raise
+    except DeltaError as error:
+        why = first_line(_COLOR.sub("", str(error)))
+        raise ContractError(f"The log of table {table} cannot be read: {why}.") from error
+
+
 def read_error(error: Exception) -> K2Error | None:
     """Return the error that says which stored file stops a reader; None when it is no such error."""
-    from duckdb import Error  # costs a tenth of a second, and most processes see no error
+    from duckdb import (  # costs a tenth of a second, and most processes see no error
+        Error,
+        PermissionException,
+    )
 
     found = _FILE.search(str(error)) if isinstance(error, Error) else None
-    if found is None:
+    if found is None or isinstance(error, PermissionException) or "*" in found["path"]:
         return None
     path = Path(found["path"])
     table, file = _table_and_file(path)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from k2.cli.commands.exchange import Verdict, judge, read_samples
 from k2.exchanges.coinbase import COINBASE
 from k2.feeds.recordings import Recording
+from k2.silver.validation import Validation, validate_lines
 from tests.checker.expected import expected_trades
 
 pytestmark = pytest.mark.integration
@@ -29,22 +29,20 @@ MATCH = {
 }
 
 
-def verdict_on(folder: Path, *messages: dict[str, Any]) -> Verdict:
+def verdict_on(folder: Path, *messages: dict[str, Any]) -> Validation:
     samples = folder / "samples.ndjson"
     samples.write_text("\n".join(map(json.dumps, messages)))
     return verdict_on_file(samples)
 
 
-def verdict_on_file(samples: Path) -> Verdict:
-    verdict, records = read_samples([Recording(samples)], COINBASE)
-    judge(COINBASE, records, verdict, limit=1_000)
-    return verdict
+def verdict_on_file(samples: Path) -> Validation:
+    return validate_lines(COINBASE, Recording(samples), limit=1_000)
 
 
 def test_a_match_becomes_a_v2_trade_field_by_field(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, MATCH)
 
-    (trade,) = verdict.shown
+    (trade,) = verdict.first_trades
     wanted = {
         "trade_id": "700000001",
         "symbol": "BTC-USD",
@@ -72,7 +70,7 @@ def test_a_match_becomes_a_v2_trade_field_by_field(tmp_path: Path) -> None:
 def test_a_selling_maker_means_a_buying_taker(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, MATCH | {"side": "sell"})
 
-    assert [trade["side"] for trade in verdict.shown] == ["BUY"]
+    assert [trade["side"] for trade in verdict.first_trades] == ["BUY"]
 
 
 def test_a_last_match_is_the_match_it_repeats(tmp_path: Path) -> None:
@@ -83,7 +81,7 @@ def test_a_last_match_is_the_match_it_repeats(tmp_path: Path) -> None:
     verdict = verdict_on(tmp_path, MATCH, repeat, next_one, other_market)
 
     assert (verdict.trades, verdict.repeated) == (4, 1)
-    assert len({trade["message_id"] for trade in verdict.shown}) == 3
+    assert len({trade["message_id"] for trade in verdict.first_trades}) == 3
 
 
 @pytest.mark.parametrize(
@@ -119,7 +117,7 @@ def test_the_recording_gives_what_an_independent_reading_does(shared_data: Path)
 
     found = {
         (row["vendor_data"], row["trade_id"]): {name: row[name] for name in fields}
-        for row in verdict.shown
+        for row in verdict.first_trades
     }
     found = {
         (json.loads(vendor)["exchange_symbol"], number): row

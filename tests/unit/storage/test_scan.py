@@ -18,7 +18,7 @@ from k2.gold.table import GOLD_TRADES
 from k2.sql import utc_database
 from k2.storage.delta import open_table, table_path
 from k2.storage.scan import Scan, scan, scan_table
-from tests.support.stored_gold import store_gold
+from tests.support.stored_rows import store_gold
 
 NINE = dt.datetime(2026, 7, 7, 9, 0, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)

@@ -11,11 +11,13 @@ from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.quality.balance import Watermarks, balance
 from k2.settings import Settings
-from k2.storage.delta import open_table, row_count, table_path
+from k2.storage.delta import open_table, row_count
 from k2.topology import all_tables
 
 _TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity")
-_QUERY = 'print(duckdb.sql("select symbol, count(*), sum(quantity) from gold group by all"))'
+_QUERY = (
+    'print(lake.sql("select symbol, count(*), sum(quantity) from gold group by all").to_duckdb())'
+)
 
 
 def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
@@ -32,15 +34,9 @@ def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
     if open_table(settings.lake, GOLD_TRADES) is not None:
         rows = [[text_of(row[name]) for name in _TRADE] for row in newest(settings, GOLD_TRADES, 5)]
         print_table("Newest Gold trades", dict.fromkeys(_TRADE, "left"), rows)
-    gold = table_path(settings.lake, GOLD_TRADES)
     console.print(
-        f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n",
-        markup=False,
-        soft_wrap=True,
-    )
-    console.print("  import duckdb; from deltalake import DeltaTable", markup=False)
-    console.print(
-        f'  gold = DeltaTable("{gold}").to_pyarrow_dataset(); {_QUERY}\n',
+        f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n\n"
+        f'  import k2; lake = k2.Lake("{settings.home}")\n  {_QUERY}\n',
         markup=False,
         soft_wrap=True,
     )
