@@ -6,11 +6,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from urllib.parse import unquote, urlsplit
 
-from k2.bars.table import GOLD_OHLCV, TIMEFRAMES
+from k2.bars.table import GOLD_OHLCV
 from k2.errors import ConfigError
-from k2.exchanges import exchange_named
 from k2.gold.table import GOLD_TRADES
-from k2.lake.moments import Moment, days_and_hours, moment_of
+from k2.lake.conditions import Moment, of_bars, of_trades
 from k2.lake.relation import Relation
 from k2.lake.views import ViewQueries
 from k2.sql import utc_database
@@ -63,8 +62,7 @@ class Lake:
         Raises:
             ConfigError: no such table, column or exchange, or a text that is no time.
         """
-        where = [*_market(symbol, exchange), *_between("timestamp", start, end)]
-        where += days_and_hours(start, end, "exchange_date", "exchange_hour")
+        where = of_trades(symbol, start, end, exchange)
         return self._relation(GOLD_TRADES.name, columns, where)
 
     def bars(
@@ -84,12 +82,7 @@ class Lake:
         Raises:
             ConfigError: no such table, column, exchange or timeframe, or a text that is no time.
         """
-        if timeframe not in TIMEFRAMES:
-            raise ConfigError(
-                f"There are no bars of {timeframe!r}. Lengths: {', '.join(TIMEFRAMES)}."
-            )
-        where = [("timeframe", "=", timeframe), *_market(symbol, exchange)]
-        where += [*_between("bar_start", start, end), *days_and_hours(start, end, "bar_date")]
+        where = of_bars(symbol, timeframe, start, end, exchange)
         return self._relation(GOLD_OHLCV.name, columns, where)
 
     def table(self, name: str, *, columns: Sequence[str] | None = None) -> Relation:
@@ -148,17 +141,3 @@ class Lake:
 def _folder_of(home: str | Path) -> Path:
     text = str(home)
     return Path(unquote(urlsplit(text).path) if text.startswith("file://") else home).expanduser()
-
-
-def _market(symbol: str | None, exchange: str | None) -> list[Condition]:
-    market: list[Condition] = []
-    if symbol is not None:
-        market.append(("symbol", "=", symbol.upper()))
-    if exchange is not None:
-        market.append(("exchange", "=", exchange_named(exchange).name))
-    return market
-
-
-def _between(column: str, start: Moment | None, end: Moment | None) -> list[Condition]:
-    bounds = ((">=", start), ("<", end))
-    return [(column, sign, moment_of(bound)) for sign, bound in bounds if bound is not None]

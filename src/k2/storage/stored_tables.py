@@ -16,12 +16,12 @@ class StoredTables:
 
     def __init__(self, lake: Path) -> None:
         """Look at the tables under ``lake``."""
-        self._lake = lake
+        self.lake = lake
         self._handles: dict[str, OpenTable] = {}
 
     def names(self) -> list[str]:
         """Return the names of all stored tables."""
-        return sorted(path.parent.name for path in self._lake.glob("*/_delta_log"))
+        return sorted(path.parent.name for path in self.lake.glob("*/_delta_log"))
 
     def opened(self, name: str) -> DeltaTable:
         """Return a table at its newest version.
@@ -32,10 +32,19 @@ class StoredTables:
         """
         if name not in self.names():
             known = ", ".join(self.names()) or "none"
-            raise ConfigError(f"There is no table {name!r} in {self._lake}. Tables: {known}.")
-        handle = self._handles.setdefault(name, OpenTable(self._lake / name))
+            raise ConfigError(f"There is no table {name!r} in {self.lake}. Tables: {known}.")
+        handle = self._handles.setdefault(name, OpenTable(self.lake / name))
         with named_log_errors(name):
             return handle.current()
+
+    def columns(self, name: str) -> list[str]:
+        """Return the names of a table's columns, in order.
+
+        Raises:
+            ConfigError: there is no such table.
+        """
+        names: list[str] = pa.schema(self.opened(name).schema().to_arrow()).names
+        return names
 
     def checked(self, name: str, columns: Sequence[str] | None) -> list[str] | None:
         """Return the columns to read of a table.
@@ -45,7 +54,7 @@ class StoredTables:
         """
         if columns is None:
             return None
-        there = pa.schema(self.opened(name).schema().to_arrow()).names
+        there = self.columns(name)
         for column in columns:
             if column not in there:
                 raise ConfigError(

@@ -1,5 +1,6 @@
 """``k2 bars``: a market's bars as a table and a small chart, and their rebuild from Gold."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -12,8 +13,10 @@ from k2.bars.table import GOLD_OHLCV, TIMEFRAMES
 from k2.cli.render.candles import candles
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError, did_you_mean
+from k2.lake.conditions import between
 from k2.settings import Settings
 from k2.storage.delta import open_table
+from k2.storage.file_pruning import Condition
 from k2.storage.scan import scan
 
 Bar = dict[str, Any]
@@ -46,6 +49,10 @@ def bars_command(
     exchange: Annotated[
         str | None, typer.Option(help="Which exchange's; needed where several have the market.")
     ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Time or day, UTC: 2026-07-07T09:30.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Likewise; bars before it.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many bars.")] = 30,
     pad: Annotated[
         bool, typer.Option("--pad", help="Fill windows without trades with the last close.")
@@ -66,7 +73,9 @@ def bars_command(
         raise ConfigError(
             "Name a market, such as `k2 bars BTC-USDT`; `k2 show gold_ohlcv` has all."
         )
-    found = newest_bars(settings, symbol.upper(), timeframe, exchange, limit)
+    found = newest_bars(
+        settings, symbol.upper(), timeframe, exchange, limit, between("bar_start", start, end)
+    )
     shown = padded(found, TIMEFRAMES[timeframe])[-limit:] if pad else found
     if as_json:
         print_json(shown)
@@ -87,7 +96,12 @@ def bars_command(
 
 
 def newest_bars(
-    settings: Settings, symbol: str, timeframe: str, exchange: str | None, limit: int
+    settings: Settings,
+    symbol: str,
+    timeframe: str,
+    exchange: str | None,
+    limit: int,
+    between_: Sequence[Condition] = (),
 ) -> list[Bar]:
     """Return a market's newest bars, oldest first.
 
@@ -112,7 +126,9 @@ def newest_bars(
     if exchange is None and len(exchanges) > 1:
         raise ConfigError(f"{symbol} is on {', '.join(exchanges)}: name one with --exchange.")
     market = [("exchange", "=", exchange or exchanges[0]), ("symbol", "=", symbol)]
-    rows = scan(stored, where=[of_length, *market]).table()
+    rows = scan(stored, where=[of_length, *market, *between_]).table()
+    if not rows.num_rows:
+        raise ConfigError(f"There are no {timeframe} bars of {symbol} in that time.")
     newest = rows.sort_by([("bar_start", "descending")])[:limit]
     found: list[Bar] = newest.to_pylist()[::-1]
     return found

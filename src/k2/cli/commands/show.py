@@ -1,16 +1,17 @@
 """``k2 show``: the newest rows of a table."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from k2.cli.render.printing import print_json, print_table
+from k2.cli.render.printing import cell_of, print_json, print_table
 from k2.errors import ConfigError, did_you_mean
+from k2.lake.conditions import between, of_market
 from k2.settings import Settings
-from k2.storage.delta import open_table
-from k2.storage.scan import scan
-from k2.storage.table import Table
-from k2.topology import all_tables
+from k2.storage.file_pruning import Condition
+from k2.storage.newest_rows import newest_rows
+from k2.storage.stored_tables import StoredTables
 
 # Columns that a person wants to see first; --json and --wide have all.
 _BRIEF = (
@@ -43,66 +44,78 @@ _NEWEST = ("timestamp", "bar_start", "kafka_timestamp", "offset", "exchange", "s
 def show(
     table: Annotated[str, typer.Argument(help="Name of a table, as `k2 tables` lists them.")],
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows.")] = 10,
+    symbol: Annotated[str | None, typer.Option(help="Only this market's.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="Only this exchange's.")] = None,
+    since: Annotated[str | None, typer.Option(help="Time or day, UTC: 2026-07-07T09:30.")] = None,
+    until: Annotated[str | None, typer.Option(help="Likewise; rows before it.")] = None,
+    columns: Annotated[str | None, typer.Option(help="Names with commas between.")] = None,
     wide: Annotated[bool, typer.Option("--wide", help="All columns.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print all columns as JSON, bytes as hexadecimal.")
     ] = False,
 ) -> None:
     """Show the newest rows of a table."""
-    settings = Settings.load()
-    definition = _table_named(table)
-    found = newest(settings, definition, limit)
+    tables = StoredTables(Settings.load().lake)
+    names = tables.columns(_checked(tables, table))
+    where = [*of_market(symbol, exchange), *between(_time_of(names), since, until)]
+    for column, *_ in where:
+        if column not in names:
+            raise ConfigError(
+                f"Table {table} has no column {column}; its rows cannot be told by it."
+            )
+    chosen = None if columns is None else [name.strip() for name in columns.split(",")]
+    found = newest(tables, table, limit, tables.checked(table, chosen), where)
     if as_json:
         print_json(found)
         return
-    columns = [name for name in definition.columns if wide or name in _BRIEF]
-    has_trade = "trade_id" in columns
+    shown = chosen or [name for name in names if wide or name in _BRIEF]
+    has_trade = "trade_id" in shown and chosen is None
     if has_trade and not wide:
-        columns.remove("message_id")
+        shown.remove("message_id")
     numbers = (
         *("price", "quantity", "trade_value_usd", "offset", "partition"),
         *("close", "volume", "trade_count", "revision"),
     )
-    headings = {name: "right" if name in numbers else "left" for name in columns}
+    headings = {name: "right" if name in numbers else "left" for name in shown}
     print_table(
-        f"{definition.name}: newest {len(found)} rows",
+        f"{table}: newest {len(found)} rows",
         headings,
-        [[_cell(row[name]) for name in columns] for row in found],
+        [[cell_of(row[name]) for name in shown] for row in found],
         drop=(*_DROP, "partition", "offset", "side") if has_trade else _DROP,
         blocks=wide,
     )
 
 
-def newest(settings: Settings, table: Table, limit: int) -> list[dict[str, Any]]:
+def newest(
+    tables: StoredTables,
+    table: str,
+    limit: int,
+    columns: Sequence[str] | None = None,
+    where: Sequence[Condition] = (),
+) -> list[dict[str, Any]]:
     """Return the newest rows by trade time, or broker time where there is no trade.
 
     Raises:
         ConfigError: the table has not been created.
     """
-    stored = open_table(settings.lake, table)
-    if stored is None:
-        raise ConfigError(f"There is no table {table.name} in {settings.lake} yet.")
-    order = ", ".join(f'"{name}" desc' for name in _NEWEST if name in table.columns)
-    rows: list[dict[str, Any]] = (
-        scan(stored).table(f"true order by {order} limit {limit}").to_pylist()
-    )
+    order = [name for name in _NEWEST if name in tables.columns(table)]
+    rows: list[dict[str, Any]]
+    rows = newest_rows(tables.opened(table), order, limit, columns, where).to_pylist()
     return rows
 
 
-def _table_named(name: str) -> Table:
-    for table in all_tables():
-        if table.name == name:
-            return table
+def _time_of(columns: Sequence[str]) -> str:
+    return next(name for name in _NEWEST if name in columns)
+
+
+def _checked(tables: StoredTables, name: str) -> str:
+    """Return the name of a stored table; of what is not stored say whether it can be."""
+    if name in tables.names():
+        return name
+    from k2.topology import all_tables  # all streams with it, which cost half a second
+
     known = [table.name for table in all_tables()]
+    if name in known:
+        raise ConfigError(f"There is no table {name} in {tables.lake} yet.")
     guess = did_you_mean(name, known)
     raise ConfigError(f"There is no table {name!r}.{guess} Tables: {', '.join(known)}.")
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, bytes | bytearray):
-        return f"{value[:16].hex()}… ({len(value)} bytes)" if len(value) > 16 else value.hex()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)  # an offset is there to be copied
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return value

@@ -74,6 +74,17 @@ def text_of(value: Any) -> str:
     return escape(str(value))
 
 
+def cell_of(value: Any) -> Any:
+    """Return a stored value as a cell of a table: bytes as hexadecimal, a list with commas."""
+    if isinstance(value, bytes | bytearray):
+        return f"{value[:16].hex()}… ({len(value)} bytes)" if len(value) > 16 else value.hex()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)  # an offset is there to be copied
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value
+
+
 def bytes_text(size: int) -> str:
     """Return a size with its unit: ``1.2 MB``."""
     number = float(size)

@@ -12,6 +12,7 @@ from k2.gold.table import GOLD_TRADES
 from k2.quality.balance import Watermarks, balance
 from k2.settings import Settings
 from k2.storage.delta import open_table, row_count
+from k2.storage.stored_tables import StoredTables
 from k2.topology import all_tables
 
 _TRADE = ("timestamp", "exchange", "symbol", "side", "price", "quantity")
@@ -31,8 +32,11 @@ def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
     print_table("Rows", {"table": "left", "rows": "right"}, counts)
     accounts = balance(settings.lake, EXCHANGES, kafka)
     print_balance(accounts)
-    if open_table(settings.lake, GOLD_TRADES) is not None:
-        rows = [[text_of(row[name]) for name in _TRADE] for row in newest(settings, GOLD_TRADES, 5)]
+    tables = StoredTables(settings.lake)
+    if GOLD_TRADES.name in tables.names():
+        rows = [
+            [text_of(row[name]) for name in _TRADE] for row in newest(tables, GOLD_TRADES.name, 5)
+        ]
         print_table("Newest Gold trades", dict.fromkeys(_TRADE, "left"), rows)
     console.print(
         f"The tables are plain Delta folders in {settings.lake}. Read Gold without Spark:\n\n"
