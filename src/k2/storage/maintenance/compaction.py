@@ -139,6 +139,7 @@ def _write(
         schema=stored.schema(),
         partition_by=list(table.partitioned_by),
         configuration=stored.metadata().configuration,
+        raise_if_key_not_exists=False,  # some are our own
     )
     write_deltalake(
         packing,
