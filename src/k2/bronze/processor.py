@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from k2.avro.wire_format import NEEDED, to_bronze
 from k2.bronze.table import bronze_trades
-from k2.connectors.kafka import published
+from k2.bronze.topic_progress import VERSION, unread_records
 from k2.engine.stream import BatchReport, Stream, Told
 from k2.exchanges import Exchange
 from k2.settings import Settings
@@ -36,6 +36,8 @@ def bronze_stream(
             .option("startingOffsets", "earliest")
             .option("failOnDataLoss", "true")
             .option("includeHeaders", "true")
+            # Kafka's own default gives records of transactions that were aborted.
+            .option("kafka.isolation.level", "read_committed")
             .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
             .option("kafka.max.poll.records", _RECORDS_A_POLL)
             .option("kafka.request.timeout.ms", _ANSWER_MILLISECONDS)
@@ -47,11 +49,11 @@ def bronze_stream(
     return Stream(
         layer=Layer.BRONZE,
         exchange=exchange,
-        version=1,
+        version=VERSION,
         tables=(bronze_trades(exchange),),
         source=source,
         sink=lambda _: BronzeSink(exchange, settings, writer),
-        published=lambda: published(bootstrap, exchange.topic),
+        unread=lambda: unread_records(settings, exchange, bootstrap),
     )
 
 

@@ -17,7 +17,7 @@ from rich.live import Live
 from k2.cli.commands.replay import prepare_topics
 from k2.cli.render.run_summary import print_summary
 from k2.cli.render.streams import streams_table
-from k2.connectors.kafka import watermarks
+from k2.connectors.committed_reader import CommittedReader
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.engine import Engine
 from k2.exchanges import EXCHANGES, Exchange
@@ -122,8 +122,7 @@ def _up(
         return True
     _say(console, "Time is up; the streams take what is left …")
     watch.until_drained()
-    marks = {exchange.topic: watermarks(endpoints.kafka, exchange.topic) for exchange in EXCHANGES}
-    balanced = print_summary(settings, marks)
+    balanced = print_summary(settings, CommittedReader(endpoints.kafka))
     return balanced and not engine.failures
 
 

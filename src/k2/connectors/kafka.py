@@ -89,9 +89,10 @@ def ensure_topics(
 def watermarks(
     bootstrap: str, topic: str, *, timeout: float = ANSWER_SECONDS
 ) -> dict[int, tuple[int, int]]:
-    """Return for each partition the first offset there is and the one the next record will get.
+    """Return for each partition the first offset there is and the end of what is committed.
 
-    A topic that does not exist has no partitions.
+    The end is the next record's offset, or the first of a transaction that is still open. A topic
+    that does not exist has no partitions.
 
     Raises:
         UnavailableError: the broker does not answer within ``timeout`` seconds.
@@ -111,19 +112,16 @@ def watermarks(
         raise no_answer(bootstrap, _text(error)) from error
 
 
-def published(bootstrap: str, topic: str) -> int:
-    """Return how many records a topic was ever sent; none where it does not exist.
-
-    Raises:
-        UnavailableError: the broker does not answer.
-    """
-    return sum(after for _, after in watermarks(bootstrap, topic).values())
-
-
 @cache
 def _asking(bootstrap: str) -> Consumer:
     """A client that stays: to connect takes 0.1 s, and streams that wait ask every second."""
-    consumer = Consumer({**client_settings(bootstrap), "group.id": "k2-watermarks"})
+    consumer = Consumer(
+        {
+            **client_settings(bootstrap),
+            "group.id": "k2-watermarks",
+            "isolation.level": "read_committed",
+        }
+    )
     atexit.register(consumer.close)
     return consumer
 

@@ -2,15 +2,17 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from deltalake.exceptions import DeltaError
 
+from k2.connectors.committed_reader import CommittedReader
 from k2.engine.rows_available import Arrivals
 from k2.engine.stream_task import Slot
 from k2.errors import ContractError, K2Error
 from k2.exchanges import EXCHANGES
+from k2.home.endpoints import find_endpoints
 from k2.observability.engine_metrics import EngineMetrics
 from k2.quality.recent_balance import RecentBalance
 from k2.settings import Settings
@@ -31,7 +33,11 @@ class Measuring:
         self._metrics = metrics
         self._slots = slots
         self._arrivals = Arrivals(settings.lake, slots)
-        self._balances = [RecentBalance(settings.lake, exchange) for exchange in EXCHANGES]
+        self._settings = settings
+        self._balances = [
+            RecentBalance(settings.lake, exchange, self._committed_offsets)
+            for exchange in EXCHANGES
+        ]
         self._has_gold = any(slot.stream.name == Layer.GOLD for slot in slots)
         self._balance_at = time.monotonic() + BALANCE_SECONDS
         self._ending = threading.Event()
@@ -61,6 +67,10 @@ class Measuring:
         for balance in self._balances:
             if not self._ending.is_set():
                 self._metrics.balance(balance.exchange.name, balance.differences())
+
+    def _committed_offsets(self, topic: str, partition: int, first: int, end: int) -> Iterable[int]:
+        reader = CommittedReader(find_endpoints(self._settings).kafka)
+        return reader.committed_offsets(topic, partition, first, end)
 
     def _run(self) -> None:
         while not self._ending.wait(BACKLOG_SECONDS):

@@ -22,8 +22,8 @@ class Arrivals:
         Raises:
             UnavailableError: Kafka does not answer.
         """
-        if slot.stream.published is not None:
-            return slot.stream.published()
+        if slot.stream.unread is not None:
+            return slot.taken + slot.stream.unread()
         given = {other.stream.tables[0].name: other.given for other in self._slots}
         total = 0
         for table in slot.stream.reads:

@@ -80,8 +80,8 @@ class Stream:
     """Name and version give the query's name, the checkpoint folder and the Delta app id.
 
     ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
-    is held while a batch is written; whoever else writes the tables takes it. ``published`` counts
-    what there ever was to take, for a stream whose source is no table. ``follower`` takes what the
+    is held while a batch is written; whoever else writes the tables takes it. ``unread`` counts what
+    is still to take, for a stream whose source is no table. ``follower`` takes what the
     streams before hand on; then the stream has a query of its own only for what they did not. One
     with a ``collector`` writes it when that is due.
     """
@@ -97,7 +97,7 @@ class Stream:
     triggers: int = 1  # of the settings' triggers between two batches
     ledgers: tuple[Table, ...] = ()
     redecider: Redecider | None = None
-    published: Callable[[], int] | None = field(default=None, compare=False, repr=False)
+    unread: Callable[[], int] | None = field(default=None, compare=False, repr=False)
     follower: Follower | None = field(default=None, compare=False, repr=False)
     collector: Collector | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(

@@ -41,6 +41,19 @@ def file_uri(path: Path) -> str:
     return f"file://{path}"
 
 
+def require_home(settings: Settings) -> None:
+    """Check that ``K2_HOME`` has tables: a question about an empty or a wrong one has no answer.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if not any(settings.lake.glob("*/_delta_log")):
+        raise ConfigError(
+            f"K2_HOME={settings.home} has no tables. Set K2_HOME to the folder that `k2 up` filled,"
+            " or run `k2 up` first."
+        )
+
+
 @contextmanager
 def named_disk_errors(settings: Settings) -> Iterator[None]:
     """Turn what the file system says about the home into an error with a remedy.

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from k2.bars.table import BARS, BARS_APP, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
-from k2.connectors.kafka import published
+from k2.bronze.topic_progress import unread_records
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
@@ -28,6 +28,8 @@ def rows(settings: Settings, *tables: Table) -> int:
 def backlog(settings: Settings, exchanges: Iterable[Exchange], kafka: str) -> dict[str, int]:
     """Return for each layer, and the bars, the rows that it has still to take.
 
+    For Bronze they are offsets, of which some may turn out to hold no record.
+
     Raises:
         UnavailableError: Kafka does not answer.
     """
@@ -40,9 +42,9 @@ def backlog(settings: Settings, exchanges: Iterable[Exchange], kafka: str) -> di
     # A resolved dead letter is in Silver or a duplicate, and stays in its table as history.
     aside -= rows(settings, *map(resolutions, exchanges))
     bronze = rows(settings, *map(bronze_trades, exchanges))
-    sent = sum(published(kafka, exchange.topic) for exchange in exchanges)
+    unread = sum(unread_records(settings, exchange, kafka) for exchange in exchanges)
     return {
-        Layer.BRONZE: sent - bronze,
+        Layer.BRONZE: unread,
         Layer.SILVER: bronze - trades - aside,
         Layer.GOLD: trades - gold,
         BARS: gold - barred,

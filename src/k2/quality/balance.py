@@ -2,35 +2,42 @@
 
 Kafka to Bronze, Bronze to exactly one of Silver, dead letters and duplicates, Silver to Gold. A dead
 letter that a replay resolved is no longer one here, and must be what the ledger says. Read from the
-tables as they are stored, with DuckDB, by code that the streams do not use.
+tables as they are stored, with DuckDB, by code that the streams do not use. It may run beside them:
+what is in flight is told from what is missing (:mod:`k2.quality.consistent_cut`).
 """
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any, Protocol
 
-from k2.bronze.table import bronze_trades
+from k2.bronze.topic_progress import Watermarks
 from k2.exchanges import Exchange
-from k2.gold.table import GOLD_TRADES
-from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
-from k2.sql import utc_database
-from k2.storage.read_errors import named_read_errors
-from k2.storage.scan import Scan, scan_table
+from k2.home.locks import is_held
+from k2.quality.consistent_cut import Cut, take_cuts
+from k2.quality.kafka_account import Found, KafkaAccount
+from k2.quality.offset_blocks import OffsetBlocks, Source, offsets_database
+from k2.quality.table_account import TableAccount
+from k2.quality.verified_offsets import VerifiedOffsets
+from k2.settings import Settings
+from k2.sql import text
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
+ABSENT_IN_BRONZE = "between Bronze's offsets, but not in Bronze"
 
-Watermarks = Mapping[int, tuple[int, int]]  # partition → first offset there is, next offset to come
+# A replay of dead letters writes several tables, one after the other, and is in none of the checkpoints.
+_LOOKS = 3
+_BETWEEN_LOOKS_SECONDS = 2.0
 
-_NAMED = 20  # offsets that a difference names; its count is always whole
-_COORDINATES = ("topic", "partition", "offset")
-_RECORD = 'topic, "partition", "offset"'
-_PLACES = {"trade": "silver", "duplicate": "duplicates"}  # where a resolved dead letter must be
-_OPEN = (
-    "create or replace temp table open_letters as"
-    f" select * from dead_letters anti join resolved using ({_RECORD})"
-)
+
+class Broker(Protocol):
+    """What is asked of Kafka."""
+
+    def watermarks(self, topic: str) -> Watermarks:
+        """Return each partition's first offset and the end of what is committed."""
+
+    def committed_offsets(self, topic: str, partition: int, first: int, end: int) -> Iterable[int]:
+        """Return the offsets of a range that hold a committed record."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class ExchangeBalance:
     """One exchange's account. ``kafka`` is None when no broker was asked.
 
     ``dead_letters`` are the open ones; ``resolved`` were some, and count where they are now.
+    ``in_flight`` are, by layer, the records that it has still to take. ``unproven`` are offsets that
+    Bronze passed without a record and that Kafka has deleted since.
     """
 
     exchange: str
@@ -57,11 +66,13 @@ class ExchangeBalance:
     duplicates: int = 0
     gold: int = 0
     resolved: int = 0
+    in_flight: dict[str, int] = field(default_factory=dict)
+    unproven: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
-        """Tell whether every record is where it must be, once."""
+        """Tell whether every record is where it must be, once, or on its way there."""
         return not self.differences
 
     def public(self) -> dict[str, Any]:
@@ -69,124 +80,83 @@ class ExchangeBalance:
         return {**asdict(self), "balanced": self.balanced}
 
 
-@named_read_errors()
 def balance(
-    lake: Path, exchanges: Iterable[Exchange], kafka: Mapping[str, Watermarks] | None = None
+    settings: Settings, exchanges: Iterable[Exchange], broker: Broker | None = None
 ) -> list[ExchangeBalance]:
     """Account for every record of every exchange.
 
-    Args:
-        lake: folder of the tables; one that does not exist counts as empty.
-        exchanges: which to look at.
-        kafka: watermarks by topic, to compare Bronze with; None compares from Bronze on, and then
-            Bronze must hold every offset from the first to the last that it has.
+    Without a ``broker`` it compares from Bronze on, and then Bronze must hold every offset that it has
+    read, unless it was found earlier that an offset holds no record. While streams run, only what
+    several looks find is a difference.
+
+    Raises:
+        ContractError: a table's file is missing or is not readable.
+        UnavailableError: Kafka does not answer.
     """
-    database = utc_database()
-    gold = scan_table(lake, GOLD_TRADES, [*_COORDINATES, "exchange"])
-    return [_account(database, lake, exchange, gold, kafka) for exchange in exchanges]
+    exchanges = tuple(exchanges)
+    accounts = _look(settings, exchanges, broker)
+    for _ in range(1, _LOOKS):
+        broken = [account.exchange for account in accounts if not account.balanced]
+        again = [exchange for exchange in exchanges if exchange.name in broken]
+        if not any(_is_running(settings, exchange) for exchange in again):
+            break
+        time.sleep(_BETWEEN_LOOKS_SECONDS)
+        fresh = {account.exchange: account for account in _look(settings, again, broker)}
+        accounts = [fresh.get(account.exchange, account) for account in accounts]
+    return accounts
 
 
-def _account(
-    database: "DuckDBPyConnection",
-    lake: Path,
-    exchange: Exchange,
-    gold: Scan,
-    kafka: Mapping[str, Watermarks] | None,
-) -> ExchangeBalance:
-    tables = {
-        "silver": silver_trades(exchange),
-        "dead_letters": dead_letters(exchange),
-        "duplicates": duplicates(exchange),
-        "bronze": bronze_trades(exchange),
-        "resolved": resolutions(exchange),
+def _look(
+    settings: Settings, exchanges: Iterable[Exchange], broker: Broker | None
+) -> list[ExchangeBalance]:
+    return [_account(settings, cut, broker) for cut in take_cuts(settings, exchanges)]
+
+
+def _account(settings: Settings, cut: Cut, broker: Broker | None) -> ExchangeBalance:
+    exchange = cut.exchange
+    kafka_path = settings.home / "quality" / f"verified-{exchange.name}.json"
+    # After the tables were looked at: what Bronze has is below Kafka's end.
+    marks = broker.watermarks(exchange.topic) if broker is not None else None
+    ask = partial(broker.committed_offsets, exchange.topic) if broker is not None else None
+    sources = {name: Source(files) for name, files in cut.files.items()}
+    sources["gold"] = Source(cut.files["gold"], f"exchange = {text(exchange.name)}")
+    resolved = cut.files["resolved"]
+    sources["resolved_as_trade"] = Source(resolved, "outcome = 'trade'")
+    sources["resolved_as_duplicate"] = Source(resolved, "outcome = 'duplicate'")
+    with offsets_database(settings.run / "spill") as database:
+        blocks = OffsetBlocks(database, sources)
+        kafka = KafkaAccount(blocks, VerifiedOffsets.load(kafka_path), marks, ask)
+        kafka.compare(cut.read)
+        tables = TableAccount(blocks)
+        tables.compare(kafka.blocks_with_repeats)
+        account = ExchangeBalance(exchange.name)
+        for name in ("bronze", "silver", "duplicates", "gold", "resolved"):
+            setattr(account, name, blocks.rows(name))
+        # A ledger may name what never was a dead letter.
+        account.dead_letters = max(blocks.rows("dead_letters") - account.resolved, 0)
+        account.kafka = None if marks is None else kafka.records
+    account.unproven = kafka.unproven
+    account.in_flight = {
+        "bronze": kafka.in_flight,
+        "silver": tables.in_flight["bronze"],
+        "gold": tables.in_flight["silver"],
     }
-    gold.create_view(database, "all_gold")
-    copy = f"create or replace temp table {{}} as select {_RECORD} from {{}}"
-    database.execute(copy.format("gold", "all_gold where exchange = ?"), [exchange.name]).fetchall()
-    for name, table in tables.items():
-        scan_table(lake, table, _COORDINATES).create_view(database, "stored")
-        database.execute(copy.format(name, "stored")).fetchall()
-    for outcome, place in _PLACES.items():
-        resolved = scan_table(lake, resolutions(exchange), [*_COORDINATES, "outcome"])
-        resolved.create_view(database, "stored")
-        as_such = copy.format(f"resolved_{place}", "stored where outcome = ?")
-        database.execute(as_such, [outcome]).fetchall()
-    database.execute(_OPEN).fetchall()
-    account = ExchangeBalance(exchange.name)
-    for name in (*tables, "gold"):
-        setattr(account, name, _one(database, f"select count(*) from {name}"))
-    account.dead_letters = _one(database, "select count(*) from open_letters")
-    judged = " union all ".join(
-        f"select {_RECORD} from {name}" for name in ("silver", "open_letters", "duplicates")
-    )
-    checks = {
-        "in Bronze more than once": _repeated("select * from bronze"),
-        "in Bronze, but in none of Silver, dead letters and duplicates": _missing(
-            "select * from bronze", judged
-        ),
-        "in Silver, dead letters or duplicates more than once": _repeated(judged),
-        "in Silver, dead letters or duplicates, but not in Bronze": _missing(
-            judged, "select * from bronze"
-        ),
-        "resolved more than once": _repeated("select * from resolved"),
-        "resolved, but never a dead letter": _missing(
-            "select * from resolved", "select * from dead_letters"
-        ),
-        "resolved as a trade, but not in Silver": _missing(
-            "select * from resolved_silver", "select * from silver"
-        ),
-        "resolved as a duplicate, but not among the duplicates": _missing(
-            "select * from resolved_duplicates", "select * from duplicates"
-        ),
-        "in Silver, but not in Gold": _missing("select * from silver", "select * from gold"),
-        "in Gold more than once": _repeated("select * from gold"),
-        "in Gold, but not in Silver": _missing("select * from gold", "select * from silver"),
-        **_against_kafka(account, exchange, kafka),
-    }
-    for what, query in checks.items():
-        count = _one(database, f"select count(*) from ({query})")
-        if count:
-            named = f"select * from ({query}) order by all limit {_NAMED}"
-            records = [f"{t}-{p}@{o}" for t, p, o in database.execute(named).fetchall()]
-            account.differences.append(Difference(what, count, records))
+    for what, found in {**_of_kafka(kafka), **tables.differences}.items():
+        if found.count:
+            records = [f"{exchange.topic}-{partition}@{at}" for partition, at in found.first]
+            account.differences.append(Difference(what, found.count, records))
     return account
 
 
-def _against_kafka(
-    account: ExchangeBalance, exchange: Exchange, kafka: Mapping[str, Watermarks] | None
-) -> dict[str, str]:
-    """Every offset below the broker's next one must be in Bronze, whatever retention has removed."""
-    if kafka is None:
-        ends = 'select topic, "partition", max("offset") + 1 as next from bronze group by all'
-        return {"between Bronze's offsets, but not in Bronze": _below(ends)}
-    marks = kafka.get(exchange.topic, {})
-    account.kafka = sum(after for _, after in marks.values())
-    if not marks:
-        return {"in Bronze, but not in Kafka (a topic made anew?)": "select * from bronze"}
-    rows = ", ".join(f"('{exchange.topic}', {p}, {after})" for p, (_, after) in marks.items())
-    ends = f'select * from (values {rows}) as marks(topic, "partition", next)'
-    beyond = (
-        f'select {_RECORD} from bronze left join ({ends}) using (topic, "partition")'
-        ' where "offset" >= coalesce(next, 0)'
-    )
+def _of_kafka(kafka: KafkaAccount) -> dict[str, Found]:
+    if kafka.marks is None:
+        return {ABSENT_IN_BRONZE: kafka.missing}
     return {
-        "in Kafka, but not in Bronze": _below(ends),
-        "in Bronze, but not in Kafka (a topic made anew?)": beyond,
+        "in Kafka, but not in Bronze": kafka.missing,
+        "deleted by Kafka before Bronze had read them": kafka.lost,
+        "in Bronze, but not in Kafka (a topic made anew?)": kafka.beyond,
     }
 
 
-def _below(ends: str) -> str:
-    wanted = f'select topic, "partition", unnest(range(next::bigint)) as "offset" from ({ends})'
-    return _missing(wanted, "select * from bronze")
-
-
-def _repeated(records: str) -> str:
-    return f"select {_RECORD} from ({records}) group by all having count(*) > 1"
-
-
-def _missing(records: str, elsewhere: str) -> str:
-    return f"select distinct {_RECORD} from ({records}) anti join ({elsewhere}) using ({_RECORD})"
-
-
-def _one(database: "DuckDBPyConnection", query: str) -> int:
-    return int(database.execute(query).fetchall()[0][0])
+def _is_running(settings: Settings, exchange: Exchange) -> bool:
+    return is_held(settings.run / "locks", f"silver_{exchange.name}_trades")

@@ -2,9 +2,10 @@
 
 ``k2 balance`` proves the whole; this looks at the offsets since the last look, and again at those
 where it found something. What is on its way is no difference: it judges no record that is newer than
-the newest one that the next step has.
+the newest one that the next step has. Nor is an offset that no table has, when Kafka gives no record of it.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from k2.bronze.table import bronze_trades
+from k2.errors import K2Error
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
@@ -26,14 +28,20 @@ WINDOW = 200_000  # offsets of a partition that one look covers, at most
 _LAST_FILES = 8  # of Bronze, among which every partition that moves has one
 
 Offsets = npt.NDArray[np.int64]
+# Gives the offsets of a topic's partition, from one up to another, that hold a committed record.
+CommittedOffsets = Callable[[str, int, int, int], Iterable[int]]
 
 
 @dataclass
 class RecentBalance:
-    """One exchange's account of its newest records."""
+    """One exchange's account of its newest records.
+
+    Without ``committed_offsets`` every offset must have a record.
+    """
 
     lake: Path
     exchange: Exchange
+    committed_offsets: CommittedOffsets | None = None
     _from: dict[int, int] = field(default_factory=dict)  # by partition, the first to look at
     _wrong: dict[int, Offsets] = field(default_factory=dict)  # by partition, as of the last look
 
@@ -80,15 +88,40 @@ class RecentBalance:
         in_silver = _counts(first, end, silver)
         # A resolved dead letter stays where it was and is a trade or a duplicate besides.
         judged = in_silver + sum(_counts(first, end, part) for part in (dead, double))
-        wrong = (_counts(first, end, bronze) != 1) | (judged - _counts(first, end, resolved) != 1)
+        in_bronze = _counts(first, end, bronze)
+        wrong = (in_bronze != 1) | (judged - _counts(first, end, resolved) != 1)
+        unknown = self._pass_over_empty(partition, first, wrong, (in_bronze == 0) & (judged == 0))
         reached = min(max(int(gold.max()) + 1 - first, 0), end - first) if gold.size else 0
         wrong[:reached] |= (_counts(first, end, gold) != in_silver)[:reached]
         found = np.flatnonzero(wrong) + first
         before = self._wrong.get(partition, np.array([], np.int64))
         self._wrong[partition] = found
         # What Gold has not reached is looked at again, when it has.
-        self._from[partition] = int(found[0]) if found.size else first + reached
+        self._from[partition] = min([*found[:1].tolist(), *unknown, first + reached])
         return int(np.intersect1d(found, before).size)
+
+    def _pass_over_empty(
+        self,
+        partition: int,
+        first: int,
+        wrong: npt.NDArray[np.bool_],
+        absent: npt.NDArray[np.bool_],
+    ) -> list[int]:
+        """Take from ``wrong`` the ``absent`` offsets that hold no record in Kafka.
+
+        While Kafka does not answer none of them is wrong; the first one is returned, to be looked at again.
+        """
+        offsets = np.flatnonzero(absent) + first
+        if self.committed_offsets is None or not offsets.size:
+            return []
+        span = (int(offsets[0]), int(offsets[-1]) + 1)
+        try:
+            given = list(self.committed_offsets(self.exchange.topic, partition, *span))
+        except K2Error:
+            wrong[absent] = False
+            return [span[0]]
+        wrong[absent] = np.isin(offsets, np.array(given, np.int64))
+        return []
 
     def _newest(self) -> dict[int, int]:
         """Return each partition's newest offset in the last files of Bronze."""

@@ -1,64 +1,20 @@
 """The Bronze stream against a real Kafka: every record once, every byte untouched."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
-from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 
 from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
 from k2.errors import DataLossError, FailedError, StaleCheckpointError
-from k2.exchanges.kraken import KRAKEN
 from k2.settings import Settings
 from tests.support.lake import WRITERS, Lake
+from tests.support.topic import Topic
 from tests.support.trades import framed, kraken_raw
 
 pytestmark = pytest.mark.integration
 
 GOOD = framed(kraken_raw())
-
-
-class Topic:
-    """A topic of the test's own, under the name of an exchange of the test's own."""
-
-    def __init__(self, bootstrap, partitions=1):
-        self.bootstrap = bootstrap
-        self.exchange = replace(KRAKEN, name=f"k{uuid4().hex[:12]}")
-        self.name = self.exchange.topic
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-        self.create(partitions)
-
-    def create(self, partitions=1):
-        config = {"max.message.bytes": str(8 * 1024 * 1024)}
-        made = self._admin.create_topics([NewTopic(self.name, partitions, 1, config=config)])
-        made[self.name].result(30)
-
-    def delete(self):
-        self._admin.delete_topics([self.name])[self.name].result(30)
-        while self.name in self._admin.list_topics(timeout=10).topics:
-            pass
-
-    def delete_records(self, before):
-        where = TopicPartition(self.name, 0, before)
-        self._admin.delete_records([where])[where].result(30)
-        oldest = self._admin.list_offsets({TopicPartition(self.name, 0): OffsetSpec.earliest()})
-        (found,) = oldest.values()
-        assert found.result(30).offset == before
-
-    def send(self, *values, partition=0, key=None, headers=None):
-        producer = Producer(
-            {
-                "bootstrap.servers": self.bootstrap,
-                "message.max.bytes": 8 * 1024 * 1024,
-                "log_level": 0,
-            }
-        )
-        for value in values:
-            producer.produce(self.name, value, key, partition=partition, headers=headers)
-        assert producer.flush(30) == 0
 
 
 @pytest.fixture

@@ -47,7 +47,7 @@ def where(lake):
 
 
 def kraken_balance(lake):
-    (account,) = balance(lake.settings.lake, [KRAKEN])
+    (account,) = balance(lake.settings, [KRAKEN])
     return account
 
 

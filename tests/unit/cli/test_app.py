@@ -14,6 +14,8 @@ from deltalake.exceptions import DeltaError
 from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, main, run
 from k2.cli.unexpected import keep_traces_of_threads
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
+from k2.gold.table import GOLD_TRADES
+from k2.storage.delta import ensure_table
 
 pytestmark = pytest.mark.unit
 
@@ -175,7 +177,8 @@ def test_without_kafka_what_needs_it_ends_with_3_and_says_how_to_start_it(
 
 
 @pytest.mark.parametrize("command", ["drain", "balance"])
-def test_a_kafka_that_does_not_answer_ends_with_3_and_is_named(k2, monkeypatch, command):
+def test_a_kafka_that_does_not_answer_ends_with_3_and_is_named(k2, home, monkeypatch, command):
+    ensure_table(home / "lake", GOLD_TRADES)
     monkeypatch.setenv("K2_KAFKA", "127.0.0.1:1")
     monkeypatch.setenv("K2_REGISTRY", "http://127.0.0.1:1")
 
@@ -231,7 +234,18 @@ def test_status_shows_no_password_of_an_address(k2, monkeypatch):
     assert json.loads(said.out)["services"]["registry"]["address"] == "http://***@127.0.0.1:1"
 
 
-def test_an_empty_home_balances_from_its_tables_alone(k2):
+@pytest.mark.parametrize("command", [("balance",), ("balance", "--json"), ("dlq", "list")])
+def test_a_question_about_an_empty_home_ends_with_2_and_its_path(k2, home, command):
+    said = k2(*command)
+
+    assert said.code == 2
+    assert str(home) in said.err
+    assert said.out == ""
+
+
+def test_a_home_whose_kafka_is_stopped_balances_from_its_tables_alone(k2, home):
+    ensure_table(home / "lake", GOLD_TRADES)
+
     said = k2("balance", "--json")
 
     assert said.code == 0
@@ -260,7 +274,8 @@ def test_a_k2_error_is_its_sentence_and_its_exit_code(capsys, error, code):
 
 
 @pytest.mark.parametrize("command", ["drain", "balance", "replay", "simulate"])
-def test_no_secret_of_a_setting_is_in_an_error(k2, monkeypatch, tmp_path, command):
+def test_no_secret_of_a_setting_is_in_an_error(k2, home, monkeypatch, tmp_path, command):
+    ensure_table(home / "lake", GOLD_TRADES)
     recording = tmp_path / "recording"
     recording.write_text("{}\n")
     arguments = {

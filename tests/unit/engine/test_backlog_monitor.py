@@ -29,8 +29,8 @@ def never(_: Any) -> Any:
     raise NotImplementedError
 
 
-def bronze(published: Callable[[], int]) -> Stream:
-    return Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, published=published)
+def bronze(unread: Callable[[], int]) -> Stream:
+    return Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, unread=unread)
 
 
 def silver() -> Stream:
@@ -52,8 +52,8 @@ class Measured:
         return self.metrics[stream].registry.get_sample_value("k2_backlog_records", labels)
 
 
-def test_bronze_has_what_is_in_kafka_before_it(tmp_path: Path) -> None:
-    measured = Measured(tmp_path, bronze(lambda: 10))
+def test_bronze_has_what_it_has_not_read_of_kafka_before_it(tmp_path: Path) -> None:
+    measured = Measured(tmp_path, bronze(lambda: 3))
     measured.slots["bronze-binance"].taken = 7
 
     measured.measuring.backlogs()
@@ -84,12 +84,12 @@ def test_a_job_of_its_own_looks_at_the_table_upstream(tmp_path: Path) -> None:
 def test_a_kafka_that_does_not_answer_keeps_the_backlog_that_was(tmp_path: Path) -> None:
     answers = [10]
 
-    def published() -> int:
+    def unread() -> int:
         if answers:
             return answers.pop()
         raise UnavailableError("no answer")
 
-    measured = Measured(tmp_path, bronze(published), silver())
+    measured = Measured(tmp_path, bronze(unread), silver())
     measured.measuring.backlogs()
     measured.slots["bronze-binance"].given = 4
 

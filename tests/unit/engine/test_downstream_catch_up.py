@@ -42,7 +42,7 @@ class Run:
     def __init__(self, home: Path) -> None:
         self.settings = Settings.load(home=home)
         streams = [
-            Stream(Layer.BRONZE, KRAKEN, 1, (BRONZE,), never, never, published=lambda: 1),
+            Stream(Layer.BRONZE, KRAKEN, 1, (BRONZE,), never, never, unread=lambda: 1),
             self._follower(Stream(Layer.SILVER, KRAKEN, 1, (SILVER,), never, never, (BRONZE,))),
             self._follower(Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, (SILVER,))),
         ]

@@ -34,7 +34,7 @@ class Run:
 
     def __init__(self, home: Path) -> None:
         streams = (
-            Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, published=lambda: 10),
+            Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, unread=lambda: 10),
             Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, reads=(BRONZE,)),
             Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
             Stream(Layer.GOLD, None, 1, (GOLD_OHLCV,), never, never, (GOLD_TRADES,), called=BARS),

@@ -35,7 +35,7 @@ class Run:
 
     def __init__(self, home: Path, available_now: bool = False) -> None:
         streams = (
-            Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, published=lambda: 10),
+            Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, unread=lambda: 10),
             Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
         )
         self.slots = [Slot(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]

@@ -1,20 +1,24 @@
 """The balance holds on a good lake, and finds and names every planted defect."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from deltalake import DeltaTable
 
 from k2.bronze.table import bronze_trades
+from k2.errors import ContractError
 from k2.exchanges import EXCHANGES
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.gold.table import GOLD_TRADES
 from k2.quality.balance import balance
+from k2.quality.offset_blocks import BLOCK
+from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates
 from tests.support.trades import (
     BROKER_TIME,
     append,
-    append_bronze,
     append_silver,
     bronze_row,
     silver_row,
@@ -24,8 +28,31 @@ pytestmark = pytest.mark.unit
 
 TOPIC = KRAKEN.topic
 SILVER_OFFSETS, DEAD, DUPLICATE = (0, 1, 2), (3,), (4,)
+
+
+@dataclass
+class Broker:
+    """A Kafka whose topics reach as far as ``marks`` say, and that gives these ``records``."""
+
+    marks: dict
+    records: tuple = ()
+    asked: list = field(default_factory=list)
+
+    def watermarks(self, topic):
+        return self.marks.get(topic, {})
+
+    def committed_offsets(self, topic, partition, first, end):
+        self.asked.append((partition, first, end))
+        return [offset for offset in self.records if first <= offset < end]
+
+
+def kraken(*marks):
+    """A Kafka with partitions of Kraken's topic alone."""
+    return Broker({TOPIC: dict(enumerate(marks))})
+
+
 # Bronze has offsets 0 to 4, and so has Kafka.
-MARKS = {TOPIC: {0: (0, 5)}, BINANCE.topic: {}}
+KAFKA = kraken((0, 5))
 
 
 def dead_letter(offset):
@@ -62,6 +89,11 @@ def gold_row(exchange, offset):
     return row | {"trade_value_usd": None, "is_late": False, "exchange_hour": 9}
 
 
+@pytest.fixture
+def lake(settings):
+    return settings.lake
+
+
 def build(lake, bronze=range(5), silver=SILVER_OFFSETS, dead=DEAD, dup=DUPLICATE, gold=None):
     """Write a lake; what is not said is right."""
     append(lake, bronze_trades(KRAKEN), [bronze_row(KRAKEN, b"x", o) for o in bronze])
@@ -74,8 +106,12 @@ def build(lake, bronze=range(5), silver=SILVER_OFFSETS, dead=DEAD, dup=DUPLICATE
 
 
 def account(lake, kafka=None):
-    (found,) = balance(lake, [KRAKEN], kafka)
+    (found,) = balance(home_of(lake), [KRAKEN], kafka)
     return found
+
+
+def home_of(lake):
+    return Settings.load(home=lake.parent)
 
 
 def named(*offsets):
@@ -86,8 +122,8 @@ def differences(found):
     return {difference.what: difference.records for difference in found.differences}
 
 
-def test_a_good_lake_balances(tmp_path):
-    found = account(build(tmp_path), MARKS)
+def test_a_good_lake_balances(lake):
+    found = account(build(lake), KAFKA)
 
     assert found.balanced
     assert found.public() == {
@@ -99,23 +135,23 @@ def test_a_good_lake_balances(tmp_path):
         "duplicates": 1,
         "gold": 3,
         "resolved": 0,
+        "in_flight": {"bronze": 0, "silver": 0, "gold": 0},
+        "unproven": 0,
         "differences": [],
         "balanced": True,
     }
 
 
-def test_without_a_broker_kafka_is_not_counted(tmp_path):
-    found = account(build(tmp_path))
+def test_without_a_broker_kafka_is_not_counted(lake):
+    found = account(build(lake))
 
     assert found.balanced
     assert found.kafka is None
 
 
-@pytest.mark.parametrize(
-    "kafka", [None, MARKS | {TOPIC: {}}, MARKS | {TOPIC: {0: (0, 0), 1: (0, 0)}}]
-)
-def test_a_lake_without_tables_balances(tmp_path, kafka):
-    found = balance(tmp_path, EXCHANGES, kafka)
+@pytest.mark.parametrize("kafka", [None, Broker({}), kraken((0, 0), (0, 0))])
+def test_a_lake_without_tables_balances(lake, kafka):
+    found = balance(home_of(lake), EXCHANGES, kafka)
 
     assert [one.balanced for one in found] == [True] * len(EXCHANGES)
     assert {one.bronze for one in found} == {0}
@@ -162,111 +198,186 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("name", DEFECTS)
-@pytest.mark.parametrize("kafka", [None, MARKS], ids=["tables alone", "with Kafka"])
-def test_a_planted_defect_is_found_and_named(tmp_path, name, kafka):
+@pytest.mark.parametrize("kafka", [None, KAFKA], ids=["tables alone", "with Kafka"])
+def test_a_planted_defect_is_found_and_named(lake, name, kafka):
     changes, wanted = DEFECTS[name]
 
-    found = account(build(tmp_path, **changes), kafka)
+    found = account(build(lake, **changes), kafka)
 
     assert differences(found) == wanted
     assert not found.balanced
 
 
-def test_a_gap_in_bronze_is_found_without_a_broker(tmp_path):
-    lake = build(tmp_path, bronze=(0, 1, 3, 4), silver=(0, 1))
+def test_a_gap_in_bronze_is_found_without_a_broker(lake):
+    build(lake, bronze=(0, 1, 3, 4), silver=(0, 1))
 
     found = account(lake)
 
     assert differences(found) == {"between Bronze's offsets, but not in Bronze": named(2)}
 
 
-def test_a_bronze_that_does_not_begin_at_the_first_offset_is_found(tmp_path):
-    lake = build(tmp_path, bronze=(2, 3, 4), silver=(2,))
+def test_a_kafka_that_is_ahead_is_in_flight(lake):
+    found = account(build(lake), kraken((0, 7)))
 
-    found = account(lake)
-
-    assert differences(found) == {"between Bronze's offsets, but not in Bronze": named(0, 1)}
-
-
-def test_a_kafka_that_is_ahead_is_found(tmp_path):
-    found = account(build(tmp_path), {TOPIC: {0: (0, 7)}})
-
-    assert differences(found) == {"in Kafka, but not in Bronze": named(5, 6)}
+    assert found.balanced
+    assert found.in_flight == {"bronze": 2, "silver": 0, "gold": 0}
     assert found.kafka == 7
 
 
-def test_a_partition_that_bronze_never_read_is_found(tmp_path):
-    found = account(build(tmp_path), {TOPIC: {0: (0, 5), 1: (0, 2)}})
+def test_a_partition_that_bronze_has_not_begun_is_in_flight(lake):
+    found = account(build(lake), kraken((0, 5), (4, 6)))
 
-    assert differences(found) == {"in Kafka, but not in Bronze": [f"{TOPIC}-1@0", f"{TOPIC}-1@1"]}
-
-
-def test_records_that_retention_removed_before_bronze_read_them_are_found(tmp_path):
-    found = account(build(tmp_path), {TOPIC: {0: (6, 6)}})
-
-    assert differences(found) == {"in Kafka, but not in Bronze": named(5)}
+    assert found.balanced
+    assert found.in_flight["bronze"] == 2
 
 
-def test_records_that_retention_removed_afterwards_are_no_defect(tmp_path):
-    assert account(build(tmp_path), {TOPIC: {0: (5, 5)}}).balanced
+def test_a_record_that_kafka_has_and_bronze_passed_is_missing(lake):
+    build(lake, bronze=(0, 1, 3, 4), silver=(0, 1))
+
+    found = account(lake, Broker({TOPIC: {0: (0, 5)}}, range(5)))
+
+    assert differences(found) == {"in Kafka, but not in Bronze": named(2)}
+    assert (found.kafka, found.bronze) == (5, 4)
 
 
-def test_a_topic_made_anew_is_found(tmp_path):
-    found = account(build(tmp_path), {TOPIC: {0: (0, 3)}})
+def test_an_offset_without_a_record_is_no_difference_and_is_asked_for_once(lake):
+    build(lake, bronze=(0, 1, 3, 4), silver=(0, 1))
+    broker = Broker({TOPIC: {0: (0, 5)}}, (0, 1, 3, 4))
+
+    found = [account(lake, broker), account(lake, broker)]
+
+    assert [one.balanced for one in found] == [True, True]
+    assert [one.kafka for one in found] == [4, 4]
+    assert broker.asked == [(0, 2, 3)]
+    assert account(lake).balanced
+
+
+def test_a_row_that_bronze_lost_after_its_range_was_verified_is_missing(lake):
+    build(lake, bronze=(0, 1, 3, 4), silver=(0, 1))
+    account(lake, Broker({TOPIC: {0: (0, 5)}}, (0, 1, 3, 4)))
+    DeltaTable(lake / bronze_trades(KRAKEN).name).delete('"offset" = 1')
+
+    found = account(lake, Broker({TOPIC: {0: (0, 5)}}, (0, 1, 3, 4)))
+
+    assert differences(found)["in Kafka, but not in Bronze"] == named(1)
+
+
+def test_an_offset_that_kafka_no_longer_has_is_unproven(lake):
+    build(lake, bronze=(0, 1, 3, 4), silver=(0, 1))
+
+    found = account(lake, kraken((4, 5)))
+
+    assert found.balanced
+    assert found.unproven == 1
+
+
+def test_what_was_gone_before_bronze_began_is_no_backlog_and_no_difference(lake):
+    first = 5_000_000_000
+    rows = [bronze_row(KRAKEN, b"x", first + offset) for offset in range(3)]
+    append(lake, bronze_trades(KRAKEN), rows)
+    append_silver(lake, KRAKEN, [silver_row(KRAKEN, first + offset) for offset in range(3)])
+    append(lake, GOLD_TRADES, [gold_row(KRAKEN, first + offset) for offset in range(3)])
+
+    for broker in (kraken((first, first + 3)), kraken((first + 2, first + 3)), None):
+        assert account(lake, broker).balanced
+
+
+def test_records_that_retention_removed_before_bronze_read_them_are_found(lake):
+    found = account(build(lake), kraken((6, 6)))
+
+    assert differences(found) == {"deleted by Kafka before Bronze had read them": named(5)}
+
+
+def test_records_that_retention_removed_afterwards_are_no_defect(lake):
+    assert account(build(lake), kraken((5, 5))).balanced
+
+
+def test_a_topic_made_anew_is_found(lake):
+    found = account(build(lake), kraken((0, 3)))
 
     assert differences(found) == {"in Bronze, but not in Kafka (a topic made anew?)": named(3, 4)}
 
 
-def test_a_topic_that_is_gone_is_found(tmp_path):
-    found = account(build(tmp_path), {TOPIC: {}})
+def test_a_topic_that_is_gone_is_found(lake):
+    found = account(build(lake), Broker({}))
 
     assert differences(found) == {
         "in Bronze, but not in Kafka (a topic made anew?)": named(0, 1, 2, 3, 4)
     }
 
 
-def test_many_differences_are_counted_whole_and_the_first_are_named(tmp_path):
-    append_bronze(tmp_path, KRAKEN, [b"x"] * 500)
+def test_many_differences_are_counted_whole_and_the_first_are_named(lake):
+    build(lake, bronze=range(500), silver=(0,), dead=(), dup=())
 
-    (difference,) = account(tmp_path).differences
+    (difference,) = account(lake).differences
 
-    assert difference.count == 500
-    assert difference.records == named(*range(20))
+    assert difference.count == 499
+    assert difference.records == named(*range(1, 21))
 
 
-def test_one_exchange_answers_for_itself_alone(tmp_path):
-    build(tmp_path, gold=(0,))
-    append(tmp_path, bronze_trades(BINANCE), [bronze_row(BINANCE, b"x", 0)])
-    append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
-    append(tmp_path, GOLD_TRADES, [gold_row(BINANCE, 0)])
+def test_differences_far_apart_are_all_found(lake):
+    far = 10 * BLOCK
+    rows = [bronze_row(KRAKEN, b"x", offset) for offset in (0, far)]
+    append(lake, bronze_trades(KRAKEN), rows)
+    append(lake, dead_letters(KRAKEN), [dead_letter(far + 1)])
 
-    found = {one.exchange: one.balanced for one in balance(tmp_path, (BINANCE, KRAKEN))}
+    found = account(lake, Broker({TOPIC: {0: (0, far + 2)}}, (0, 7, far)))
+
+    assert differences(found) == {
+        "in Kafka, but not in Bronze": named(7),
+        "in Bronze, but in none of Silver, dead letters and duplicates": named(0, far),
+        "in Silver, dead letters or duplicates, but not in Bronze": named(far + 1),
+    }
+    assert found.in_flight["bronze"] == 1
+
+
+def test_a_data_file_that_is_gone_is_one_sentence(lake):
+    build(lake)
+    next((lake / bronze_trades(KRAKEN).name).rglob("*.parquet")).unlink()
+
+    with pytest.raises(ContractError, match="lacks the file"):
+        account(lake)
+
+
+def test_a_home_with_a_space_and_a_hash_in_its_path_balances(tmp_path):
+    lake = tmp_path / "my home #1" / "lake"
+
+    assert account(build(lake), KAFKA).balanced
+
+
+def test_one_exchange_answers_for_itself_alone(lake):
+    build(lake, gold=(0,))
+    append(lake, bronze_trades(BINANCE), [bronze_row(BINANCE, b"x", 0)])
+    append_silver(lake, BINANCE, [silver_row(BINANCE, 0)])
+    append(lake, GOLD_TRADES, [gold_row(BINANCE, 0)])
+
+    found = {one.exchange: one.balanced for one in balance(home_of(lake), (BINANCE, KRAKEN))}
 
     assert found == {"binance": True, "kraken": False}
 
 
-def test_the_same_offset_of_another_partition_is_another_record(tmp_path):
+def test_the_same_offset_of_another_partition_is_another_record(lake):
     rows = [bronze_row(KRAKEN, b"x", 0, partition=partition) for partition in (0, 1)]
-    append(tmp_path, bronze_trades(KRAKEN), rows)
-    append_silver(tmp_path, KRAKEN, [silver_row(KRAKEN, 0, partition=1)])
-    append(tmp_path, GOLD_TRADES, [gold_row(KRAKEN, 0) | {"partition": 1}])
+    append(lake, bronze_trades(KRAKEN), rows)
+    append_silver(lake, KRAKEN, [silver_row(KRAKEN, 0, partition=1)])
+    append(lake, GOLD_TRADES, [gold_row(KRAKEN, 0) | {"partition": 1}])
 
-    found = account(tmp_path)
+    found = account(lake)
 
     assert differences(found) == {
         "in Bronze, but in none of Silver, dead letters and duplicates": named(0)
     }
 
 
-def test_when_a_record_came_is_of_no_account(tmp_path):
-    build(tmp_path)
+def test_when_a_record_came_is_of_no_account(lake):
+    build(lake)
     append(
-        tmp_path,
+        lake,
         bronze_trades(KRAKEN),
         [bronze_row(KRAKEN, b"x", 5, kafka_timestamp=BROKER_TIME - timedelta(days=9))],
     )
 
-    found = account(tmp_path)
+    found = account(lake)
 
     assert differences(found) == {
         "in Bronze, but in none of Silver, dead letters and duplicates": named(5)

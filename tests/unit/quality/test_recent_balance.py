@@ -1,12 +1,14 @@
 """The running balance finds what is missing or double, and nothing in what is on its way."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from k2.bronze.table import bronze_trades
+from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.quality.recent_balance import RecentBalance
@@ -159,3 +161,41 @@ def test_files_that_were_looked_at_are_not_read_again(balance: RecentBalance) ->
     for table in (BRONZE, SILVER, GOLD_TRADES):
         put(balance, table, *range(4, 8))
     assert twice(balance) == 0
+
+
+@pytest.fixture
+def with_marker(balance: RecentBalance) -> RecentBalance:
+    """All tables have the offsets 0, 1, 3 and 4."""
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, 0, 1, 3, 4)
+    return balance
+
+
+@pytest.mark.parametrize(("in_kafka", "wrong"), [((0, 1, 3, 4), 0), ((0, 1, 2, 3, 4), 1)])
+def test_an_offset_that_no_table_has_is_wrong_when_kafka_gives_its_record(
+    with_marker: RecentBalance, in_kafka: tuple[int, ...], wrong: int
+) -> None:
+    asked: list[tuple[str, int, int, int]] = []
+
+    def committed_offsets(*place: Any) -> list[int]:
+        asked.append(place)
+        return [offset for offset in in_kafka if place[2] <= offset < place[3]]
+
+    with_marker.committed_offsets = committed_offsets
+
+    assert twice(with_marker) == wrong
+    assert asked == [(EXCHANGE.topic, 0, 2, 3)] * (1 + wrong)
+
+
+def test_while_kafka_does_not_answer_nothing_is_said_of_an_offset_that_no_table_has(
+    with_marker: RecentBalance,
+) -> None:
+    def no_answer(*_: Any) -> list[int]:
+        raise UnavailableError("no answer")
+
+    with_marker.committed_offsets = no_answer
+    assert twice(with_marker) == 0
+
+    with_marker.committed_offsets = lambda *_: [2]
+
+    assert twice(with_marker) == 1

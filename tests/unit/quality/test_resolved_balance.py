@@ -14,7 +14,7 @@ REPLAYED = {"silver": (0, 1, 2), "dead": (1, 3, 4), "dup": (4,)}
 RESOLVED = ((1, "trade"), (4, "duplicate"))
 
 
-def lake(folder, ledger=RESOLVED, **tables):
+def filled(folder, ledger=RESOLVED, **tables):
     build(folder, **(REPLAYED | tables))
     rows = [
         {
@@ -35,8 +35,8 @@ def lake(folder, ledger=RESOLVED, **tables):
     return folder
 
 
-def test_a_resolved_record_counts_where_it_is_now(tmp_path):
-    found = account(lake(tmp_path))
+def test_a_resolved_record_counts_where_it_is_now(settings):
+    found = account(filled(settings.lake))
 
     assert found.balanced
     assert (found.silver, found.dead_letters, found.duplicates, found.resolved) == (3, 1, 1, 2)
@@ -85,9 +85,9 @@ DEFECTS = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_a_planted_defect_is_named(tmp_path, defect):
+def test_a_planted_defect_is_named(settings, defect):
     planted, expected = DEFECTS[defect]
 
-    found = account(lake(tmp_path, **planted))
+    found = account(filled(settings.lake, **planted))
 
     assert differences(found) == expected

@@ -62,7 +62,7 @@ def test_an_upgraded_home_has_today_s_tables_and_every_record(old_home):
 
     for table in TABLES:
         ensure_table(old_home.lake, table)
-    accounts = balance(old_home.lake, EXCHANGES)
+    accounts = balance(old_home, EXCHANGES)
     assert [account.differences for account in accounts] == [[], [], []]
     assert {a.exchange: a.bronze for a in accounts} == {n: t.num_rows for n, t in bronze.items()}
     assert not (old_home.home / "upgrade").exists()
@@ -75,7 +75,7 @@ def test_what_a_replay_had_resolved_is_a_trade_like_others(old_home):
     upgrade()
 
     assert scan_table(old_home.lake, resolutions(EXCHANGES[0])).table().num_rows == 0
-    account, *_ = balance(old_home.lake, EXCHANGES)
+    account, *_ = balance(old_home, EXCHANGES)
     assert (account.resolved, account.differences) == (0, [])
 
 
@@ -134,7 +134,7 @@ def test_an_upgrade_that_is_killed_at_each_step_gives_what_one_gives_that_is_not
     tables = replaced_tables([KRAKEN])
     assert killed > 2 * len(tables)
     assert contents(broken.lake, tables) == contents(whole.lake, tables)
-    assert balance(broken.lake, [KRAKEN])[0].differences == []
+    assert balance(broken, [KRAKEN])[0].differences == []
     assert not (broken.home / "upgrade").exists()
 
 
@@ -198,7 +198,7 @@ def test_bronze_that_grew_since_a_dry_run_is_rebuilt_whole(old_home):
 
     upgrade()
 
-    account = balance(old_home.lake, [KRAKEN])[0]
+    account = balance(old_home, [KRAKEN])[0]
     assert (account.bronze, account.differences) == (everything.num_rows + 1, [])
     names = (silver_trades, duplicates, dead_letters)
     judged = sum(scan_table(old_home.lake, name(KRAKEN)).table().num_rows for name in names)

@@ -18,6 +18,7 @@ from k2.engine.table_owner import REPLAY, ask
 from k2.engine.table_requests import Request
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
+from k2.home.paths import require_home
 from k2.observability.logs import configure_logs
 from k2.settings import Settings
 from k2.silver.dead_letters.report import (
@@ -39,7 +40,9 @@ _JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @dlq.command("list")
 def list_command(exchange: _EXCHANGE = None, as_json: _JSON = False) -> None:
     """List the dead letters by exchange, error, reasons and schema; the resolved ones apart."""
-    found = clusters(Settings.load().lake, _chosen(exchange))
+    settings = Settings.load()
+    require_home(settings)
+    found = clusters(settings.lake, _chosen(exchange))
     if as_json:
         print_json([asdict(cluster) for cluster in found])
         return

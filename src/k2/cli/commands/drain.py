@@ -1,7 +1,7 @@
 """``k2 drain``: wait, or work, until Gold and its bars have all that is in Kafka."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
@@ -23,6 +23,7 @@ from k2.jvm.session_lifetime import stop_session
 from k2.observability.logs import configure_logs
 from k2.observability.status import read_status
 from k2.quality.backlog import backlog
+from k2.quality.step_goal import KafkaEnds, StepGoal, kafka_ends, step_goal
 from k2.settings import Settings
 from k2.storage.table import Layer, Table
 from k2.topology import all_streams, all_tables
@@ -36,18 +37,19 @@ def drain(
 ) -> None:
     """Run every stream until Gold and its bars have all that is in Kafka.
 
-    Streams that run elsewhere on this K2_HOME are waited for; the others run here, once. Exits with
-    3 when the time is up; what has been done until then stays.
+    Streams that run elsewhere on this K2_HOME are waited for; the others run here, once. Beside a feed
+    that goes on it ends with what Kafka had when it began. Exits with 3 when the time is up; what has
+    been done until then stays.
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     limit = time.monotonic() + seconds_of(timeout)
     endpoints = find_endpoints(settings)
-    backlog(settings, EXCHANGES, endpoints.kafka)  # says at once when Kafka does not answer
+    ends = kafka_ends(endpoints.kafka, EXCHANGES)  # says at once when Kafka does not answer
     began = time.monotonic()
     console = Console(stderr=True)
     with console.status("Draining …") as spinner:
-        _drain(settings, endpoints, limit, spinner, console)
+        _drain(settings, endpoints, ends, limit, spinner, console)
     left = backlog(settings, EXCHANGES, endpoints.kafka)
     seconds = round(time.monotonic() - began, 1)
     if as_json:
@@ -57,7 +59,12 @@ def drain(
 
 
 def _drain(
-    settings: Settings, endpoints: Endpoints, limit: float, spinner: Status, console: Console
+    settings: Settings,
+    endpoints: Endpoints,
+    ends: KafkaEnds,
+    limit: float,
+    spinner: Status,
+    console: Console,
 ) -> None:
     addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
     together = not any(_is_held(table, settings) for table in all_tables())
@@ -81,12 +88,15 @@ def _drain(
                 # Those that hand on to each other run here all, or are refused together.
                 and (len(steps) > 1 or not _runs_elsewhere(stream, settings))
             ]
-            left = max(_left(settings, endpoints, step) for step in steps)
+            goals = [step_goal(settings, _streams_of(step, streams), ends) for step in steps]
+            left = max(goal.rows_left() for goal in goals)
             spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
             if free and left:
                 _run(free, spark(), settings, limit)
             for step in steps:
-                _wait(settings, endpoints, step, limit, spinner.update)
+                # What the step before has taken by now, which is all that this one must have.
+                goal = step_goal(settings, _streams_of(step, streams), ends)
+                _wait(settings, goal, step, limit, spinner.update)
     finally:
         for started in session:
             stop_session(started)
@@ -103,13 +113,9 @@ def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: 
 
 
 def _wait(
-    settings: Settings,
-    endpoints: Endpoints,
-    step: str,
-    limit: float,
-    say: Callable[[str], None],
+    settings: Settings, goal: StepGoal, step: str, limit: float, say: Callable[[str], None]
 ) -> None:
-    while left := _left(settings, endpoints, step):
+    while left := goal.rows_left():
         say(f"Draining {step}: {left:,} rows to go")
         _refuse_failed(settings, step)
         if time.monotonic() > limit:
@@ -117,8 +123,8 @@ def _wait(
         time.sleep(0.5)
 
 
-def _left(settings: Settings, endpoints: Endpoints, step: str) -> int:
-    return backlog(settings, EXCHANGES, endpoints.kafka)[step]
+def _streams_of(step: str, streams: Sequence[Stream]) -> list[Stream]:
+    return [stream for stream in streams if _step_of(stream.name, stream.layer) == step]
 
 
 def _step_of(stream: str, layer: str) -> str:

@@ -84,7 +84,7 @@ def _alone(settings: Settings) -> Iterator[None]:
 
 def _build(workplace: Workplace) -> Summary:
     settings = workplace.settings
-    refuse_lost_bronze(settings.lake, EXCHANGES)
+    refuse_lost_bronze(settings, EXCHANGES)
     plan = make_plan(settings, EXCHANGES)
     if not begin(workplace, plan):
         _refuse_small_disk(settings)

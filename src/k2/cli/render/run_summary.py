@@ -1,7 +1,5 @@
 """What a run leaves: counts, the balance, the newest trades, and how to read them."""
 
-from collections.abc import Mapping
-
 from rich.console import Console
 
 from k2.cli.commands.balance import print_balance
@@ -9,7 +7,7 @@ from k2.cli.commands.show import newest
 from k2.cli.render.printing import print_table, text_of
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
-from k2.quality.balance import Watermarks, balance
+from k2.quality.balance import Broker, balance
 from k2.settings import Settings
 from k2.storage.delta import open_table, row_count
 from k2.storage.stored_tables import StoredTables
@@ -21,7 +19,7 @@ _QUERY = (
 )
 
 
-def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
+def print_summary(settings: Settings, kafka: Broker) -> bool:
     """Print it; tell whether everything balances."""
     console = Console(highlight=False)
     counts = [
@@ -30,7 +28,7 @@ def print_summary(settings: Settings, kafka: Mapping[str, Watermarks]) -> bool:
         if (stored := open_table(settings.lake, table)) is not None
     ]
     print_table("Rows", {"table": "left", "rows": "right"}, counts)
-    accounts = balance(settings.lake, EXCHANGES, kafka)
+    accounts = balance(settings, EXCHANGES, kafka)
     print_balance(accounts)
     tables = StoredTables(settings.lake)
     if GOLD_TRADES.name in tables.names():

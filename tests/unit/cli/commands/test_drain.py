@@ -21,6 +21,16 @@ def step_of(stream):
     return BARS if stream.name == BARS else str(stream.layer)
 
 
+class Goal:
+    """What a step's streams have left of what waits."""
+
+    def __init__(self, waiting, streams):
+        self.waiting, self.steps = waiting, {step_of(stream) for stream in streams}
+
+    def rows_left(self):
+        return sum(self.waiting[step] for step in self.steps)
+
+
 @pytest.fixture
 def engines(monkeypatch):
     """The steps of each engine that is run; what an engine leaves is for the step after it."""
@@ -42,7 +52,7 @@ def engines(monkeypatch):
             waiting.update(dict.fromkeys(self.steps, 0) | dict.fromkeys(following[:1], 7))
 
     monkeypatch.setattr(drain, "Engine", Engine)
-    monkeypatch.setattr(drain, "backlog", lambda *_: waiting)
+    monkeypatch.setattr(drain, "step_goal", lambda _, streams, __: Goal(waiting, streams))
     monkeypatch.setattr(drain, "local_session", lambda *_: None)
     monkeypatch.setattr(drain, "stop_session", lambda _: None)
     return ran
@@ -50,7 +60,7 @@ def engines(monkeypatch):
 
 def run(settings):
     console = Console(quiet=True)
-    drain._drain(settings, ENDPOINTS, time.monotonic() + 5, console.status(""), console)
+    drain._drain(settings, ENDPOINTS, {}, time.monotonic() + 5, console.status(""), console)
 
 
 def test_streams_that_hand_on_run_together(settings, engines):
