@@ -16,7 +16,7 @@ LEVERS: dict[str, Variant] = {
         settings={"table_writer": "spark"},
         options={"spark.sql.inMemoryColumnarStorage.compressed": "true"},
     ),
-    "streams that read each other's tables": Variant(settings={"fused": "false"}),
+    "streams that read each other's tables": Variant(settings={"chain_streams": "false"}),
     "Java's first compiler only": Variant(java={"": "-XX:TieredStopAtLevel=1"}),
     "Java's own thresholds": Variant(java=dict.fromkeys(spark.SECOND_COMPILER_LATE, "")),
     "tasks' rows through sockets": Variant(options={"spark.task.maxDirectResultSize": "1m"}),

@@ -23,7 +23,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2.silver.dedup.index import SeenTrades
+from k2.silver.dedup.index import DedupIndex
 
 _BATCH = 10_000
 _DUPLICATES = 0.02
@@ -121,7 +121,7 @@ def as_table(curve: Curve) -> str:
 
 def _grow(kind: str, trades: int, sizes: list[int], folder: Path) -> tuple[int, int]:
     process, random = psutil.Process(), np.random.default_rng(7)
-    index = SeenTrades(folder / _INDEX)
+    index = DedupIndex(folder / _INDEX)
     memory = []
     for number, batch in enumerate(_batches(kind, trades, 0, random)):
         _take(index, number, batch)
@@ -130,7 +130,7 @@ def _grow(kind: str, trades: int, sizes: list[int], folder: Path) -> tuple[int, 
             index.close()  # and with it what is not in the file yet
             copy = folder / f"{(number + 1) * _BATCH}.db"
             shutil.copy(folder / _INDEX, copy)
-            index = SeenTrades(folder / _INDEX)
+            index = DedupIndex(folder / _INDEX)
         if (number + 1) * _BATCH >= trades:
             break
     index.close()
@@ -138,7 +138,7 @@ def _grow(kind: str, trades: int, sizes: list[int], folder: Path) -> tuple[int, 
 
 
 def _measured(kind: str, trades: int, sizes: list[int], folder: Path) -> list[Point]:
-    indexes = [SeenTrades(folder / f"{size}.db") for size in sizes]
+    indexes = [DedupIndex(folder / f"{size}.db") for size in sizes]
     streams = [_batches(kind, trades, size, np.random.default_rng(size)) for size in sizes]
     spent: list[list[tuple[float, float]]] = [[] for _ in sizes]
     for round_ in range(_ROUNDS):
@@ -158,14 +158,14 @@ def _measured(kind: str, trades: int, sizes: list[int], folder: Path) -> list[Po
     return points
 
 
-def _take(index: SeenTrades, number: int, batch: Batch) -> tuple[float, float]:
+def _take(index: DedupIndex, number: int, batch: Batch) -> tuple[float, float]:
     """Let the index take a batch; return CPU and wall seconds."""
     rows, truth = batch
     began = time.process_time(), time.perf_counter()
-    judgement = index.judge(rows)
-    index.apply(judgement, number)
+    found = index.find_duplicates(rows)
+    index.commit_batch(found, number)
     spent = time.process_time() - began[0], time.perf_counter() - began[1]
-    if not np.array_equal(judgement.duplicates, truth):
+    if not np.array_equal(found.duplicates, truth):
         raise RuntimeError(f"Batch {number} was judged wrongly.")
     return spent
 

@@ -23,7 +23,7 @@ from k2.silver.tables import duplicates
 from k2.storage.delta import ensure_table
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 _YOUNG, _WINDOW = 10, 25  # versions: the first ones are of a cold process
 _AGED = ("bronze_binance_trades", "silver_binance_trades", "gold_trades")
@@ -95,7 +95,7 @@ def commits(versions: int, rows: int = 500) -> dict[str, Any]:
         for number in range(versions):
             batch = _some_rows(number * rows, rows)
             began = time.process_time()
-            writer.append(table, WriteId("benchmark/v1", number), batch)
+            writer.append(table, TxnId("benchmark/v1", number), batch)
             costs.append((time.process_time() - began) * 1e3)
     young, old = costs[_YOUNG : _YOUNG + _UPKEEP], costs[-_UPKEEP:]
     ages = (_YOUNG + _UPKEEP / 2, versions - _UPKEEP / 2)

@@ -27,13 +27,13 @@ from k2.exchanges.instruments import shipped_instruments
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
-from k2.silver.dedup.index import SeenTrades
-from k2.silver.rules.screen import DEAD_LETTER, TRADE
+from k2.silver.dedup.index import DedupIndex
+from k2.silver.rules.apply_rules import DEAD_LETTER, TRADE
 from k2.silver.tables import dead_letters, duplicates, silver_trades
-from k2.silver.transform import judged_columns, to_silver
+from k2.silver.transform import to_silver, validated_columns
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import Rows, WriteId
+from k2.storage.writers.writer import Rows, TxnId
 
 _FACTS = (
     "outcome",
@@ -111,7 +111,7 @@ def _run(
     for table in (*own, GOLD_TRADES):
         ensure_table(writer.lake, table)
     bronze_table, silver_table, duplicate_table, letter_table = own
-    seen = SeenTrades(folder / exchange.name / "seen-trades.db")
+    seen = DedupIndex(folder / exchange.name / "seen-trades.db")
     reader = schema_text(exchange.reader_schema)
     judge = partial(
         to_silver,
@@ -122,28 +122,28 @@ def _run(
     )
     for first in range(0, len(values), size):
         records = _of_kafka(values[first : first + size], first)
-        write_id = WriteId(f"bench-{exchange.name}", first // size)
+        txn = TxnId(f"bench-{exchange.name}", first // size)
         with clock.step("shape Bronze"):
-            bronze = writer.holding(to_bronze(records, exchange.topic, datetime.now(UTC)))
+            bronze = writer.hold(to_bronze(records, exchange.topic, datetime.now(UTC)))
         with clock.step("write Bronze"):
-            bronze.append(bronze_table, write_id)
+            bronze.append(bronze_table, txn)
         with clock.step("decode, map and judge"):
-            judged = bronze.mapped(judge, judged_columns(exchange))
+            judged = bronze.map_arrow(judge, validated_columns(exchange))
         with clock.step("find duplicates"):
             facts = judged.columns(*_FACTS, of=Rows(TRADE)).combine_chunks()
-            judgement = seen.judge(facts)
-            again = facts.filter(pa.array(judgement.duplicates)).select(["partition", "offset"])
+            found = seen.find_duplicates(facts)
+            again = facts.filter(pa.array(found.duplicates)).select(["partition", "offset"])
             new = Rows(TRADE, again)
         with clock.step("write Silver"):
-            judged.append(silver_table, write_id, new)
+            judged.append(silver_table, txn, new)
         with clock.step("write duplicates and dead letters"):
-            judged.append(duplicate_table, write_id, Rows(TRADE, again, True))
-            judged.append(letter_table, write_id, Rows(DEAD_LETTER))
-            seen.apply(judgement, write_id.batch)
+            judged.append(duplicate_table, txn, Rows(TRADE, again, True))
+            judged.append(letter_table, txn, Rows(DEAD_LETTER))
+            seen.commit_batch(found, txn.version)
         with clock.step("shape Gold"):
             trades = to_gold(judged.columns(*silver_table.columns, of=new), 5)
         with clock.step("write Gold"):
-            writer.append(GOLD_TRADES, write_id, trades)
+            writer.append(GOLD_TRADES, txn, trades)
         with clock.step("add up bars"):
             to_minute_bars(trades)
     seen.close()

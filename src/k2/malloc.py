@@ -15,7 +15,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 _KEPT_BYTES, _OWN_MAPPING_BYTES = 64 * 1024 * 1024, 4 * 1024 * 1024
 
 
-def give_memory_back() -> None:
+def limit_retention() -> None:
     """Have this process and its children keep little of what they free; first of all, before threads."""
     # For child processes; Java's own threads have pools too.
     os.environ["MALLOC_ARENA_MAX"] = str(_POOLS)

@@ -81,8 +81,10 @@ class Settings(BaseSettings):
         " driver; auto: arrow where Spark runs in one process, spark on a cluster.",
     )
 
-    fused: bool = Field(
+    chain_streams: bool = Field(
         True,
+        # K2_FUSED is the name that it had.
+        validation_alias=AliasChoices("K2_CHAIN_STREAMS", "K2_FUSED", "chain_streams"),
         description="Hand each batch of Bronze on to Silver and Gold in memory, where one process runs"
         " all streams with the arrow writer; off: each stream reads the table before it.",
     )

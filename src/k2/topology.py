@@ -10,7 +10,7 @@ from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
 from k2.connectors.schema_cache import cache_folder
 from k2.connectors.schema_registry import SchemaRegistry
-from k2.engine.chain import fused
+from k2.engine.chain import chained
 from k2.engine.stream import Stream
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange
@@ -54,9 +54,9 @@ def all_streams(
     streams = [*bronze, *silver, gold, bars]
     if not isinstance(writer, ArrowWriter):
         return streams  # Delta itself shortens the logs of Spark's writer
-    writer.retention = LogRetention(settings.kept_versions, readers_of(streams, settings))
-    if together and settings.fused:
-        return fused(bronze, silver, gold, bars, settings, writer, schemas, readers)
+    writer.retention = LogRetention(settings.kept_versions, consumers_of(streams, settings))
+    if together and settings.chain_streams:
+        return chained(bronze, silver, gold, bars, settings, writer, schemas, readers)
     return streams
 
 
@@ -70,7 +70,7 @@ def all_tables(exchanges: Iterable[Exchange] = EXCHANGES) -> list[Table]:
     return [*of_each, GOLD_TRADES, GOLD_OHLCV]
 
 
-def readers_of(streams: Iterable[Stream], settings: Settings) -> dict[str, list[Path]]:
+def consumers_of(streams: Iterable[Stream], settings: Settings) -> dict[str, list[Path]]:
     """Return the checkpoints of the streams that read a table, by its name."""
     readers: dict[str, list[Path]] = {}
     for stream in streams:

@@ -37,7 +37,7 @@ class CountParams(JobParams):
     fails_at: int = -1
     failures: int = Field(99, description="How often the step fails before it works.")
     error: Literal["FailedError", "UnavailableError", "ValueError"] = "FailedError"
-    goes_on: bool = False
+    should_continue: bool = False
     warns_at: int = -1
 
 
@@ -62,7 +62,11 @@ def _count(run: JobRun, params: CountParams) -> dict[str, Any]:
 
     run.expect(params.steps)
     for number in range(params.steps):
-        run.step(f"count {number}", lambda number=number: work(number), goes_on=params.goes_on)
+        run.step(
+            f"count {number}",
+            lambda number=number: work(number),
+            should_continue=params.should_continue,
+        )
     return {"counted": params.steps}
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from k2.engine.engine import Engine
-from k2.engine.stream import BatchReport, Stream
+from k2.engine.stream import BatchResult, Stream
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.gold.processor import gold_stream
@@ -22,12 +22,12 @@ from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.spark import SparkWriter
 from k2.storage.writers.writer import (
     ALL,
-    Appended,
+    AppendResult,
     Batch,
     Rows,
     TableWriter,
     Transform,
-    WriteId,
+    TxnId,
 )
 from tests.support.trades import READER, SCHEMA_TEXT, append_bronze
 
@@ -75,9 +75,9 @@ class CrashingWriter:
         with self.inner.batch(rows, reused) as batch:
             yield CrashingBatch(batch, self)
 
-    def holding(self, rows: pa.Table) -> "CrashingBatch":
+    def hold(self, rows: pa.Table) -> "CrashingBatch":
         """Hold rows as the real writer does."""
-        return CrashingBatch(self.inner.holding(rows), self)
+        return CrashingBatch(self.inner.hold(rows), self)
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class CrashingBatch:
     inner: Batch
     writer: CrashingWriter
 
-    def mapped(self, transform: Transform, columns: StructType) -> "CrashingBatch":
+    def map_arrow(self, transform: Transform, columns: StructType) -> "CrashingBatch":
         """Map the real batch."""
-        return CrashingBatch(self.inner.mapped(transform, columns), self.writer)
+        return CrashingBatch(self.inner.map_arrow(transform, columns), self.writer)
 
     def columns(self, *names: str, of: Rows = ALL) -> Any:
         """Hand on."""
@@ -99,9 +99,9 @@ class CrashingBatch:
         """Hand on."""
         return self.inner.distinct(name)
 
-    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
         """Append, then perhaps crash."""
-        appended = self.inner.append(table, write_id, rows)
+        appended = self.inner.append(table, txn, rows)
         self.writer.appended.append(table.name)
         if self.writer.crash_after:
             self.writer.crash_after -= 1
@@ -118,7 +118,7 @@ class Lake:
     settings: Settings
     kind: str = "arrow"
     registry: Registry = field(default_factory=Registry)
-    reports: list[BatchReport] = field(default_factory=list)
+    reports: list[BatchResult] = field(default_factory=list)
     crash_after: int = 0
 
     def silver(self, exchange: Exchange) -> Stream:
@@ -131,7 +131,7 @@ class Lake:
         """The Gold stream of all exchanges."""
         return gold_stream(EXCHANGES, self.settings, self.writer())
 
-    def run(self, *streams: Stream) -> list[BatchReport]:
+    def run(self, *streams: Stream) -> list[BatchResult]:
         """Run streams until nothing is left; return what their batches reported."""
         before = len(self.reports)
         with Engine(self.spark, self.settings, streams, True, self._note) as engine:
@@ -166,5 +166,5 @@ class Lake:
         self.crash_after = 0
         return writer
 
-    def _note(self, _stream: Stream, report: BatchReport) -> None:
+    def _note(self, _stream: Stream, report: BatchResult) -> None:
         self.reports.append(report)

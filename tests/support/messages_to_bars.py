@@ -17,12 +17,12 @@ from k2.exchanges.parsers import parser_of
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
 from k2.settings import Settings
-from k2.silver.processor import SilverSink
+from k2.silver.processor import SilverProcessor
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.delta import ensure_table
 from k2.storage.scan import scan_table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.fixtures.crypto_fixtures import Record
 from tests.support.trades import arrow, bronze_row
 
@@ -49,7 +49,7 @@ class Lakehouse:
     def start(self) -> None:
         """Begin as a process does that knows only what is stored."""
         self._writer = ArrowWriter(self.settings.lake)
-        self._sink = SilverSink(self.exchange, self.settings, self._writer, self, self._reader)
+        self._sink = SilverProcessor(self.exchange, self.settings, self._writer, self, self._reader)
 
     def stop(self) -> None:
         """Close what is open."""
@@ -70,7 +70,7 @@ class Lakehouse:
                 rows.append(row | {"kafka_timestamp": moment})
                 self._offset += 1
         bronze = arrow(bronze_trades(self.exchange), rows)
-        self._sink.take(self._writer.holding(bronze), WriteId(APP, self._batch))
+        self._sink.take(self._writer.hold(bronze), TxnId(APP, self._batch))
         self._batch += 1
 
     def rows(self, table: Any) -> list[Record]:

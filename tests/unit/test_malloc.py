@@ -11,8 +11,8 @@ pytestmark = pytest.mark.unit
 
 PROGRAM = """
 import os
-from k2.malloc import give_memory_back
-give_memory_back()
+from k2.malloc import limit_retention
+limit_retention()
 import pyarrow as pa
 print(pa.default_memory_pool().backend_name, os.environ["MALLOC_ARENA_MAX"])
 """
@@ -52,8 +52,8 @@ def test_the_table_writers_own_pools_are_few() -> None:
     """What delta-rs says of them at its end; the name of the variable is that of its build."""
     program = (
         "import os\n"
-        "from k2.malloc import give_memory_back\n"
-        "give_memory_back()\n"
+        "from k2.malloc import limit_retention\n"
+        "limit_retention()\n"
         "os.environ['_RJEM_MALLOC_CONF'] += ',stats_print:true'\n"
         "import deltalake"
     )

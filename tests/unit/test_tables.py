@@ -114,15 +114,15 @@ def test_required_fields_of_a_trade_hold_no_null():
     "table", [bronze_trades(KRAKEN), dead_letters(KRAKEN)], ids=lambda t: t.name
 )
 def test_raw_bytes_have_no_statistics(table):
-    assert not {"key", "value", "headers", "raw_record"} & set(table.indexed)
+    assert not {"key", "value", "headers", "raw_record"} & set(table.stats_columns)
 
 
 @pytest.mark.parametrize("name", COLUMNS)
 def test_a_table_is_skipped_by_offset_and_broker_time(name):
-    assert {"partition", "offset", "kafka_timestamp"} <= set(TABLES[name].indexed)
+    assert {"partition", "offset", "kafka_timestamp"} <= set(TABLES[name].stats_columns)
 
 
-@pytest.mark.parametrize("part", ["key", "partitioned_by", "indexed"])
+@pytest.mark.parametrize("part", ["key", "partitioned_by", "stats_columns"])
 def test_a_definition_that_names_a_column_it_does_not_have_is_refused(part):
     with pytest.raises(ValueError, match="dup_kraken_trades: 'colour'"):
         replace(duplicates(KRAKEN), **{part: ("colour",)})

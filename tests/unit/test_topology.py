@@ -38,7 +38,7 @@ def test_name_and_version_give_app_and_checkpoint(streams, settings):
     for stream in streams:
         version = f"v{stream.version}"
 
-        assert stream.app == f"{stream.name}/{version}"
+        assert stream.app_id == f"{stream.name}/{version}"
         assert stream.checkpoint(settings) == settings.home / "checkpoints" / stream.name / version
 
 
@@ -91,9 +91,9 @@ def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
     retention = gold.follower.writer.retention
 
     assert retention.versions == settings.kept_versions
-    assert retention.readers["gold_trades"] == [bars.checkpoint(settings)]
-    assert retention.readers["silver_kraken_trades"] == [gold.checkpoint(settings)]
-    assert "dlq_kraken_trades" not in retention.readers
+    assert retention.consumers["gold_trades"] == [bars.checkpoint(settings)]
+    assert retention.consumers["silver_kraken_trades"] == [gold.checkpoint(settings)]
+    assert "dlq_kraken_trades" not in retention.consumers
 
 
 def test_the_local_stacks_schemas_are_kept_in_the_home_whatever_its_port(settings):
@@ -137,10 +137,14 @@ def test_all_but_bronze_follow_where_one_engine_runs_all(settings, streams):
 
 def test_both_forms_have_the_same_tables_and_checkpoints(settings, streams):
     for fused, alone in zip(together(settings), streams, strict=True):
-        assert (fused.app, fused.tables, fused.reads) == (alone.app, alone.tables, alone.reads)
+        assert (fused.app_id, fused.tables, fused.reads) == (
+            alone.app_id,
+            alone.tables,
+            alone.reads,
+        )
         assert fused.checkpoint(settings) == alone.checkpoint(settings)
 
 
 def test_nobody_follows_where_rows_stay_on_executors_or_the_settings_say_no(settings):
     assert handing_on(together(settings, "spark://host:7077")) == []
-    assert handing_on(together(settings.model_copy(update={"fused": False}))) == []
+    assert handing_on(together(settings.model_copy(update={"chain_streams": False}))) == []

@@ -8,15 +8,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from k2.avro.cursor import Cursor
-from k2.avro.payloads import Bools, Int64s, Payloads
+from k2.avro.payloads import Bools, Int64s, PayloadBuffer
 from k2.avro.schema_resolution import READ_AS, Field
-from k2.avro.string_view_array import are_utf8, texts
+from k2.avro.string_view_array import are_utf8, string_view_array
 
 # What is wrong with a record, in the order in which it is said.
-PROBLEMS = ("undecodable_payload", "trailing_bytes", "invalid_utf8")
+PAYLOAD_REASONS = ("undecodable_payload", "trailing_bytes", "invalid_utf8")
 FINE, UNDECODABLE, TRAILING, NOT_UTF8 = range(4)
 
-Problems = npt.NDArray[np.int8]
+Statuses = npt.NDArray[np.int8]
 
 ARROW_TYPE = {
     "boolean": pa.bool_(),
@@ -45,13 +45,17 @@ class _Column:
 
 
 def read_columns(
-    payloads: Payloads, rows: Int64s, skipped: int, writer: Iterable[Field], reader: Iterable[Field]
-) -> tuple[pa.Table, Problems]:
+    payloads: PayloadBuffer,
+    rows: Int64s,
+    skipped: int,
+    writer: Iterable[Field],
+    reader: Iterable[Field],
+) -> tuple[pa.Table, Statuses]:
     """Read the records ``rows`` behind their first ``skipped`` bytes.
 
     Returns:
         The reader's fields, a row for each good record, texts as string_view; and what is wrong with
-        each record: 0, or 1 + its place in ``PROBLEMS``.
+        each record: 0, or 1 + its place in ``PAYLOAD_REASONS``.
     """
     reader = tuple(reader)
     wanted = {field.name: field for field in reader}
@@ -61,7 +65,7 @@ def read_columns(
         column = _field(cursor, field, wanted.get(field.name))
         if field.name in wanted:  # of a writer's hundreds of other fields none is kept
             columns[field.name] = column
-    problems = np.where(cursor.good, FINE, UNDECODABLE).astype(np.int8)
+    problems = np.where(cursor.is_valid, FINE, UNDECODABLE).astype(np.int8)
     problems[cursor.finish()] = TRAILING
     for field in reader:
         if field.kind == "string" and field.name in columns:
@@ -75,11 +79,11 @@ def _field(cursor: Cursor, field: Field, wanted: Field | None) -> _Column:
     """Read one field; records whose value the reader cannot take are bad from then on."""
     if not field.is_union:
         return _value(cursor, field.kinds[0], wanted)
-    column = _Column.empty(cursor.places.size)
+    column = _Column.empty(cursor.positions.size)
     branches = cursor.read_long()
-    cursor.good &= (branches >= 0) & (branches < len(field.kinds))
+    cursor.is_valid &= (branches >= 0) & (branches < len(field.kinds))
     for number, kind in enumerate(field.kinds):
-        chosen = cursor.good & (branches == number)
+        chosen = cursor.is_valid & (branches == number)
         if chosen.all():
             return _value(cursor, kind, wanted)
         if chosen.any():
@@ -90,14 +94,14 @@ def _field(cursor: Cursor, field: Field, wanted: Field | None) -> _Column:
 
 
 def _value(cursor: Cursor, kind: str, wanted: Field | None) -> _Column:
-    count = cursor.places.size
+    count = cursor.positions.size
     none = np.zeros(count, np.int64)
     if kind == "null":
         if wanted is not None and not wanted.is_nullable:
-            cursor.good[:] = False
+            cursor.is_valid[:] = False
         return _Column.empty(count)
     if wanted is not None and kind not in READ_AS[wanted.kind]:
-        cursor.good[:] = False
+        cursor.is_valid[:] = False
     there = np.ones(count, np.bool_)
     if kind in ("bytes", "string"):
         return _Column(*cursor.read_bytes(), there)
@@ -109,14 +113,14 @@ def _value(cursor: Cursor, kind: str, wanted: Field | None) -> _Column:
     return _Column(cursor.read_int() if kind == "int" else cursor.read_long(), none, there)
 
 
-def _check_texts(payloads: Payloads, column: _Column, problems: Problems) -> None:
+def _check_texts(payloads: PayloadBuffer, column: _Column, problems: Statuses) -> None:
     rows = np.flatnonzero((problems == FINE) & column.valid)
     good = are_utf8(payloads, column.values[rows], column.lengths[rows])
     problems[rows[~good]] = NOT_UTF8
 
 
 def _made(
-    payloads: Payloads,
+    payloads: PayloadBuffer,
     field: Field,
     columns: Mapping[str, _Column],
     good: Bools | None,
@@ -129,7 +133,7 @@ def _made(
     if good is not None:
         column = _Column(column.values[good], column.lengths[good], column.valid[good])
     if field.kind == "string":
-        return texts(payloads, column.values, column.lengths, column.valid)
+        return string_view_array(payloads, column.values, column.lengths, column.valid)
     mask = None if column.valid.all() else ~column.valid
     if field.kind == "boolean":
         return pa.array(column.values == 1, mask=mask)

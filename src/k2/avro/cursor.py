@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from k2.avro.payloads import Bools, Int64s, Payloads, Words
+from k2.avro.payloads import Bools, Int64s, PayloadBuffer, Words
 
 _CONTINUES = np.uint64(0x8080808080808080)
 _BITS = np.uint64(0x7F7F7F7F7F7F7F7F)
@@ -33,12 +33,12 @@ class Cursor:
     """
 
     words: Words
-    places: Int64s
+    positions: Int64s
     ends: Int64s
-    good: Bools
+    is_valid: Bools
 
     @classmethod
-    def at(cls, payloads: Payloads, rows: Int64s, skipped: int) -> "Cursor":
+    def at(cls, payloads: PayloadBuffer, rows: Int64s, skipped: int) -> "Cursor":
         """Begin with some records, behind their first bytes, which they all have."""
         starts = payloads.starts[rows]
         return cls(
@@ -50,21 +50,21 @@ class Cursor:
 
     def part(self, rows: Bools) -> "Cursor":
         """Return a cursor of some of the records, to be put back by :meth:`join`."""
-        return Cursor(self.words, self.places[rows], self.ends[rows], self.good[rows])
+        return Cursor(self.words, self.positions[rows], self.ends[rows], self.is_valid[rows])
 
     def join(self, rows: Bools, part: "Cursor") -> None:
         """Take over where :meth:`part` was read to."""
-        self.places[rows], self.good[rows] = part.places, part.good
+        self.positions[rows], self.is_valid[rows] = part.positions, part.is_valid
 
     def finish(self) -> Bools:
         """Return which good records have bytes left."""
-        return self.good & (self.places < self.ends)
+        return self.is_valid & (self.positions < self.ends)
 
     def read_long(self) -> Int64s:
         """Read a ``long``: each in the only form that a writer gives it, without empty bytes."""
-        raw, lengths, canonical = _varints(self.words, self.places)
+        raw, lengths, canonical = _varints(self.words, self.positions)
         self._advance(lengths)
-        self.good &= canonical
+        self.is_valid &= canonical
         # Zigzag: the lowest bit is the sign.
         value = (raw >> _ONE) ^ (~(raw & _ONE) + _ONE)
         return value.view(np.int64)
@@ -72,25 +72,25 @@ class Cursor:
     def read_int(self) -> Int64s:
         """Read an ``int``."""
         value = self.read_long()
-        self.good &= (value >= -(2**31)) & (value < 2**31)
+        self.is_valid &= (value >= -(2**31)) & (value < 2**31)
         return value
 
     def read_boolean(self) -> Bools:
         """Read a ``boolean``, a byte of 0 or 1."""
-        byte = self.words[self.places] & np.uint64(0xFF)
+        byte = self.words[self.positions] & np.uint64(0xFF)
         self._advance(1)
-        self.good &= byte <= _ONE
+        self.is_valid &= byte <= _ONE
         is_true: Bools = byte == _ONE
         return is_true
 
     def read_bytes(self) -> tuple[Int64s, Int64s]:
         """Read ``bytes`` or a ``string``: return where each begins and how long it is."""
         lengths = self.read_long()
-        fits = self.good & (lengths >= 0) & (lengths <= self.ends - self.places)
-        self.good = fits
+        fits = self.is_valid & (lengths >= 0) & (lengths <= self.ends - self.positions)
+        self.is_valid = fits
         lengths = np.where(fits, lengths, 0)
-        starts = self.places
-        self.places = starts + lengths
+        starts = self.positions
+        self.positions = starts + lengths
         return starts, lengths
 
     def skip(self, count: int) -> None:
@@ -98,14 +98,14 @@ class Cursor:
         self._advance(count)
 
     def _advance(self, counts: "Int64s | int") -> None:
-        places = self.places + counts
-        self.good &= places <= self.ends
-        self.places = np.minimum(places, self.ends)
+        positions = self.positions + counts
+        self.is_valid &= positions <= self.ends
+        self.positions = np.minimum(positions, self.ends)
 
 
-def _varints(words: Words, places: Int64s) -> tuple[Words, Int64s, Bools]:
+def _varints(words: Words, positions: Int64s) -> tuple[Words, Int64s, Bools]:
     """Read unsigned varints: values, lengths in bytes, and whether each is of the shortest form."""
-    word = words[places]
+    word = words[positions]
     stops = ~word & _CONTINUES
     stop = stops & (~stops + _ONE)  # the highest bit of the last byte
     lengths = (np.frexp(stop.astype(np.float64))[1] >> 3).astype(np.int64)
@@ -115,18 +115,18 @@ def _varints(words: Words, places: Int64s) -> tuple[Words, Int64s, Bools]:
     for low, high, shift in _TOGETHER:
         value = (value & low) | ((value & high) >> shift)
     if (long := np.flatnonzero(stops == 0)).size:
-        value[long], lengths[long], canonical[long] = _long_varints(words, places[long])
+        value[long], lengths[long], canonical[long] = _long_varints(words, positions[long])
     return value, lengths, canonical
 
 
-def _long_varints(words: Words, places: Int64s) -> tuple[Words, Int64s, Bools]:
+def _long_varints(words: Words, positions: Int64s) -> tuple[Words, Int64s, Bools]:
     """The same of varints of nine or ten bytes, or of what claims to be longer."""
-    value = np.zeros(places.size, np.uint64)
-    lengths = np.full(places.size, _LONGEST, np.int64)
-    canonical = np.zeros(places.size, np.bool_)
-    reads = np.ones(places.size, np.bool_)
+    value = np.zeros(positions.size, np.uint64)
+    lengths = np.full(positions.size, _LONGEST, np.int64)
+    canonical = np.zeros(positions.size, np.bool_)
+    reads = np.ones(positions.size, np.bool_)
     for place in range(_LONGEST):
-        byte = (words[places + place] & np.uint64(0xFF)) * reads
+        byte = (words[positions + place] & np.uint64(0xFF)) * reads
         value |= (byte & np.uint64(0x7F)) << np.uint64(7 * place)
         ends = reads & (byte < np.uint64(0x80))
         lengths[ends] = place + 1

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from k2.avro.columns import ARROW_TYPE, PROBLEMS, Problems, read_columns
-from k2.avro.payloads import Int64s, Payloads
+from k2.avro.columns import ARROW_TYPE, PAYLOAD_REASONS, Statuses, read_columns
+from k2.avro.payloads import Int64s, PayloadBuffer
 from k2.avro.records import read_records
 from k2.avro.schema_resolution import can_be_read, flat_fields, reader_fields, writer_tree
 from k2.avro.wire_format import HEADER_LENGTH, header
@@ -19,7 +19,7 @@ DECODE, SCHEMA = "decode", "schema"
 _FRAME = ("null_value", "empty_value", "oversized_value", "wrong_magic_byte", "truncated_header")
 UNKNOWN_SCHEMA = "unknown_schema_id"  # the registry knows no such id
 _OF_SCHEMA = (UNKNOWN_SCHEMA, "incompatible_schema")
-_REASONS = (*PROBLEMS, *_FRAME, *_OF_SCHEMA)
+_REASONS = (*PAYLOAD_REASONS, *_FRAME, *_OF_SCHEMA)
 _CODE = {reason: code for code, reason in enumerate(_REASONS, 1)}  # 0: none
 
 
@@ -49,7 +49,7 @@ def decode(
 
     Whatever a record says, nothing is raised and no memory is asked for on its word.
     """
-    payloads = Payloads.of(values)
+    payloads = PayloadBuffer.of(values)
     codes, ids = _framed(payloads)
     parts: list[tuple[Int64s, pa.Table]] = [(np.empty(0, np.int64), _nothing(reader))]
     for id_ in np.unique(ids[codes == 0]).tolist():
@@ -71,7 +71,7 @@ def decode(
     )
 
 
-def _framed(payloads: Payloads) -> tuple[Problems, Int64s]:
+def _framed(payloads: PayloadBuffer) -> tuple[Statuses, Int64s]:
     """What is wrong with each record's frame, and the schema id that it says."""
     ids, is_framed = header(payloads)
     lengths = payloads.lengths
@@ -89,7 +89,9 @@ def _framed(payloads: Payloads) -> tuple[Problems, Int64s]:
     return codes, ids
 
 
-def _read(payloads: Payloads, rows: Int64s, writer: str, reader: str) -> tuple[pa.Table, Problems]:
+def _read(
+    payloads: PayloadBuffer, rows: Int64s, writer: str, reader: str
+) -> tuple[pa.Table, Statuses]:
     wanted, flat, tree = reader_fields(reader), flat_fields(writer), writer_tree(writer)
     if flat is not None or tree is None:
         return read_columns(payloads, rows, HEADER_LENGTH, flat or (), wanted)
@@ -105,7 +107,7 @@ def _nothing(reader: str) -> pa.Table:
     return schema.empty_table()
 
 
-def _said(codes: Problems) -> pa.Table:
+def _said(codes: Statuses) -> pa.Table:
     """The errors' types and reasons as text."""
     kinds = [None, *(SCHEMA if reason in _OF_SCHEMA else DECODE for reason in _REASONS)]
     chosen = {"error_type": kinds, "error_reason": [None, *_REASONS]}

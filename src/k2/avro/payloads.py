@@ -14,7 +14,7 @@ _MARGIN = 24  # zeros after the last byte, so that what is claimed to be there c
 
 
 @dataclass(frozen=True)
-class Payloads:
+class PayloadBuffer:
     """Records as parts of one buffer; ``words[i]`` are its eight bytes from place ``i`` on.
 
     ``valid`` says which records are there at all: others are null and empty.
@@ -27,7 +27,7 @@ class Payloads:
     valid: Bools
 
     @classmethod
-    def of(cls, values: pa.Array | pa.ChunkedArray) -> "Payloads":
+    def of(cls, values: pa.Array | pa.ChunkedArray) -> "PayloadBuffer":
         """Copy the values of a binary column."""
         whole = _large(values)
         count = len(whole)

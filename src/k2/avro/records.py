@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from k2.avro.columns import ARROW_TYPE, FINE, NOT_UTF8, TRAILING, UNDECODABLE, Problems
+from k2.avro.columns import ARROW_TYPE, FINE, NOT_UTF8, TRAILING, UNDECODABLE, Statuses
 from k2.avro.schema_resolution import READ_AS, Field, record_fields
 from k2.avro.schema_tree import Array, AvroType, Enum, Fixed, Named, Record, SchemaTree, Union
 
@@ -29,7 +29,7 @@ class _Unreadable(Exception):
 
 def read_records(
     values: Iterable[bytes], writer: SchemaTree, reader: Iterable[Field]
-) -> tuple[pa.Table, Problems]:
+) -> tuple[pa.Table, Statuses]:
     """Read the payloads; as :func:`~k2.avro.columns.read_columns`, without its haste."""
     reader = tuple(reader)
     fields = {field.name: field for field in reader}
@@ -59,10 +59,12 @@ def _read(
     if bytes_.place < len(value):
         return None, TRAILING
     try:
-        texts = {name: data.decode() for name, data in row.items() if isinstance(data, bytes)}
+        string_view_array = {
+            name: data.decode() for name, data in row.items() if isinstance(data, bytes)
+        }
     except UnicodeDecodeError:
         return None, NOT_UTF8
-    return row | texts, FINE
+    return row | string_view_array, FINE
 
 
 @dataclass

@@ -7,7 +7,7 @@ then the text itself up to twelve bytes, or its first four and where it is.
 import numpy as np
 import pyarrow as pa
 
-from k2.avro.payloads import Bools, Int64s, Payloads, Words
+from k2.avro.payloads import Bools, Int64s, PayloadBuffer, Words
 
 _INLINE = 12
 _WORD = 8
@@ -15,7 +15,9 @@ _NOT_ASCII = np.uint64(0x8080808080808080)
 _ONE, _BYTE, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
 
 
-def texts(payloads: Payloads, starts: Int64s, lengths: Int64s, valid: Bools) -> pa.Array:
+def string_view_array(
+    payloads: PayloadBuffer, starts: Int64s, lengths: Int64s, valid: Bools
+) -> pa.Array:
     """Return the texts (string_view) at these places of the payloads; null where not ``valid``.
 
     They must be UTF-8 (:func:`are_utf8`) and in the first 2 GiB.
@@ -33,7 +35,7 @@ def texts(payloads: Payloads, starts: Int64s, lengths: Int64s, valid: Bools) -> 
     return pa.Array.from_buffers(pa.string_view(), starts.size, buffers)
 
 
-def are_utf8(payloads: Payloads, starts: Int64s, lengths: Int64s) -> Bools:
+def are_utf8(payloads: PayloadBuffer, starts: Int64s, lengths: Int64s) -> Bools:
     """Tell which texts are UTF-8: at once of those that are ASCII, one by one of the others."""
     good = np.ones(starts.size, np.bool_)
     odd = np.zeros(starts.size, np.bool_)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2.avro.payloads import Payloads
+from k2.avro.payloads import PayloadBuffer
 
 HEADER_LENGTH = 5
 # Of Kafka's records, by the names that Spark's source gives.
@@ -36,14 +36,14 @@ def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
         "topic": pa.repeat(pa.scalar(topic), count),
         **{name: records[name] for name in ("partition", "offset")},
         "kafka_timestamp": received,
-        "schema_id": schema_ids(Payloads.of(records["value"])),
+        "schema_id": schema_ids(PayloadBuffer.of(records["value"])),
         "ingested_at": pa.repeat(pa.scalar(ingested_at, instant), count),
         "ingest_date": received.cast(pa.date32()),
     }
     return pa.table(columns)
 
 
-def schema_ids(values: Payloads) -> pa.Array:
+def schema_ids(values: PayloadBuffer) -> pa.Array:
     """Return the schema id (int32) in each record's header; null where there is no such header.
 
     An id beyond 31 bits is nobody's and null too.
@@ -52,7 +52,7 @@ def schema_ids(values: Payloads) -> pa.Array:
     return pc.if_else(pa.array(framed & (ids < 2**31)), pa.array(ids), None).cast(pa.int32())
 
 
-def header(values: Payloads) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+def header(values: PayloadBuffer) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """Return the number where a schema id would be, and whether there is such a header."""
     words = values.words[values.starts]
     ids = (words >> np.uint64(8)).astype(np.uint32).byteswap().astype(np.int64)

@@ -12,7 +12,9 @@ _ROWS = 500_000  # of a part, some 50 MB of what bars are made of
 _HOUR = 3_600
 
 
-def trades_of(gold: DeltaTable, hours: Iterable[int], columns: Sequence[str]) -> Iterator[pa.Table]:
+def read_hours(
+    gold: DeltaTable, hours: Iterable[int], columns: Sequence[str]
+) -> Iterator[pa.Table]:
     """Yield the trades of hours, counted from 1970, by their partitions alone."""
     held: list[pa.RecordBatch] = []
     for hour in sorted(set(hours)):

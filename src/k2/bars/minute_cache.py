@@ -12,7 +12,7 @@ _MOST = 250_000  # bars, some 400 bytes each
 
 
 @dataclass
-class KnownHours:
+class MinuteCache:
     """The one-minute bars of hours (counted from 1970), of all trades up to a batch's end.
 
     They are right only for the batch after that one. Of more than ``most`` bars those go that no

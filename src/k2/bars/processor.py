@@ -11,11 +11,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.bars.aggregate import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_ends
-from k2.bars.gold_hours import trades_of
-from k2.bars.minute_cache import KnownHours, hours_of
+from k2.bars.gold_hours import read_hours
+from k2.bars.minute_cache import MinuteCache, hours_of
 from k2.bars.store import BarStore
 from k2.bars.table import BARS, BARS_VERSION, GOLD_OHLCV, TIMEFRAMES
-from k2.engine.stream import BatchReport, Stream, Told
+from k2.engine.stream import BatchResult, ResultCallback, Stream
 from k2.engine.upstream import new_rows
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
@@ -23,7 +23,7 @@ from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import open_table, table_path
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.table import Layer
-from k2.storage.writers.writer import Appended, TableWriter, WriteId
+from k2.storage.writers.writer import AppendResult, TableWriter, TxnId
 
 # A batch writes whole days of bars anew: a few seconds' trades at a time cost little more than one's.
 _TRIGGERS = 10
@@ -47,13 +47,13 @@ def ohlcv_stream(settings: Settings, writer: TableWriter) -> Stream:
         tables=(GOLD_OHLCV,),
         reads=(GOLD_TRADES,),
         source=source,
-        sink=lambda _: OhlcvSink(settings, writer),
+        sink=lambda _: BarProcessor(settings, writer),
         triggers=_TRIGGERS,
     )
 
 
 @dataclass
-class OhlcvSink:
+class BarProcessor:
     """Adds a batch to the minutes of the hours that it touches, and makes all their bars of these.
 
     An hour's minutes are those that the batch before left, or none when the hour has no bar yet; of
@@ -62,39 +62,39 @@ class OhlcvSink:
 
     settings: Settings
     writer: TableWriter
-    known: KnownHours = field(default_factory=KnownHours)
+    known: MinuteCache = field(default_factory=MinuteCache)
     _store: BarStore | None = None
 
-    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
         """Replace the bars of a batch of Gold's trades."""
         with self.writer.batch(rows) as batch:
-            parts = batch.mapped(to_minute_bars, BAR).columns(*BAR.fieldNames())
-        told(self.take(parts, write_id))
+            parts = batch.map_arrow(to_minute_bars, BAR).columns(*BAR.fieldNames())
+        on_result(self.take(parts, txn))
 
-    def take(self, parts: pa.Table, write_id: WriteId) -> BatchReport:
+    def take(self, parts: pa.Table, txn: TxnId) -> BatchResult:
         """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.
 
         ``parts`` are its one-minute bars, or parts of them.
         """
         store = self._opened()
-        if store.has(write_id):
-            return BatchReport(write_id.app, write_id.batch)
+        if store.has(txn):
+            return BatchResult(txn.app_id, txn.version)
         if (priced := _with_prices(parts)).num_rows:
-            self._replace(priced, write_id)
-        written = Appended(
+            self._replace(priced, txn)
+        written = AppendResult(
             pc.sum(parts["rows"]).as_py() or 0,
             pc.min(parts["oldest"]).as_py(),
             pc.max(parts["newest"]).as_py(),
         )
-        return BatchReport(write_id.app, write_id.batch, written)
+        return BatchResult(txn.app_id, txn.version, written)
 
     def close(self) -> None:
         """Forget what the table was like."""
         self._store = None
 
-    def _replace(self, batch: pa.Table, write_id: WriteId) -> None:
+    def _replace(self, batch: pa.Table, txn: TxnId) -> None:
         store = self._opened()
-        self.known.begin(write_id.batch)
+        self.known.begin(txn.version)
         in_batch = hours_of(batch)
         touched = sorted(pc.unique(in_batch).to_pylist())
         hourly = store.bars_of("1h", _days(touched))
@@ -103,21 +103,21 @@ class OhlcvSink:
         minutes = [batch.filter(_is_none_of(in_batch, unknown)), *self.known.of(touched)]
         end = None
         if unknown:
-            end = self._end_of(write_id)
+            end = self._end_of(txn)
             gold = DeltaTable(table_path(self.settings.lake, GOLD_TRADES), version=end)
             minutes.append(_minutes_of(gold, unknown))
         others = hourly.filter(_is_none_of(hours_of(hourly), touched))
         bars = _bars(pa.concat_tables(minutes), others)
-        store.replace(bars, write_id)
+        store.replace(bars, txn)
         # What was read beyond the batch's end comes again with the next one.
         whole = touched if end is not None else [hour for hour in touched if hour not in unknown]
         of_minutes = bars.filter(pc.equal(bars["timeframe"], "1m"))
-        self.known.end(write_id.batch, of_minutes, whole)
+        self.known.end(txn.version, of_minutes, whole)
 
-    def _end_of(self, write_id: WriteId) -> int | None:
+    def _end_of(self, txn: TxnId) -> int | None:
         """The version of Gold that the batch ends with; None when it ends within one."""
-        position = OffsetLog(self.settings.checkpoint(write_id.app)).position(1)
-        if position.planned is None or position.batch != write_id.batch:
+        position = OffsetLog(self.settings.checkpoint(txn.app_id)).position(1)
+        if position.planned is None or position.batch != txn.version:
             return None
         following = next_version(position.planned[0])
         return None if following is None else following - 1
@@ -131,7 +131,7 @@ class OhlcvSink:
 def bar_store(settings: Settings) -> BarStore:
     """Return the stored bars of a home."""
     lateness = timedelta(minutes=settings.lateness_minutes)
-    return BarStore(settings.lake, lateness, LogRetention(settings.kept_versions, readers={}))
+    return BarStore(settings.lake, lateness, LogRetention(settings.kept_versions, consumers={}))
 
 
 def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
@@ -151,7 +151,7 @@ def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
 
 def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
     """The one-minute bars of these hours, of all that a version of Gold has."""
-    parts = [_with_prices(to_minute_bars(part)) for part in trades_of(gold, hours, MADE_OF)]
+    parts = [_with_prices(to_minute_bars(part)) for part in read_hours(gold, hours, MADE_OF)]
     if not parts:
         return to_arrow_schema(BAR).empty_table()
     return add_up((pa.concat_tables(parts), ("1m",)))

@@ -14,12 +14,12 @@ from k2.bars.table import GOLD_OHLCV
 from k2.bars.watermarks import ExchangeTime, exchange_times
 from k2.sql import literal
 from k2.storage.delta import ensure_table, named_errors, table_path
-from k2.storage.handles import OpenTable
+from k2.storage.handles import TableHandle
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log
 from k2.storage.scan import scan
 from k2.storage.writers.arrow import rebuilt
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 _COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
 _INSTANT = pa.timestamp("us", "UTC")
@@ -40,21 +40,21 @@ class BarStore:
     lake: Path
     lateness: timedelta
     retention: LogRetention | None = None
-    _table: OpenTable | None = None
+    _table: TableHandle | None = None
     _times: dict[str, ExchangeTime] | None = None
     _replaced: int = field(default=0)
 
-    def has(self, write_id: WriteId) -> bool:
+    def has(self, txn: TxnId) -> bool:
         """Tell whether the batch, or a later one, has been written."""
-        written = self._opened().transaction_version(write_id.app)
-        return written is not None and written >= write_id.batch
+        written = self._opened().transaction_version(txn.app_id)
+        return written is not None and written >= txn.version
 
     def bars_of(self, timeframe: str, days: Iterable[date]) -> pa.Table:
         """Return the stored bars of one length, of some days."""
         wanted = [("timeframe", "=", timeframe), ("bar_date", "in", set(days))]
         return scan(self._opened(), where=wanted).table()
 
-    def replace(self, bars: pa.Table, write_id: WriteId | None = None) -> int:
+    def replace(self, bars: pa.Table, txn: TxnId | None = None) -> int:
         """Put recomputed bars in the place of stored ones; return how many were news.
 
         ``bars`` has the columns of :data:`k2.bars.aggregate.BAR`. Bars of the same exchanges that
@@ -66,18 +66,18 @@ class BarStore:
         before = self._known_times()
         after = self._times_after(bars, before)
         stored = self._stored(bars, before, after)
-        watermarks = {exchange: time.settled for exchange, time in after.items()}
+        watermarks = {exchange: time.final_until for exchange, time in after.items()}
         changed = changed_bars(bars, stored, watermarks)
         if changed.num_rows:
-            self._commit(changed, write_id)
+            self._commit(changed, txn)
         self._times = after
         return int(changed.num_rows)
 
     def _opened(self) -> DeltaTable:
         if self._table is None:
             ensure_table(self.lake, GOLD_OHLCV)
-            self._table = OpenTable(table_path(self.lake, GOLD_OHLCV))
-        return self._table.current()
+            self._table = TableHandle(table_path(self.lake, GOLD_OHLCV))
+        return self._table.latest()
 
     def _known_times(self) -> dict[str, ExchangeTime]:
         if self._times is None:
@@ -114,21 +114,21 @@ class BarStore:
         ending = {
             day
             for exchange, time in before.items()
-            if after[exchange].settled > time.settled
-            for day in _days(time.settled - _LONGEST_BAR, time.newest)
+            if after[exchange].final_until > time.final_until
+            for day in _days(time.final_until - _LONGEST_BAR, time.newest)
         }
         days = recomputed | ending
         is_recomputed = f"bar_date in ({', '.join(map(literal, recomputed)) or 'null'})"
         of_days = scan(self._opened(), where=[("bar_date", "in", days)])
         return of_days.table(f"{is_recomputed} or not is_final")
 
-    def _commit(self, changed: pa.Table, write_id: WriteId | None) -> None:
+    def _commit(self, changed: pa.Table, txn: TxnId | None) -> None:
         """Write the partitions of ``changed`` anew, with its bars in the place of the stored ones.
 
         Delta's merge would do the same, but leaves files whose texts Arrow's filters cannot read.
         """
         table = self._opened()
-        transactions = [Transaction(write_id.app, write_id.batch)] if write_id else []
+        transactions = [Transaction(txn.app_id, txn.version)] if txn else []
         partitions = changed.group_by(["timeframe", "bar_date"]).aggregate([]).to_pylist()
         days = {part["bar_date"] for part in partitions}
         stored = scan(table, where=[("bar_date", "in", days)]).table()

@@ -23,7 +23,7 @@ class ExchangeTime:
     """``newest`` trade of an exchange; every stored bar that ended by ``settled`` is final."""
 
     newest: datetime
-    settled: datetime
+    final_until: datetime
 
 
 def exchange_times(lake: Path, lateness: timedelta) -> dict[str, ExchangeTime]:

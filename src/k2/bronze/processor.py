@@ -8,12 +8,12 @@ from pyspark.sql import DataFrame, SparkSession
 from k2.avro.wire_format import NEEDED, to_bronze
 from k2.bronze.table import bronze_trades
 from k2.bronze.topic_progress import VERSION, unread_records
-from k2.engine.stream import BatchReport, Stream, Told
+from k2.engine.stream import BatchResult, ResultCallback, Stream
 from k2.exchanges import Exchange
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog
 from k2.storage.table import Layer
-from k2.storage.writers.writer import Batch, TableWriter, WriteId
+from k2.storage.writers.writer import Batch, TableWriter, TxnId
 
 # Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
 # beyond it: so a poll takes all that a fetch brings, 1 MiB.
@@ -52,34 +52,34 @@ def bronze_stream(
         version=VERSION,
         tables=(bronze_trades(exchange),),
         source=source,
-        sink=lambda _: BronzeSink(exchange, settings, writer),
+        sink=lambda _: BronzeProcessor(exchange, settings, writer),
         unread=lambda: unread_records(settings, exchange, bootstrap),
     )
 
 
 @dataclass(frozen=True)
-class BronzeSink:
+class BronzeProcessor:
     """Writes a batch of Kafka's records to the exchange's table."""
 
     exchange: Exchange
     settings: Settings
     writer: TableWriter
 
-    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
-            told(self.take(self.shaped(batch, write_id), write_id))
+            on_result(self.take(self.shaped(batch, txn), txn))
 
-    def shaped(self, records: Batch, write_id: WriteId) -> Batch:
+    def shaped(self, records: Batch, txn: TxnId) -> Batch:
         """Return Kafka's records as rows of Bronze."""
-        read_at = OffsetLog(self.settings.checkpoint(write_id.app)).planned_at(write_id.batch)
+        read_at = OffsetLog(self.settings.checkpoint(txn.app_id)).planned_at(txn.version)
         shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
-        return records.mapped(shape, bronze_trades(self.exchange).schema)
+        return records.map_arrow(shape, bronze_trades(self.exchange).schema)
 
-    def take(self, bronze: Batch, write_id: WriteId) -> BatchReport:
+    def take(self, bronze: Batch, txn: TxnId) -> BatchResult:
         """Append rows of Bronze."""
-        written = bronze.append(bronze_trades(self.exchange), write_id)
-        return BatchReport(write_id.app, write_id.batch, written)
+        written = bronze.append(bronze_trades(self.exchange), txn)
+        return BatchResult(txn.app_id, txn.version, written)
 
     def close(self) -> None:
         """Hold nothing."""

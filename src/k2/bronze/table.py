@@ -38,6 +38,6 @@ def bronze_trades(exchange: Exchange) -> Table:
         ),
         key=("topic", "partition", "offset"),
         partitioned_by=("ingest_date",),
-        unlike=("value",),
-        indexed=("partition", "offset", "kafka_timestamp", "schema_id"),
+        high_cardinality=("value",),
+        stats_columns=("partition", "offset", "kafka_timestamp", "schema_id"),
     )

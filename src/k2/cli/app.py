@@ -15,7 +15,7 @@ from typer.main import get_command
 from k2.cli.unexpected import describe_unexpected, keep_traces_of_threads
 from k2.environment import inherited, shield
 from k2.errors import FailedError, K2Error, did_you_mean, first_line, is_full_disk
-from k2.malloc import give_memory_back
+from k2.malloc import limit_retention
 from k2.observability.redaction import redacted
 from k2.settings import Settings
 
@@ -144,7 +144,7 @@ def _root(
 def main() -> None:
     """Run the command line and exit."""
     shield(inherited())
-    give_memory_back()
+    limit_retention()
     keep_traces_of_threads()
     for name, guess in Settings.unknown_variables().items():
         _say(f"{name} is no setting of K2 and changes nothing.{guess}")

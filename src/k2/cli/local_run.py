@@ -73,7 +73,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         started.callback(_say_stopped, settings, stack, console)
         started.callback(stack.stop)
         try:
-            with stack.room.named():  # whatever finds no room first
+            with stack.disk_space.named():  # whatever finds no room first
                 return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
             _say(console, "Stopping …")
@@ -183,7 +183,7 @@ class _Watch:
             yield live
 
     def _tick(self, live: Live | None) -> None:
-        self.stack.room.look()
+        self.stack.disk_space.look()
         self.stack.revive()
         if self.engine is not None:
             running = self.engine.watch()

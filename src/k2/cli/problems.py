@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from k2.errors import FailedError, UnavailableError
-from k2.local.orphans import killed_run, leftovers, run_owner
+from k2.local.orphans import find_orphans, killed_run, run_owner
 from k2.observability.status import read_status
 from k2.settings import Settings
 
@@ -61,7 +61,7 @@ def _say_killed(settings: Settings) -> Problem | None:
         )
     written = read_status(settings.run / "streams.json")
     seen = f", last seen at {_moment(written['written_at'])}," if written else ""
-    left = leftovers(settings)
+    left = find_orphans(settings)
     still = f" Still there: {', '.join(left)}; `k2 down` ends that." if left else ""
     return Problem(
         f"The run (process {killed.pid}){seen} {cause}. Nothing is lost: `k2 up` goes on where it"

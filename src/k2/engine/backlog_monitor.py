@@ -8,8 +8,8 @@ import structlog
 from deltalake.exceptions import DeltaError
 
 from k2.connectors.committed_reader import CommittedReader
-from k2.engine.rows_available import Arrivals
-from k2.engine.stream_task import Slot
+from k2.engine.rows_available import RowsAvailable
+from k2.engine.stream_task import StreamTask
 from k2.errors import ContractError, K2Error
 from k2.exchanges import EXCHANGES
 from k2.home.endpoints import find_endpoints
@@ -25,20 +25,22 @@ BALANCE_SECONDS = 60.0
 _SHARE = 0.02  # of the clock that looking at the balance may take
 
 
-class Measuring:
+class BacklogMonitor:
     """Sets each stream's backlog every five seconds, and where Gold runs the balance every minute."""
 
-    def __init__(self, metrics: EngineMetrics, slots: Sequence[Slot], settings: Settings) -> None:
-        """Measure the streams of ``slots``."""
+    def __init__(
+        self, metrics: EngineMetrics, tasks: Sequence[StreamTask], settings: Settings
+    ) -> None:
+        """Measure the streams of ``tasks``."""
         self._metrics = metrics
-        self._slots = slots
-        self._arrivals = Arrivals(settings.lake, slots)
+        self._tasks = tasks
+        self._rows_available = RowsAvailable(settings.lake, tasks)
         self._settings = settings
         self._balances = [
             RecentBalance(settings.lake, exchange, self._committed_offsets)
             for exchange in EXCHANGES
         ]
-        self._has_gold = any(slot.stream.name == Layer.GOLD for slot in slots)
+        self._has_gold = any(task.stream.name == Layer.GOLD for task in tasks)
         self._balance_at = time.monotonic() + BALANCE_SECONDS
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="k2-measuring", daemon=True)
@@ -55,12 +57,12 @@ class Measuring:
 
     def backlogs(self) -> None:
         """Set every stream's backlog; one whose upstream does not answer keeps its own."""
-        for slot in self._slots:
+        for task in self._tasks:
             try:
-                there = self._arrivals.of(slot)
+                there = self._rows_available.of(task)
             except K2Error:  # an alert of its own says that Kafka is down
                 continue
-            self._metrics.backlog(slot.stream.name, there - slot.taken)
+            self._metrics.backlog(task.stream.name, there - task.rows_in)
 
     def balances(self) -> None:
         """Set every exchange's balance."""

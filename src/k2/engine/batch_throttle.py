@@ -7,7 +7,7 @@ from collections.abc import Callable
 _LOOK = 0.2  # seconds
 
 
-class Gate:
+class BatchThrottle:
     """Holds batches back until its reason is gone, or for good is told to hold nobody."""
 
     def __init__(self) -> None:

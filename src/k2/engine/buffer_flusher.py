@@ -5,22 +5,22 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from k2.engine.stream import BatchReport
-from k2.engine.stream_task import Slot
+from k2.engine.stream import BatchResult
+from k2.engine.stream_task import StreamTask
 
 log = structlog.get_logger("k2.engine")
 
 _LOOK = 0.5  # seconds
 
 
-class Collecting:
-    """Looks after the collectors among the streams of ``slots``."""
+class BufferFlusher:
+    """Looks after the collectors among the streams of ``tasks``."""
 
     def __init__(
-        self, slots: Sequence[Slot], on_batch: Callable[[Slot, BatchReport], None]
+        self, tasks: Sequence[StreamTask], on_batch: Callable[[StreamTask, BatchResult], None]
     ) -> None:
         """Have ``on_batch`` told of every batch, in the thread that wrote it."""
-        self._slots = [slot for slot in slots if slot.stream.collector is not None]
+        self._tasks = [task for task in tasks if task.stream.collector is not None]
         self._on_batch = on_batch
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="k2-collecting", daemon=True)
@@ -34,24 +34,24 @@ class Collecting:
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
-        for slot in self._slots:
-            self.write(slot)
+        for task in self._tasks:
+            self.write(task)
 
-    def write(self, slot: Slot) -> None:
+    def write(self, task: StreamTask) -> None:
         """Write what a stream has collected, due or not."""
-        if slot.stream.collector is None:
+        if task.stream.collector is None:
             return
         try:
-            report = slot.stream.collector.write()
+            report = task.stream.collector.write()
         except Exception as error:
             # It is left to the stream's own query, which will meet it, and say so.
-            log.warning("not_written", job_name=slot.stream.name, reason=str(error)[:200])
+            log.warning("not_written", job_name=task.stream.name, reason=str(error)[:200])
             return
         if report is not None:
-            self._on_batch(slot, report)
+            self._on_batch(task, report)
 
     def _run(self) -> None:
         while not self._ending.wait(_LOOK):
-            for slot in self._slots:
-                if slot.stream.collector is not None and slot.stream.collector.is_due:
-                    self.write(slot)
+            for task in self._tasks:
+                if task.stream.collector is not None and task.stream.collector.is_due:
+                    self.write(task)

@@ -15,33 +15,33 @@ import pyarrow.compute as pc
 import structlog
 from pyspark.sql import DataFrame
 
-from k2.bars.buffer import BarCollector
-from k2.bars.processor import OhlcvSink
-from k2.bronze.processor import BronzeSink
-from k2.engine.chained_stream import Follower
-from k2.engine.planned_batch import Event
-from k2.engine.stream import BatchReport, Stream, Told, prepare
+from k2.bars.buffer import BarBuffer
+from k2.bars.processor import BarProcessor
+from k2.bronze.processor import BronzeProcessor
+from k2.engine.chained_stream import ChainedStream
+from k2.engine.planned_batch import EventTimeStats
+from k2.engine.stream import BatchResult, ResultCallback, Stream, prepare
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
 from k2.observability.hop_latencies import late_trades
 from k2.settings import Settings
-from k2.silver.processor import SilverSink
-from k2.silver.schema_lookup import Schemas
+from k2.silver.processor import SilverProcessor
+from k2.silver.schema_lookup import SchemaLookup
 from k2.storage.table import Table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import Batch, WriteId
+from k2.storage.writers.writer import Batch, TxnId
 
 log = structlog.get_logger("k2.engine")
 
 
-def fused(
+def chained(
     bronze: Sequence[Stream],
     silver: Sequence[Stream],
     gold: Stream,
     bars: Stream,
     settings: Settings,
     writer: ArrowWriter,
-    schemas: Schemas,
+    schemas: SchemaLookup,
     readers: Sequence[str],
 ) -> list[Stream]:
     """Return the streams as ones that one engine must run together: Bronze's hand on, the others follow.
@@ -60,8 +60,8 @@ def fused(
 
 
 def _following(stream: Stream, settings: Settings, writer: ArrowWriter) -> Stream:
-    follower = Follower(
-        stream.app,
+    follower = ChainedStream(
+        stream.app_id,
         stream.checkpoint(settings),
         stream.reads,
         writer,
@@ -71,15 +71,13 @@ def _following(stream: Stream, settings: Settings, writer: ArrowWriter) -> Strea
     return replace(stream, follower=follower)
 
 
-def _collecting(
-    bars: Stream, settings: Settings, writer: ArrowWriter
-) -> tuple[Stream, BarCollector]:
+def _collecting(bars: Stream, settings: Settings, writer: ArrowWriter) -> tuple[Stream, BarBuffer]:
     if bars.follower is None:
         raise ValueError(f"{bars.name} follows nobody")
-    sink = OhlcvSink(settings, writer)
-    collector = BarCollector(bars.follower, sink, settings.trigger_seconds * bars.triggers)
-    bars.follower.holding.append(sink)
-    bars.follower.forget = collector.forget
+    sink = BarProcessor(settings, writer)
+    collector = BarBuffer(bars.follower, sink, settings.trigger_seconds * bars.triggers)
+    bars.follower.resources.append(sink)
+    bars.follower.discard_buffered = collector.discard_buffered
     return replace(bars, collector=collector), collector
 
 
@@ -87,22 +85,24 @@ def _handing_on(
     bronze: Stream,
     silver: Stream,
     gold: Stream,
-    bars: BarCollector,
+    bars: BarBuffer,
     settings: Settings,
     writer: ArrowWriter,
-    schemas: Schemas,
+    schemas: SchemaLookup,
     reader: str,
 ) -> Stream:
     exchange = bronze.exchange
     if exchange is None or silver.follower is None or gold.follower is None:
         raise ValueError(f"{bronze.name} has nobody to hand on to")
-    silver_sink = SilverSink(exchange, settings, writer, schemas, reader, silver.redecider)
-    silver.follower.holding.append(silver_sink)
-    sink = FusedSink(
+    silver_sink = SilverProcessor(
+        exchange, settings, writer, schemas, reader, silver.dead_letter_replay
+    )
+    silver.follower.resources.append(silver_sink)
+    sink = Chain(
         bronze.tables[0],
         silver.tables[0],
         writer,
-        BronzeSink(exchange, settings, writer),
+        BronzeProcessor(exchange, settings, writer),
         silver.follower,
         silver_sink,
         gold.follower,
@@ -113,7 +113,7 @@ def _handing_on(
 
 
 @dataclass
-class FusedSink:
+class Chain:
     """Writes a batch to Bronze, and hands it on to Silver and Gold as far as they are level.
 
     It is handed on in a thread of its own, while Spark reads the next: one batch at a time.
@@ -122,57 +122,57 @@ class FusedSink:
     bronze: Table
     silver_trades: Table
     writer: ArrowWriter
-    bronze_sink: BronzeSink
-    silver: Follower
-    silver_sink: SilverSink
-    gold: Follower
-    bars: BarCollector
+    bronze_sink: BronzeProcessor
+    silver: ChainedStream
+    silver_sink: SilverProcessor
+    gold: ChainedStream
+    bars: BarBuffer
     lateness_minutes: int
     _handing: "Future[None] | None" = None
     _thread: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, "k2-handing-on")
     )
 
-    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
         """Write the batch to Bronze, and hand it on beside what Spark reads meanwhile."""
         with self.writer.batch(rows) as records:
-            batch = self.bronze_sink.shaped(records, write_id)
-        told(self.bronze_sink.take(batch, write_id))
+            batch = self.bronze_sink.shaped(records, txn)
+        on_result(self.bronze_sink.take(batch, txn))
         end = self.writer.version(self.bronze) + 1  # soon there is another batch
         self._wait()
-        self._handing = self._thread.submit(self._hand_on, batch, write_id, end, told)
+        self._handing = self._thread.submit(self._hand_on, batch, txn, end, on_result)
 
     def close(self) -> None:
         """Wait until the last batch is handed on, and let go of Silver's index."""
         self._wait()
-        self.silver.let_go()
+        self.silver.close_resources()
 
     def _wait(self) -> None:
         if self._handing is not None:
             self._handing.result()
 
-    def _hand_on(self, batch: Batch, given: WriteId, end: int, told: Told) -> None:
+    def _hand_on(self, batch: Batch, given: TxnId, end: int, on_result: ResultCallback) -> None:
         try:
             for report in self._handed(batch, given, end):
-                told(report)
+                on_result(report)
         except Exception as error:
             # Bronze does not stop for it: the other stream's own query will meet it, and say so.
-            self.gold.left = True  # and Silver where it failed
-            log.warning("not_handed_on", job_name=given.app, reason=str(error)[:200])
+            self.gold.is_behind = True  # and Silver where it failed
+            log.warning("not_handed_on", job_name=given.app_id, reason=str(error)[:200])
 
-    def _handed(self, batch: Batch, given: WriteId, end: int) -> Iterator[BatchReport]:
+    def _handed(self, batch: Batch, given: TxnId, end: int) -> Iterator[BatchResult]:
         with self.silver.batch(self.bronze, {given}, end) as step:
             if step is None:
                 return
-            taken = self.silver_sink.take(batch, step.write_id)
-        yield replace(taken.report, progress=step.progress)
-        if taken.new is None:
-            self.gold.left = True  # which rows are new is known no more
+            result = self.silver_sink.take(batch, step.txn)
+        yield replace(result.report, progress=step.progress)
+        if result.new_trades is None:
+            self.gold.is_behind = True  # which rows are new is known no more
             return
-        new = taken.judged.columns(*self.silver_trades.columns, of=taken.new)
-        yield from self._hand_on_to_gold(to_gold(new, self.lateness_minutes), step.write_id)
+        new = result.validated.columns(*self.silver_trades.columns, of=result.new_trades)
+        yield from self._hand_on_to_gold(to_gold(new, self.lateness_minutes), step.txn)
 
-    def _hand_on_to_gold(self, trades: pa.Table, given: WriteId) -> Iterator[BatchReport]:
+    def _hand_on_to_gold(self, trades: pa.Table, given: TxnId) -> Iterator[BatchResult]:
         if not trades.num_rows:
             return
         times = trades["timestamp"]
@@ -181,12 +181,12 @@ class FusedSink:
             if step is None:
                 return
             delay = timedelta(minutes=self.lateness_minutes)
-            step.event = Event(mean.as_py(), pc.max(times).as_py() - delay)
-            appended = self.writer.append(GOLD_TRADES, step.write_id, trades)
-            self.bars.hand(trades, step.write_id, appended.version)
-        yield BatchReport(
-            step.write_id.app,
-            step.write_id.batch,
+            step.event = EventTimeStats(mean.as_py(), pc.max(times).as_py() - delay)
+            appended = self.writer.append(GOLD_TRADES, step.txn, trades)
+            self.bars.add(trades, step.txn, appended.version)
+        yield BatchResult(
+            step.txn.app_id,
+            step.txn.version,
             appended,
             observed=late_trades(trades),
             progress=step.progress,

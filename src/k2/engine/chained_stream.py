@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from k2.engine.planned_batch import Step, progress_of
+from k2.engine.planned_batch import PlannedBatch, progress_of
 from k2.storage.checkpoints.offset_log import (
     NOTHING_YET,
     OffsetLog,
@@ -21,13 +21,13 @@ from k2.storage.checkpoints.offset_log import (
     table_offset,
 )
 from k2.storage.delta import exists, table_path
-from k2.storage.delta_log import added_between
+from k2.storage.delta_log import txns_between
 from k2.storage.table import Table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 
-class Holding(Protocol):
+class Closeable(Protocol):
     """What holds something open between batches."""
 
     def close(self) -> None:
@@ -35,31 +35,31 @@ class Holding(Protocol):
 
 
 @dataclass
-class Follower:
+class ChainedStream:
     """One stream's part in being handed batches.
 
-    ``left`` says that there may be something upstream that was not handed on, so that the stream's
-    own query is wanted; ``lent`` that this query has the tables, so that nothing is handed on.
+    ``is_behind`` says that there may be something upstream that was not handed on, so that the stream's
+    own query is wanted; ``is_catching_up`` that this query has the tables, so that nothing is handed on.
     ``prepare`` makes and checks what the stream writes, or raises. ``forget`` is called when that query
     begins: it takes whatever was handed on and is not written.
     """
 
-    app: str
+    app_id: str
     checkpoint: Path
     reads: tuple[Table, ...]
     writer: ArrowWriter
     mutex: AbstractContextManager[Any]
     prepare: Callable[[], None]
-    left: bool = False
-    lent: bool = False
-    holding: list[Holding] = field(default_factory=list)
-    forget: Callable[[], None] = lambda: None
+    is_behind: bool = False
+    is_catching_up: bool = False
+    resources: list[Closeable] = field(default_factory=list)
+    discard_buffered: Callable[[], None] = lambda: None
     _is_prepared: bool = False
 
     @contextmanager
     def batch(
-        self, source: Table, given: Set[WriteId], end: int | None = None
-    ) -> Iterator[Step | None]:
+        self, source: Table, given: Set[TxnId], end: int | None = None
+    ) -> Iterator[PlannedBatch | None]:
         """Give the next batch, to be written of what ``given`` added to the table ``source``.
 
         ``end`` is the version of ``source`` after all of them, by itself the one that is next. The
@@ -77,11 +77,11 @@ class Follower:
             if position.planned is None:
                 log.plan(position.batch, ends, position.watermark, int(began * 1000))
             planned = time.time()
-            step = Step(WriteId(self.app, position.batch))
+            step = PlannedBatch(TxnId(self.app_id, position.batch))
             try:
                 yield step
             except Exception:
-                self.left = True
+                self.is_behind = True
                 raise
             written = time.time()
             watermark = position.watermark
@@ -96,30 +96,30 @@ class Follower:
             }
             step.progress = progress_of(position, ends, self.reads, took, began, step.event)
 
-    def lend(self) -> None:
-        """Leave everything to the stream's own query, until :meth:`take_back`."""
+    def begin_catch_up(self) -> None:
+        """Leave everything to the stream's own query, until :meth:`finish_catch_up`."""
         with self.mutex:
-            self.lent, self.left = True, False
-            self.forget()
-            self.let_go()
+            self.is_catching_up, self.is_behind = True, False
+            self.discard_buffered()
+            self.close_resources()
 
-    def take_back(self, left: bool = False) -> None:
-        """Note that the stream's query has ended; ``left`` says that it did not take all."""
+    def finish_catch_up(self, is_behind: bool = False) -> None:
+        """Note that the stream's query has ended; ``is_behind`` says that it did not take all."""
         with self.mutex:
-            self.lent, self.left = False, self.left or left
+            self.is_catching_up, self.is_behind = False, self.is_behind or is_behind
 
-    def let_go(self) -> None:
+    def close_resources(self) -> None:
         """Let go of what is held open: somebody else changes it."""
-        for holding in self.holding:
+        for holding in self.resources:
             holding.close()
 
-    def is_behind(self, repeated: Mapping[str, int]) -> bool:
+    def has_unread(self, repeated: Mapping[str, int]) -> bool:
         """Tell whether there is something upstream that nobody will hand on.
 
         ``repeated`` are the batches, by app, that the streams before have begun and will run again.
         """
         position = self._position()
-        again = {WriteId(app, batch) for app, batch in repeated.items()}
+        again = {TxnId(app, batch) for app, batch in repeated.items()}
         for table, start in zip(self.reads, position.starts, strict=True):
             first = next_version(start)
             if first is None or (
@@ -130,11 +130,11 @@ class Follower:
         return False
 
     def _next_ends(
-        self, position: Position, source: Table, given: Set[WriteId], end: int | None
+        self, position: Position, source: Table, given: Set[TxnId], end: int | None
     ) -> tuple[str, ...] | None:
         """How far the next batch reads, if what is ``given`` is all that it would read."""
-        if self.lent:
-            self.left = True
+        if self.is_catching_up:
+            self.is_behind = True
             return None
         if not self._is_prepared:
             self.prepare()
@@ -146,7 +146,7 @@ class Follower:
         if not added:
             return None
         ends = self._ends(position, place, end) if added == given else None
-        self.left = self.left or ends is None
+        self.is_behind = self.is_behind or ends is None
         return ends
 
     def _position(self) -> Position:
@@ -168,8 +168,8 @@ class Follower:
         same = _with(position.starts, place, position.planned[place])
         return same if same == position.planned else None
 
-    def _added(self, table: Table, first: int, end: int) -> set[WriteId | None]:
-        return added_between(table_path(self.writer.lake, table), first, end)
+    def _added(self, table: Table, first: int, end: int) -> set[TxnId | None]:
+        return txns_between(table_path(self.writer.lake, table), first, end)
 
 
 def _with(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:

@@ -11,14 +11,14 @@ import structlog
 from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 
-from k2.engine.backlog_monitor import Measuring
-from k2.engine.buffer_flusher import Collecting
+from k2.engine.backlog_monitor import BacklogMonitor
+from k2.engine.buffer_flusher import BufferFlusher
 from k2.engine.failures import cause_of
 from k2.engine.request_server import request_server
-from k2.engine.stream import BatchReport, RunningStream, Stream, reserved
-from k2.engine.stream_scheduler import Starter
-from k2.engine.stream_task import Slot, note_lags, slots_before
-from k2.engine.streams_behind import find_left, leave_to_readers
+from k2.engine.stream import BatchResult, RunningStream, Stream, reserved
+from k2.engine.stream_scheduler import StreamScheduler
+from k2.engine.stream_task import StreamTask, note_lags, tasks_before
+from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
 from k2.engine.table_owner import RequestServer
 from k2.errors import FailedError, K2Error
 from k2.observability.engine_metrics import EngineMetrics
@@ -45,14 +45,14 @@ class Engine:
     settings: Settings
     streams: Iterable[Stream]
     available_now: bool = False
-    on_batch: Callable[[Stream, BatchReport], None] = lambda _stream, _report: None
-    _slots: list[Slot] = field(default_factory=list)
+    on_batch: Callable[[Stream, BatchResult], None] = lambda _stream, _report: None
+    _tasks: list[StreamTask] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _server: RequestServer | None = None
-    _measuring: Measuring | None = None
+    _backlog_monitor: BacklogMonitor | None = None
     _ui: str | None = None
-    _starter: Starter | None = None
-    _collecting: Collecting | None = None
+    _scheduler: StreamScheduler | None = None
+    _flusher: BufferFlusher | None = None
 
     def __enter__(self) -> "Engine":
         """Listen for who reads metrics, reserve the tables of all streams, then start the streams.
@@ -70,20 +70,20 @@ class Engine:
                 metrics = self._held.enter_context(EngineMetrics(self.settings, streams))
             for stream in streams:
                 self._held.enter_context(reserved(stream, self.settings))
-                self._slots.append(Slot.of(stream, self.settings, metrics))
-            find_left(self._slots, self.settings)
-            self._collecting = Collecting(self._slots, self._took)
-            self._collecting.start()
-            self._starter = Starter(
-                self.spark, self.settings, self._slots, self.available_now, self._took
+                self._tasks.append(StreamTask.of(stream, self.settings, metrics))
+            find_streams_behind(self._tasks, self.settings)
+            self._flusher = BufferFlusher(self._tasks, self._took)
+            self._flusher.start()
+            self._scheduler = StreamScheduler(
+                self.spark, self.settings, self._tasks, self.available_now, self._took
             )
-            for slot in self._slots:
-                self._start(slot)
-            self._server = request_server(self._slots, self.settings)
+            for task in self._tasks:
+                self._start(task)
+            self._server = request_server(self._tasks, self.settings)
             self._server.start()
             if metrics is not None:
-                self._measuring = Measuring(metrics, self._slots, self.settings)
-                self._measuring.start()
+                self._backlog_monitor = BacklogMonitor(metrics, self._tasks, self.settings)
+                self._backlog_monitor.start()
         except BaseException:
             self.stop()
             raise
@@ -101,12 +101,12 @@ class Engine:
     @property
     def statuses(self) -> list[StreamStatus]:
         """The streams' state, in order."""
-        return [slot.status for slot in self._slots]
+        return [task.status for task in self._tasks]
 
     @property
     def failures(self) -> list[K2Error]:
         """Why streams are down for good."""
-        return [slot.failure for slot in self._slots if slot.failure is not None]
+        return [task.failure for task in self._tasks if task.failure is not None]
 
     def watch(self) -> bool:
         """Look after the streams once; tell whether any is still running or will be again.
@@ -116,16 +116,16 @@ class Engine:
         """
         now = time.monotonic()
         try:
-            for slot in self._slots:
-                self._watch(slot, now)
-                slot.status.refresh(now)
+            for task in self._tasks:
+                self._watch(task, now)
+                task.status.refresh(now)
         except (Py4JNetworkError, ConnectionError) as error:
             raise FailedError("Spark's JVM is gone, and all streams with it.") from error
-        return any(not slot.done for slot in self._slots)
+        return any(not task.done for task in self._tasks)
 
     def publish(self) -> None:
         """Work out who waits for whom, and write the status file."""
-        note_lags(self._slots)
+        note_lags(self._tasks)
         extra = {"spark_ui": self._ui}
         write_status(self.settings.run / "streams.json", self.statuses, extra)
 
@@ -143,102 +143,102 @@ class Engine:
 
     def stop(self) -> None:
         """Stop every stream; a batch in flight is left to the next start, which repeats it."""
-        for thread in (self._measuring, self._server):
+        for thread in (self._backlog_monitor, self._server):
             if thread is not None:
                 thread.stop()
-        if self._starter is not None:
-            self._starter.stop()
-        if self._slots:
+        if self._scheduler is not None:
+            self._scheduler.stop()
+        if self._tasks:
             # At once: each may wait for a Kafka that is gone.
-            with ThreadPoolExecutor(len(self._slots), "k2-stop") as threads:
-                list(threads.map(Slot.stop, self._slots))
-        if self._collecting is not None:
-            self._collecting.stop()  # nothing more is handed to it
-        for slot in self._slots:
-            slot.let_go()
-            slot.ended("failed" if slot.status.state == "failed" else "stopped")
+            with ThreadPoolExecutor(len(self._tasks), "k2-stop") as threads:
+                list(threads.map(StreamTask.stop, self._tasks))
+        if self._flusher is not None:
+            self._flusher.stop()  # nothing more is handed to it
+        for task in self._tasks:
+            task.close_resources()
+            task.ended("failed" if task.status.state == "failed" else "stopped")
         self._held.close()
 
-    def _start(self, slot: Slot) -> None:
+    def _start(self, task: StreamTask) -> None:
         try:
-            begun = self._starter is not None and self._starter.begin(slot)
+            begun = self._scheduler is not None and self._scheduler.begin(task)
         except K2Error as error:
-            self._failed(slot, error, time.monotonic())
+            self._failed(task, error, time.monotonic())
             return
         if not begun:
-            slot.retry_at = time.monotonic() + _NEXT_LOOK
-            if slot.stream.follower is None:
-                slot.status.state, slot.done = "waiting", self.available_now
+            task.retry_at = time.monotonic() + _NEXT_LOOK
+            if task.stream.follower is None:
+                task.status.state, task.done = "waiting", self.available_now
                 return
-            if slot.status.state != "running":
-                slot.status.state = "waiting"
-            before = slots_before(slot, self._slots)
+            if task.status.state != "running":
+                task.status.state = "waiting"
+            before = tasks_before(task, self._tasks)
             if self.available_now and all(other.done for other in before):
-                self._end(slot)
+                self._end(task)
 
-    def _end(self, slot: Slot) -> None:
+    def _end(self, task: StreamTask) -> None:
         """End a follower that will be handed nothing more."""
-        if self._collecting is not None:
-            self._collecting.write(slot)
-        if slot.stream.follower is not None:
-            slot.done = not slot.stream.follower.left
+        if self._flusher is not None:
+            self._flusher.write(task)
+        if task.stream.follower is not None:
+            task.done = not task.stream.follower.is_behind
 
-    def _took(self, slot: Slot, report: BatchReport) -> None:
+    def _took(self, task: StreamTask, report: BatchResult) -> None:
         now = time.monotonic()
         if report.progress is not None:
-            slot = next(slot for slot in self._slots if slot.stream.app == report.stream)
-            slot.handed(report, now)
+            task = next(task for task in self._tasks if task.stream.app_id == report.stream)
+            task.count_chained_batch(report, now)
         else:
-            slot.took(report, now)
-            if slot.stream.follower is not None:
-                leave_to_readers(slot, self._slots)
-        self.on_batch(slot.stream, report)
+            task.count_batch(report, now)
+            if task.stream.follower is not None:
+                mark_readers_behind(task, self._tasks)
+        self.on_batch(task.stream, report)
 
-    def _started(self, slot: Slot, starting: "Future[RunningStream]", now: float) -> None:
-        slot.starting = None
+    def _started(self, task: StreamTask, starting: "Future[RunningStream]", now: float) -> None:
+        task.starting = None
         try:
             running = starting.result()
         except K2Error as error:
-            self._failed(slot, error, now)
+            self._failed(task, error, now)
             return
-        slot.started(running, again=slot.status.error is not None)
-        log.info("stream_started", job_name=slot.stream.name, available_now=self.available_now)
+        task.started(running, again=task.status.error is not None)
+        log.info("stream_started", job_name=task.stream.name, available_now=self.available_now)
 
-    def _watch(self, slot: Slot, now: float) -> None:
-        if slot.done:
+    def _watch(self, task: StreamTask, now: float) -> None:
+        if task.done:
             return
-        if slot.starting is not None and slot.starting.done():
-            self._started(slot, slot.starting, now)
-        if slot.running is None:
-            if slot.starting is None and now >= slot.retry_at and not slot.done:
-                slot.status.restarts += slot.status.state not in ("starting", "waiting")
-                self._start(slot)
+        if task.starting is not None and task.starting.done():
+            self._started(task, task.starting, now)
+        if task.running is None:
+            if task.starting is None and now >= task.retry_at and not task.done:
+                task.status.restarts += task.status.state not in ("starting", "waiting")
+                self._start(task)
             return
         # Asked before its progress: a query that has ended makes no more.
-        is_active = slot.running.query.isActive
-        slot.progressed()
+        is_active = task.running.query.isActive
+        task.progressed()
         if is_active:
             return
-        slot.let_go()
-        if slot.running.failure is None and slot.running.query.exception() is None:
-            if slot.stream.follower is not None:
-                slot.level()
+        task.close_resources()
+        if task.running.failure is None and task.running.query.exception() is None:
+            if task.stream.follower is not None:
+                task.finish_catch_up()
                 return
-            slot.done = True
-            slot.ended("stopped")
+            task.done = True
+            task.ended("stopped")
         else:
-            self._failed(slot, cause_of(slot.running), now)
+            self._failed(task, cause_of(task.running), now)
 
-    def _failed(self, slot: Slot, error: K2Error, now: float) -> None:
-        slot.failed(error)
-        slot.failing_since = slot.failing_since or now
-        gave_up = self.available_now and now - slot.failing_since > _PATIENCE
+    def _failed(self, task: StreamTask, error: K2Error, now: float) -> None:
+        task.failed(error)
+        task.failing_since = task.failing_since or now
+        gave_up = self.available_now and now - task.failing_since > _PATIENCE
         if error.retryable and not gave_up:
-            slot.status.state = "retrying"
-            slot.pause = slot.pause or FIRST_PAUSE
-            slot.retry_at = now + slot.pause
-            slot.pause = min(slot.pause * 2, LONGEST_PAUSE)
-            log.warning("stream_retries", job_name=slot.stream.name, reason=str(error))
+            task.status.state = "retrying"
+            task.pause = task.pause or FIRST_PAUSE
+            task.retry_at = now + task.pause
+            task.pause = min(task.pause * 2, LONGEST_PAUSE)
+            log.warning("stream_retries", job_name=task.stream.name, reason=str(error))
         else:
-            slot.status.state, slot.failure, slot.done = "failed", error, True
-            log.error("stream_failed", job_name=slot.stream.name, reason=str(error))
+            task.status.state, task.failure, task.done = "failed", error, True
+            log.error("stream_failed", job_name=task.stream.name, reason=str(error))

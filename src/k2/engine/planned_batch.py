@@ -7,11 +7,11 @@ from typing import Any
 
 from k2.storage.checkpoints.offset_log import Position
 from k2.storage.table import Table
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 
 @dataclass(frozen=True)
-class Event:
+class EventTimeStats:
     """What a batch says of event time: the mean of its trades', and the watermark after it."""
 
     mean: datetime
@@ -19,14 +19,14 @@ class Event:
 
 
 @dataclass
-class Step:
-    """A follower's next batch: write it as ``write_id``, and say what it tells of event time.
+class PlannedBatch:
+    """A follower's next batch: write it as ``txn``, and say what it tells of event time.
 
     ``progress`` is there once it is committed, in the form of a query's.
     """
 
-    write_id: WriteId
-    event: Event | None = None
+    txn: TxnId
+    event: EventTimeStats | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -36,7 +36,7 @@ def progress_of(
     reads: tuple[Table, ...],
     took: Mapping[str, float],
     began: float,
-    event: Event | None,
+    event: EventTimeStats | None,
 ) -> Mapping[str, Any]:
     """Return a batch's progress in the form of a query's, as far as K2 reads it.
 

@@ -5,34 +5,36 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from k2.engine.stream_task import Slot
-from k2.engine.streams_behind import leave_to_readers
-from k2.engine.table_owner import Holder, RequestServer
+from k2.engine.stream_task import StreamTask
+from k2.engine.streams_behind import mark_readers_behind
+from k2.engine.table_owner import RequestServer, TableOwner
 from k2.engine.table_requests import Request
 from k2.settings import Settings
 
 
-def request_server(slots: Sequence[Slot], settings: Settings) -> RequestServer:
+def request_server(tasks: Sequence[StreamTask], settings: Settings) -> RequestServer:
     """Return the server of the requests to these streams, which are reserved; it is not started."""
 
     def carried_out(request: Request, result: Mapping[str, Any]) -> None:
-        for slot in slots:
-            if slot.stream.name == request.stream:
-                slot.given += result.get("trades", 0)  # by a replay: Gold takes them as any others
-                leave_to_readers(slot, slots)
+        for task in tasks:
+            if task.stream.name == request.stream:
+                task.rows_out += result.get(
+                    "trades", 0
+                )  # by a replay: Gold takes them as any others
+                mark_readers_behind(task, tasks)
 
-    holders: dict[str, Holder] = {}
-    server = RequestServer(settings, holders, carried_out)
-    for slot in slots:
-        holders[slot.stream.name] = Holder(
-            slot.stream, settings, partial(_turn, slot), lambda: not server.ending
+    owners: dict[str, TableOwner] = {}
+    server = RequestServer(settings, owners, carried_out)
+    for task in tasks:
+        owners[task.stream.name] = TableOwner(
+            task.stream, settings, partial(_turn, task), lambda: not server.ending
         )
     return server
 
 
 @contextmanager
-def _turn(slot: Slot) -> Iterator[None]:
+def _turn(task: StreamTask) -> Iterator[None]:
     """Keep the stream's batches out; what they hold open is opened anew after."""
-    with slot.stream.mutex:
-        slot.let_go()
+    with task.stream.mutex:
+        task.close_resources()
         yield

@@ -3,30 +3,30 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from k2.engine.stream_task import Slot
+from k2.engine.stream_task import StreamTask
 from k2.observability.resource_metrics import OpenTables
 from k2.storage.delta import row_count
 
 
-class Arrivals:
+class RowsAvailable:
     """Counts what is upstream: by what the streams here gave, else by the tables' logs or Kafka."""
 
-    def __init__(self, lake: Path, slots: Sequence[Slot]) -> None:
-        """Count for the streams of ``slots``, and look for other tables under ``lake``."""
-        self._slots = slots
+    def __init__(self, lake: Path, tasks: Sequence[StreamTask]) -> None:
+        """Count for the streams of ``tasks``, and look for other tables under ``lake``."""
+        self._tasks = tasks
         self._tables = OpenTables(lake)
 
-    def of(self, slot: Slot) -> int:
+    def of(self, task: StreamTask) -> int:
         """Return the rows upstream of a stream, taken or not.
 
         Raises:
             UnavailableError: Kafka does not answer.
         """
-        if slot.stream.unread is not None:
-            return slot.taken + slot.stream.unread()
-        given = {other.stream.tables[0].name: other.given for other in self._slots}
+        if task.stream.unread is not None:
+            return task.rows_in + task.stream.unread()
+        given = {other.stream.tables[0].name: other.rows_out for other in self._tasks}
         total = 0
-        for table in slot.stream.reads:
+        for table in task.stream.reads:
             if table.name in given:
                 total += given[table.name]
             elif (stored := self._tables.stored(table.name)) is not None:

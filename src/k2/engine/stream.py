@@ -10,31 +10,31 @@ from typing import Any, Protocol
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
-from k2.engine.chained_stream import Follower
+from k2.engine.chained_stream import ChainedStream
 from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.home.half_done_swap import refuse_half_done_swap
 from k2.home.locks import exclusive
 from k2.home.paths import file_uri
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import Redecider
+from k2.silver.dead_letters.replay import DeadLetterReplay
 from k2.storage.checkpoints.offset_log import newest
 from k2.storage.checkpoints.sources import admit_sources
 from k2.storage.delta import ensure_table
 from k2.storage.table import Layer, Table
-from k2.storage.writers.writer import NOTHING, Appended, WriteId
+from k2.storage.writers.writer import NOTHING, AppendResult, TxnId
 
 # PySpark starts the server that a batch calls us by at the first use, and looks for no second one.
 _CALLBACKS = threading.Lock()
 
 
 @dataclass(frozen=True)
-class BatchReport:
+class BatchResult:
     """What one batch did: the rows of the main table, and what became of the others."""
 
     stream: str
     batch_id: int
-    written: Appended = NOTHING
+    written: AppendResult = NOTHING
     dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
     duplicates: int = 0
     observed: Mapping[str, float] = field(default_factory=dict)  # what else was counted of it
@@ -47,13 +47,13 @@ class BatchReport:
         return self.written.rows + sum(self.dead_letters.values()) + self.duplicates
 
 
-Told = Callable[[BatchReport], None]
+ResultCallback = Callable[[BatchResult], None]
 
 
-class BatchSink(Protocol):
+class BatchProcessor(Protocol):
     """Writes one micro-batch to its tables, idempotent by the batch's id."""
 
-    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
         """Write the batch, and tell of it, and of what followers were handed of it.
 
         Whatever it raises fails the batch, which will run again. What followers are handed may be
@@ -71,7 +71,7 @@ class Collector(Protocol):
     def is_due(self) -> bool:
         """Whether what is here has waited long enough."""
 
-    def write(self) -> BatchReport | None:
+    def write(self) -> BatchResult | None:
         """Write what is here as one batch; None when there was nothing, or it is left."""
 
 
@@ -79,7 +79,7 @@ class Collector(Protocol):
 class Stream:
     """Name and version give the query's name, the checkpoint folder and the Delta app id.
 
-    ``ledgers`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
+    ``audit_tables`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
     is held while a batch is written; whoever else writes the tables takes it. ``unread`` counts what
     is still to take, for a stream whose source is no table. ``follower`` takes what the
     streams before hand on; then the stream has a query of its own only for what they did not. One
@@ -91,14 +91,14 @@ class Stream:
     version: int
     tables: tuple[Table, ...]
     source: Callable[[SparkSession], DataFrame]
-    sink: Callable[[SparkSession], BatchSink]
+    sink: Callable[[SparkSession], BatchProcessor]
     reads: tuple[Table, ...] = ()
     called: str = ""
     triggers: int = 1  # of the settings' triggers between two batches
-    ledgers: tuple[Table, ...] = ()
-    redecider: Redecider | None = None
+    audit_tables: tuple[Table, ...] = ()
+    dead_letter_replay: DeadLetterReplay | None = None
     unread: Callable[[], int] | None = field(default=None, compare=False, repr=False)
-    follower: Follower | None = field(default=None, compare=False, repr=False)
+    follower: ChainedStream | None = field(default=None, compare=False, repr=False)
     collector: Collector | None = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
@@ -112,13 +112,13 @@ class Stream:
         return f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
 
     @property
-    def app(self) -> str:
+    def app_id(self) -> str:
         """The Delta transaction id's application."""
         return f"{self.name}/v{self.version}"
 
     def checkpoint(self, settings: Settings) -> Path:
         """The checkpoint folder."""
-        return settings.checkpoint(self.app)
+        return settings.checkpoint(self.app_id)
 
 
 @dataclass
@@ -127,7 +127,7 @@ class RunningStream:
 
     stream: Stream
     query: StreamingQuery
-    sink: "BatchSink"
+    sink: "BatchProcessor"
     failure: Exception | None = None
 
 
@@ -146,8 +146,8 @@ def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
 
 def lock_names(stream: Stream) -> list[str]:
     """Return the locks of who writes the stream's tables and checkpoint."""
-    tables = (*stream.tables, *stream.ledgers)
-    return [stream.app.replace("/", "-"), *(table.name for table in tables)]
+    tables = (*stream.tables, *stream.audit_tables)
+    return [stream.app_id.replace("/", "-"), *(table.name for table in tables)]
 
 
 def start(
@@ -155,7 +155,7 @@ def start(
     spark: SparkSession,
     settings: Settings,
     available_now: bool,
-    on_batch: Told,
+    on_batch: ResultCallback,
     before_batch: Callable[[], None] = lambda: None,
 ) -> RunningStream:
     """Start a stream whose locks the caller holds (:func:`reserved`).
@@ -177,7 +177,7 @@ def start(
         try:
             before_batch()
             with stream.mutex:
-                sink.write(rows, WriteId(stream.app, batch_id), on_batch)
+                sink.write(rows, TxnId(stream.app_id, batch_id), on_batch)
         except Exception as error:
             # Spark hands Python's errors on as text; this keeps the error itself.
             failures.append(error)
@@ -213,7 +213,7 @@ def prepare(stream: Stream, settings: Settings) -> None:
         TableDriftError: a table is not as its definition says.
         StaleCheckpointError: a table has batches that the checkpoint does not know.
     """
-    for table in (*stream.reads, *stream.tables, *stream.ledgers):
+    for table in (*stream.reads, *stream.tables, *stream.audit_tables):
         ensure_table(settings.lake, table)
     _refuse_stale_checkpoint(stream, settings)
 
@@ -222,10 +222,10 @@ def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:
     newest_planned = newest(stream.checkpoint(settings) / "offsets")
     planned = -1 if newest_planned is None else newest_planned
     for table in stream.tables:
-        written = ensure_table(settings.lake, table).transaction_version(stream.app)
+        written = ensure_table(settings.lake, table).transaction_version(stream.app_id)
         if written is not None and written > planned:
             raise StaleCheckpointError(
-                f"Table {table.name} has batch {written} of {stream.app}, but the checkpoint "
+                f"Table {table.name} has batch {written} of {stream.app_id}, but the checkpoint "
                 f"{stream.checkpoint(settings)} only knows batches up to {planned}. Delta would "
                 "silently drop what it takes for old batches. Restore the checkpoint, or move the "
                 "stream's tables away and start it over."

@@ -8,10 +8,10 @@ from typing import Any
 import structlog
 
 from k2.engine.query_progress import ProgressReader, is_batch
-from k2.engine.stream import BatchReport, RunningStream, Stream
+from k2.engine.stream import BatchResult, RunningStream, Stream
 from k2.errors import K2Error
 from k2.observability.engine_metrics import EngineMetrics
-from k2.observability.offset_ranges import batch_trace
+from k2.observability.offset_ranges import offset_ranges
 from k2.observability.redaction import redacted
 from k2.observability.status import StreamStatus, freshness
 from k2.quality.backlog import rows
@@ -21,7 +21,7 @@ log = structlog.get_logger("k2.engine")
 
 
 @dataclass
-class Slot:
+class StreamTask:
     """A stream, running or not. ``taken`` and ``given`` are rows in and out, ever."""
 
     stream: Stream
@@ -34,13 +34,13 @@ class Slot:
     failing_since: float | None = None
     done: bool = False
     failure: K2Error | None = None
-    taken: int = 0
-    given: int = 0  # rows of the main table
+    rows_in: int = 0
+    rows_out: int = 0  # rows of the main table
     _progress: ProgressReader | None = None
-    _untold: dict[int, BatchReport] = field(default_factory=dict)  # written, not in a progress yet
+    _untold: dict[int, BatchResult] = field(default_factory=dict)  # written, not in a progress yet
 
     @classmethod
-    def of(cls, stream: Stream, settings: Settings, metrics: EngineMetrics | None) -> "Slot":
+    def of(cls, stream: Stream, settings: Settings, metrics: EngineMetrics | None) -> "StreamTask":
         """Begin with what the stream's tables hold."""
         status = StreamStatus(
             stream.name, str(stream.layer), stream.exchange.name if stream.exchange else None
@@ -49,8 +49,8 @@ class Slot:
             status.metrics_port = metrics.ports[stream.name]
         stored = [rows(settings, table) for table in stream.tables]
         # A resolved dead letter is in two tables and came in once.
-        taken = sum(stored) - rows(settings, *stream.ledgers)
-        return cls(stream, status, metrics, taken=taken, given=stored[0])
+        taken = sum(stored) - rows(settings, *stream.audit_tables)
+        return cls(stream, status, metrics, rows_in=taken, rows_out=stored[0])
 
     def started(self, running: RunningStream, again: bool) -> None:
         """Take over a query; ``again`` says that the one before it failed."""
@@ -59,11 +59,11 @@ class Slot:
         if self.metrics is not None:
             (self.metrics.restarted if again else self.metrics.started)(self.stream.name)
 
-    def took(self, report: BatchReport, now: float) -> None:
+    def count_batch(self, report: BatchResult, now: float) -> None:
         """Count a batch that was written ``now`` (seconds, monotonic)."""
         status = self.status
-        self.taken += report.rows
-        self.given += report.written.rows
+        self.rows_in += report.rows
+        self.rows_out += report.written.rows
         status.took(report.rows, report.dead_letters, now)
         status.batch_id = report.batch_id
         status.duplicates += report.duplicates
@@ -78,21 +78,21 @@ class Slot:
         for progress in self._progress.new() if self._progress else ():
             self._take_in(progress)
 
-    def handed(self, report: BatchReport, now: float) -> None:
+    def count_chained_batch(self, report: BatchResult, now: float) -> None:
         """Count a batch that the stream before handed on."""
         if self.status.state != "running":
             self.status.state = "running"
             if self.metrics is not None:
                 self.metrics.started(self.stream.name)
-        self.took(report, now)
+        self.count_batch(report, now)
         self._take_in(report.progress or {})
 
-    def level(self) -> None:
+    def finish_catch_up(self) -> None:
         """Note that a follower's query has taken all left to it; the next batches are handed on."""
         self._tell_before(None)
         self.running = self._progress = None
         if self.stream.follower is not None:
-            self.stream.follower.take_back()
+            self.stream.follower.finish_catch_up()
 
     def ended(self, state: str) -> None:
         """Note that the query ended as it should, or was told to."""
@@ -107,7 +107,7 @@ class Slot:
         self.running = self._progress = None
         self.status.error = redacted(str(error))  # it is written to a file
         if self.stream.follower is not None:
-            self.stream.follower.take_back(left=True)
+            self.stream.follower.finish_catch_up(is_behind=True)
         if self.metrics is not None:
             self.metrics.failed(self.stream.name, error)
 
@@ -120,12 +120,12 @@ class Slot:
         except Exception as error:
             log.warning("stop_failed", job_name=self.stream.name, reason=str(error)[:200])
 
-    def let_go(self) -> None:
+    def close_resources(self) -> None:
         """Close what is held open between batches: it is opened anew when it is wanted again."""
         if self.running is not None:
             self.running.sink.close()
         if self.stream.follower is not None:
-            self.stream.follower.let_go()
+            self.stream.follower.close_resources()
 
     def _take_in(self, progress: Mapping[str, Any]) -> None:
         self.status.progressed(progress)
@@ -142,7 +142,7 @@ class Slot:
             if batch_id is None or id_ < batch_id:
                 self._tell(self._untold.pop(id_), {})
 
-    def _tell(self, report: BatchReport, progress: Mapping[str, Any]) -> None:
+    def _tell(self, report: BatchResult, progress: Mapping[str, Any]) -> None:
         log.info(
             "batch_written",
             job_name=self.status.name,
@@ -153,28 +153,28 @@ class Slot:
             dead_letters=sum(report.dead_letters.values()),
             duplicates=report.duplicates,
             version=report.written.version,
-            read=batch_trace(progress),
+            read=offset_ranges(progress),
         )
 
 
-def slots_before(slot: Slot, slots: Sequence[Slot]) -> list[Slot]:
+def tasks_before(task: StreamTask, tasks: Sequence[StreamTask]) -> list[StreamTask]:
     """Return those of the streams that a stream's rows come through."""
-    reads = {table.name for table in slot.stream.reads}
-    near = [other for other in slots if other.stream.tables[0].name in reads]
-    return [*near, *(further for other in near for further in slots_before(other, slots))]
+    reads = {table.name for table in task.stream.reads}
+    near = [other for other in tasks if other.stream.tables[0].name in reads]
+    return [*near, *(further for other in near for further in tasks_before(other, tasks))]
 
 
-def is_read(slot: Slot, slots: Sequence[Slot]) -> bool:
+def is_read(task: StreamTask, tasks: Sequence[StreamTask]) -> bool:
     """Tell whether another of the streams reads what a stream writes."""
-    table = slot.stream.tables[0].name
-    return any(table == read.name for other in slots for read in other.stream.reads)
+    table = task.stream.tables[0].name
+    return any(table == read.name for other in tasks for read in other.stream.reads)
 
 
-def note_lags(slots: Sequence[Slot]) -> None:
+def note_lags(tasks: Sequence[StreamTask]) -> None:
     """Note how far each stream is behind those that give it rows, where all of them are here."""
-    given = {slot.stream.tables[0].name: slot.given for slot in slots}
-    for slot in slots:
-        upstream = [given.get(table.name) for table in slot.stream.reads]
+    given = {task.stream.tables[0].name: task.rows_out for task in tasks}
+    for task in tasks:
+        upstream = [given.get(table.name) for table in task.stream.reads]
         known = [count for count in upstream if count is not None]
         if upstream and len(known) == len(upstream):
-            slot.status.lag = max(sum(known) - slot.taken, 0)
+            task.status.lag = max(sum(known) - task.rows_in, 0)

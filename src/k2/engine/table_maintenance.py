@@ -10,9 +10,9 @@ from deltalake import DeltaTable
 
 from k2.engine.stream import Stream
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import Turn
+from k2.silver.dead_letters.replay import ExclusiveSection
 from k2.storage.delta import open_table
-from k2.storage.maintenance.compaction import Partition, compact, pack
+from k2.storage.maintenance.compaction import Partition, compact, write_compacted
 from k2.storage.maintenance.vacuum import closed_partitions, files_of, retention, vacuum
 from k2.storage.table import Table
 
@@ -20,20 +20,20 @@ from k2.storage.table import Table
 def maintain(
     stream: Stream,
     settings: Settings,
-    turn: Turn,
-    goes_on: Callable[[], bool],
-    readers: Mapping[str, Sequence[str]],
+    exclusive_section: ExclusiveSection,
+    should_continue: Callable[[], bool],
+    consumers: Mapping[str, Sequence[str]],
     dry_run: bool = False,
 ) -> dict[str, Any] | None:
-    """Look after each table that the stream writes; None when ``goes_on`` said no before the end.
+    """Look after each table that the stream writes; None when ``should_continue`` said no before the end.
 
-    ``readers`` names, by table, the checkpoints of the streams that read it. Partitions are
+    ``consumers`` names, by table, the checkpoints of the streams that read it. Partitions are
     compacted once they are closed: a day or an hour that ended longer ago than trades may be late.
     """
     found: dict[str, Any] = {}
-    for table in (*stream.tables, *stream.ledgers):
-        checkpoints = [Path(path) for path in readers.get(table.name, ())]
-        facts = _maintain(table, settings, turn, goes_on, checkpoints, dry_run)
+    for table in (*stream.tables, *stream.audit_tables):
+        checkpoints = [Path(path) for path in consumers.get(table.name, ())]
+        facts = _maintain(table, settings, exclusive_section, should_continue, checkpoints, dry_run)
         if facts is None:
             return None
         found |= {table.name: facts} if facts else {}
@@ -43,9 +43,9 @@ def maintain(
 def _maintain(
     table: Table,
     settings: Settings,
-    turn: Turn,
-    goes_on: Callable[[], bool],
-    readers: list[Path],
+    exclusive_section: ExclusiveSection,
+    should_continue: Callable[[], bool],
+    consumers: list[Path],
     dry_run: bool,
 ) -> dict[str, Any] | None:
     stored = open_table(settings.lake, table)
@@ -55,12 +55,12 @@ def _maintain(
     lateness = timedelta(minutes=settings.lateness_minutes)
     closed = closed_partitions(stored, table, now, lateness)
     for partition in () if dry_run else closed:
-        if not goes_on():
+        if not should_continue():
             return None
-        _compact(stored, table, partition, turn)
-    with turn():
+        _compact(stored, table, partition, exclusive_section)
+    with exclusive_section():
         stored.update_incremental()
-        kept = retention(stored, readers, datetime.now(UTC))
+        kept = retention(stored, consumers, datetime.now(UTC))
         deleted = 0 if kept is None else vacuum(stored, kept, dry_run)
         stored.update_incremental()
     return {
@@ -72,11 +72,13 @@ def _maintain(
     }
 
 
-def _compact(stored: DeltaTable, table: Table, partition: Partition, turn: Turn) -> None:
+def _compact(
+    stored: DeltaTable, table: Table, partition: Partition, exclusive_section: ExclusiveSection
+) -> None:
     """Pack beside the stream's batches, and commit between two of them."""
     stored.update_incremental()
-    packed = pack(stored, table, partition)
-    with turn():
+    packed = write_compacted(stored, table, partition)
+    with exclusive_section():
         if packed is not None and not packed.commit(stored):
             # The stream has merged files of the partition meanwhile: now it cannot.
             compact(stored, table, partition)

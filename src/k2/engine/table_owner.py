@@ -11,10 +11,10 @@ import structlog
 
 from k2.engine.stream import Stream, reserved
 from k2.engine.table_maintenance import maintain
-from k2.engine.table_requests import Request, answer, answered, forget, pending, submit
+from k2.engine.table_requests import Request, answer, answered, delete_request, pending, submit
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import Turn
+from k2.silver.dead_letters.replay import ExclusiveSection
 from k2.storage.delta import ensure_table, open_table
 
 log = structlog.get_logger("k2.requests")
@@ -24,43 +24,52 @@ _PATIENCE = 60.0  # seconds that a holder tries again what is unavailable
 
 
 @dataclass(frozen=True)
-class Holder:
+class TableOwner:
     """A process that holds the stream's tables.
 
-    ``turn`` keeps batches out meanwhile; ``goes_on`` says no when the process is about to end.
+    ``exclusive_section`` keeps batches out meanwhile; ``should_continue`` says no when the process is about to end.
     """
 
     stream: Stream
     settings: Settings
-    turn: Turn = nullcontext
-    goes_on: Callable[[], bool] = lambda: True
+    exclusive_section: ExclusiveSection = nullcontext
+    should_continue: Callable[[], bool] = lambda: True
 
-    def carry_out(self, request: Request) -> dict[str, Any] | None:
+    def execute(self, request: Request) -> dict[str, Any] | None:
         """Do what is asked; None when the process was about to end and the rest is left.
 
         Raises:
             K2Error: it could not be done.
         """
         stream, settings = self.stream, self.settings
-        own = (*stream.tables, *stream.ledgers)
+        own = (*stream.tables, *stream.audit_tables)
         for table in (*stream.reads, *own):
             ensure_table(settings.lake, table)
         if request.kind == VERSIONS:
-            with self.turn():
+            with self.exclusive_section():
                 stored = {table.name: open_table(settings.lake, table) for table in own}
                 return {name: table.version() for name, table in stored.items() if table}
         if request.kind == MAINTAIN:
-            return maintain(stream, settings, self.turn, self.goes_on, **request.options)
-        if request.kind == REPLAY and stream.redecider is not None:
+            return maintain(
+                stream,
+                settings,
+                self.exclusive_section,
+                self.should_continue,
+                consumers=request.options.get("readers", {}),
+                dry_run=bool(request.options.get("dry_run")),
+            )
+        if request.kind == REPLAY and stream.dead_letter_replay is not None:
             reason = request.options.get("reason")
-            replayed = stream.redecider.replay(request.id, reason, self.turn, self.goes_on)
+            replayed = stream.dead_letter_replay.replay(
+                request.id, reason, self.exclusive_section, self.should_continue
+            )
             if replayed is None:
                 return None
             return asdict(replayed) | {"unresolved": replayed.unresolved}
         raise ConfigError(f"Nobody can ask {request.kind!r} of stream {stream.name}.")
 
 
-def ask(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
+def execute_on_owner(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
     """Have a request carried out, by whoever holds the stream's tables or else here.
 
     An interrupted call leaves its request: what was begun is ended by the next holder.
@@ -72,9 +81,9 @@ def ask(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
     try:
         result = _outcome(request, stream, settings)
     except K2Error:
-        forget(settings, request)
+        delete_request(settings, request)
         raise
-    forget(settings, request)
+    delete_request(settings, request)
     return result
 
 
@@ -88,7 +97,7 @@ def _outcome(request: Request, stream: Stream, settings: Settings) -> dict[str, 
                 continue
             # Its last holder may have answered just before it let go.
             if (result := answered(settings, request)) is None:
-                result = Holder(stream, settings).carry_out(request) or {}
+                result = TableOwner(stream, settings).execute(request) or {}
             break
     return result
 
@@ -99,12 +108,12 @@ class RequestServer:
     def __init__(
         self,
         settings: Settings,
-        holders: Mapping[str, Holder],
+        owners: Mapping[str, TableOwner],
         on_done: Callable[[Request, dict[str, Any]], None],
         interval: float = 0.5,
     ) -> None:
         self._settings = settings
-        self._holders = holders
+        self._holders = owners
         self._on_done = on_done
         self._interval = interval
         self._first_tried: dict[str, float] = {}
@@ -130,15 +139,15 @@ class RequestServer:
         """Carry out what is there."""
         for request in pending(self._settings, self._holders.keys()):
             if not self.ending:
-                self._carry_out(request)
+                self._execute(request)
 
     def _serve(self) -> None:
         while not self._ending.wait(self._interval):
             self.serve_once()
 
-    def _carry_out(self, request: Request) -> None:
+    def _execute(self, request: Request) -> None:
         try:
-            result = self._holders[request.stream].carry_out(request)
+            result = self._holders[request.stream].execute(request)
         except UnavailableError as error:
             since = self._first_tried.setdefault(request.id, time.monotonic())
             if time.monotonic() - since > _PATIENCE:

@@ -84,7 +84,7 @@ def answered(settings: Settings, request: Request) -> dict[str, Any] | None:
     return dict(outcome["result"])
 
 
-def forget(settings: Settings, request: Request) -> None:
+def delete_request(settings: Settings, request: Request) -> None:
     """Remove a request and its answer."""
     for suffix in ("json", "answer"):
         (_folder(settings) / f"{request.id}.{suffix}").unlink(missing_ok=True)

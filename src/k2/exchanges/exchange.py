@@ -37,7 +37,7 @@ class Identity:
     as so many trades. Where ids are used up without a trade, a record counts as one.
     """
 
-    space: str
+    id_space: str
     first: str
     fields: str
     last: str = ""

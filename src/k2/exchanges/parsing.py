@@ -41,7 +41,7 @@ def rejected(reason: str) -> Parsed:
     return Parsed(rejected=reason)
 
 
-class Unusable(ValueError):
+class MessageRejected(ValueError):
     """A message or a trade in it cannot become a raw record; the text says why."""
 
 
@@ -89,7 +89,7 @@ def json_text(value: Any) -> str:
     try:
         return _json_text(value)
     except RecursionError as error:
-        raise Unusable("nested too deeply") from error
+        raise MessageRejected("nested too deeply") from error
 
 
 def optional_int(fields: dict[str, Any], name: str) -> int | None:
@@ -118,9 +118,9 @@ def str_field(fields: dict[str, Any], name: str) -> str:
 def checked_text(value: Any, name: str) -> str:
     """Return ``value`` if it is a JSON string that UTF-8 can hold."""
     if type(value) is not str:
-        raise Unusable(f"{name} is not a text")
+        raise MessageRejected(f"{name} is not a text")
     if not _fits_utf8(value):
-        raise Unusable(f"{name} is half a character")
+        raise MessageRejected(f"{name} is half a character")
     return value
 
 
@@ -128,7 +128,7 @@ def int_field(fields: dict[str, Any], name: str) -> int:
     """Take out a field that must be a JSON integer of at most 64 bits."""
     value = fields.pop(name, None)
     if type(value) is not int or not _LONG_MIN <= value <= _LONG_MAX:
-        raise Unusable(f"{name} is not a whole number")
+        raise MessageRejected(f"{name} is not a whole number")
     return value
 
 
@@ -136,7 +136,7 @@ def bool_field(fields: dict[str, Any], name: str) -> bool:
     """Take out a field that must be ``true`` or ``false``."""
     value = fields.pop(name, None)
     if type(value) is not bool:
-        raise Unusable(f"{name} is not true or false")
+        raise MessageRejected(f"{name} is not true or false")
     return value
 
 
@@ -147,7 +147,7 @@ def number_field(fields: dict[str, Any], name: str) -> str:
         return str(value)
     if type(value) is int:
         return str(value)
-    raise Unusable(f"{name} is not a number")
+    raise MessageRejected(f"{name} is not a number")
 
 
 def _decode(message: bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None) -> Any:
@@ -160,7 +160,7 @@ def _decode(message: bytes, make_object: Callable[[list[tuple[str, Any]]], Any] 
             object_pairs_hook=make_object,
         )
     except (ValueError, RecursionError) as error:
-        raise Unusable(f"not JSON: {error}") from error
+        raise MessageRejected(f"not JSON: {error}") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

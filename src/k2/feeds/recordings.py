@@ -11,7 +11,7 @@ from typing import BinaryIO, NamedTuple
 import zstandard
 
 from k2.errors import ConfigError
-from k2.exchanges.parsing import Unusable, decode
+from k2.exchanges.parsing import MessageRejected, decode
 
 _CHUNK_BYTES = 256 * 1024
 _MAX_LINE_BYTES = 16 * 1024 * 1024
@@ -143,7 +143,7 @@ def _read_line(line: bytes) -> Line:
 def _capture(line: bytes) -> Line:
     try:
         record = decode(line)
-    except Unusable:
+    except MessageRejected:
         return Line(line, None)  # a cut-off record is for the parser to reject, whole
     kind = record.get("t")
     if not isinstance(kind, str):

@@ -6,7 +6,7 @@ from functools import partial, reduce
 
 from pyspark.sql import DataFrame, SparkSession
 
-from k2.engine.stream import BatchReport, Stream, Told
+from k2.engine.stream import BatchResult, ResultCallback, Stream
 from k2.engine.upstream import new_rows
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
@@ -15,8 +15,8 @@ from k2.observability.hop_latencies import with_late_trades
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
-from k2.storage.writers.map_in_arrow import mapped
-from k2.storage.writers.writer import TableWriter, WriteId
+from k2.storage.writers.map_in_arrow import map_in_arrow
+from k2.storage.writers.writer import TableWriter, TxnId
 
 
 def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: TableWriter) -> Stream:
@@ -35,7 +35,7 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         delay = f"{settings.lateness_minutes} minutes"
         timed = union.withWatermark("timestamp", delay)
         shape = partial(to_gold, lateness_minutes=settings.lateness_minutes)
-        return with_late_trades(mapped(timed, shape, GOLD_TRADES.schema))
+        return with_late_trades(map_in_arrow(timed, shape, GOLD_TRADES.schema))
 
     return Stream(
         layer=Layer.GOLD,
@@ -44,21 +44,21 @@ def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: Table
         tables=(GOLD_TRADES,),
         reads=inputs,
         source=source,
-        sink=lambda _: GoldSink(writer),
+        sink=lambda _: GoldProcessor(writer),
     )
 
 
 @dataclass(frozen=True)
-class GoldSink:
+class GoldProcessor:
     """Writes a batch of Gold's rows to its table."""
 
     writer: TableWriter
 
-    def write(self, rows: DataFrame, write_id: WriteId, told: Told) -> None:
+    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
         """Append the batch."""
         with self.writer.batch(rows) as batch:
-            written = batch.append(GOLD_TRADES, write_id)
-        told(BatchReport(write_id.app, write_id.batch, written))
+            written = batch.append(GOLD_TRADES, txn)
+        on_result(BatchResult(txn.app_id, txn.version, written))
 
     def close(self) -> None:
         """Hold nothing."""

@@ -39,7 +39,7 @@ GOLD_TRADES = Table(
     ),
     key=("message_id",),
     partitioned_by=("exchange_date", "exchange_hour"),
-    unlike=("message_id", "trade_id", "vendor_data"),
+    high_cardinality=("message_id", "trade_id", "vendor_data"),
     sorted_by=("exchange", "symbol", "timestamp", "offset"),
-    indexed=("timestamp", "symbol", "exchange", "partition", "offset", "kafka_timestamp"),
+    stats_columns=("timestamp", "symbol", "exchange", "partition", "offset", "kafka_timestamp"),
 )

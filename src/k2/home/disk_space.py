@@ -15,7 +15,7 @@ _LATELY = 60.0  # seconds in which what was short of room may end of it
 
 
 @dataclass
-class Room:
+class DiskSpace:
     """The disk of a home, as it is and as it was at the last looks.
 
     What could not be written is removed, so that a disk that was full may have room again when
@@ -32,7 +32,7 @@ class Room:
                 self._short_at = time.monotonic()
 
     @property
-    def was_short(self) -> bool:
+    def was_full(self) -> bool:
         """Whether there is none, or was none lately."""
         self.look()
         return time.monotonic() - self._short_at < _LATELY
@@ -57,6 +57,6 @@ class Room:
                 raise FailedError(self.remedy) from error
             raise
         except (FailedError, UnavailableError) as error:
-            if is_full_disk(error) or not self.was_short:
+            if is_full_disk(error) or not self.was_full:
                 raise
             raise FailedError(f"{str(error).rstrip('.')}. {self.remedy}") from error

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from k2.errors import ConfigError, InUseError
-from k2.home.disk_space import Room
+from k2.home.disk_space import DiskSpace
 from k2.home.file_system import check_file_system
 from k2.home.locks import exclusive
 from k2.settings import Settings
@@ -63,7 +63,7 @@ def named_disk_errors(settings: Settings) -> Iterator[None]:
         FailedError: the disk is full.
     """
     try:
-        with Room(settings).named():
+        with DiskSpace(settings).named():
             yield
     except OSError as error:
         raise ConfigError(

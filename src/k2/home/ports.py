@@ -52,7 +52,7 @@ def claimed(port: int, service: str, setting: str) -> int:
     return port
 
 
-def holder(port: int) -> str | None:
+def port_owner(port: int) -> str | None:
     """Return name and number of the process that listens on a port, when the system tells."""
     with contextlib.suppress(psutil.Error, OSError):
         for connection in psutil.net_connections(kind="tcp"):
@@ -63,5 +63,5 @@ def holder(port: int) -> str | None:
 
 
 def _by(port: int) -> str:
-    found = holder(port)
+    found = port_owner(port)
     return f" by {found}" if found else ""

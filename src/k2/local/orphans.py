@@ -39,7 +39,7 @@ def killed_run(settings: Settings) -> ProcessRecord | None:
     return record if record is not None and record.process() is None else None
 
 
-def leftovers(settings: Settings) -> list[str]:
+def find_orphans(settings: Settings) -> list[str]:
     """Name the services that a killed run left; none while a run is in progress."""
     if run_owner(settings) is not None:
         return []
@@ -51,7 +51,7 @@ def leftovers(settings: Settings) -> list[str]:
     ]
 
 
-def clean_leftovers(settings: Settings) -> list[str]:
+def clean_orphans(settings: Settings) -> list[str]:
     """End what a killed run left and forget its records; return what was ended.
 
     Processes are found by recorded number, start time and marker, never by name: another program

@@ -10,11 +10,11 @@ from types import TracebackType
 import structlog
 
 from k2.errors import FailedError, is_full_disk
-from k2.home.disk_space import Room
+from k2.home.disk_space import DiskSpace
 from k2.home.paths import HomeLock, named_disk_errors, prepare_home
 from k2.home.service_restarts import note_restart
 from k2.jvm.class_data_sharing import ClassArchive
-from k2.local.orphans import clean_leftovers, clear_records, read_endpoints
+from k2.local.orphans import clean_orphans, clear_records, read_endpoints
 from k2.local.process import ChildProcess, ProcessRecord, write_whole
 from k2.local.services.find import find_services
 from k2.local.services.kafka import Agent
@@ -30,7 +30,7 @@ _TERMINATED = 143  # Java's exit code when it was asked to end, and did
 _POLL_SECONDS = 0.05
 _LOG_LINES = 12
 
-__all__ = ["Endpoints", "Health", "LocalStack", "clean_leftovers", "read_endpoints"]
+__all__ = ["Endpoints", "Health", "LocalStack", "clean_orphans", "read_endpoints"]
 
 OnEvent = Callable[[str], None]
 
@@ -39,12 +39,12 @@ class LocalStack:
     """The local services of ``K2_HOME``, owned by this process and gone with it.
 
     On Linux the system kills them when this process dies in whatever way; elsewhere the next
-    :meth:`start`, or :func:`k2.local.orphans.clean_leftovers`, does.
+    :meth:`start`, or :func:`k2.local.orphans.clean_orphans`, does.
     """
 
     def __init__(self, settings: Settings, agent: Agent | None = None) -> None:
         """Describe the services of a home; ``agent`` serves the broker's own metrics."""
-        self.room = Room(settings)
+        self.disk_space = DiskSpace(settings)
         self.has_begun = (
             False  # whether it had the home, so that there is something to say of its end
         )
@@ -206,7 +206,7 @@ class LocalStack:
         meanwhile()
         waited_from = time.monotonic()
         while waiting:
-            self.room.look()
+            self.disk_space.look()
             for service in list(waiting):
                 self._check_starting(service, time.monotonic() - waited_from)
                 if service.ready():
@@ -226,8 +226,8 @@ class LocalStack:
         file = self._settings.logs / f"{service.name}.log"
         lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         title = service.title[0].upper() + service.title[1:]
-        if self.room.was_short or any(map(is_full_disk, lines)):
-            raise FailedError(f"{title} ended while starting. {self.room.remedy}")
+        if self.disk_space.was_full or any(map(is_full_disk, lines)):
+            raise FailedError(f"{title} ended while starting. {self.disk_space.remedy}")
         if exit_code is None:
             what = f"did not answer within {_START_SECONDS:.0f} s"
         else:

@@ -12,7 +12,7 @@ from k2.observability.metrics import HOPS
 from k2.observability.recording import LATE, OBSERVED
 
 # Where a trade was and when, in their order.
-STATIONS = ("timestamp", "ingestion_timestamp", "kafka_timestamp")
+HOP_TIMESTAMPS = ("timestamp", "ingestion_timestamp", "kafka_timestamp")
 
 
 def with_late_trades(gold: DataFrame, name: str | Observation = OBSERVED) -> DataFrame:
@@ -28,15 +28,15 @@ def late_trades(gold: pa.Table) -> Mapping[str, float]:
     return {LATE: pc.sum(gold["is_late"]).as_py() or 0}
 
 
-def hops(silver: pa.Table) -> Mapping[str, float]:
+def hop_latencies(silver: pa.Table) -> Mapping[str, float]:
     """Time the newest trade's way before Kafka had it, in seconds; empty without a trade.
 
     From the exchange's time to the feed's, and from there to the broker's: of the columns
-    ``STATIONS``. Dead letters have no time of their own and do not count.
+    ``HOP_TIMESTAMPS``. Dead letters have no time of their own and do not count.
     """
     trades = silver.filter(pc.is_valid(silver["timestamp"]))
     if not trades.num_rows:
         return {}
     newest = int(np.argmax(trades["kafka_timestamp"].cast(pa.int64()).to_numpy()))
-    times = [trades[name][newest].cast(pa.int64()).as_py() / 1e6 for name in STATIONS]
+    times = [trades[name][newest].cast(pa.int64()).as_py() / 1e6 for name in HOP_TIMESTAMPS]
     return {hop: times[place + 1] - times[place] for place, hop in enumerate(HOPS)}

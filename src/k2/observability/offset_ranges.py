@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
-def batch_trace(progress: Mapping[str, Any]) -> list[str]:
+def offset_ranges(progress: Mapping[str, Any]) -> list[str]:
     """Return what a batch read: ``topic-0@120..140`` or ``silver_kraken_trades version 7..9``.
 
     From the first on, up to but without the last. A source of which nothing was read is left out.

@@ -24,7 +24,7 @@ class Span(Protocol):
 
 
 class Report(Protocol):
-    """What a written batch says of itself; :class:`k2.engine.stream.BatchReport` is one."""
+    """What a written batch says of itself; :class:`k2.engine.stream.BatchResult` is one."""
 
     @property
     def rows(self) -> int: ...

@@ -10,14 +10,14 @@ Labels = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Reading:
+class Scrape:
     """All samples of some pages, taken ``at`` a time (seconds, of any clock)."""
 
     at: float
     samples: tuple[tuple[str, Labels, float], ...] = ()
 
     @classmethod
-    def of(cls, at: float, pages: Iterable[str]) -> "Reading":
+    def of(cls, at: float, pages: Iterable[str]) -> "Scrape":
         """Parse pages in Prometheus' text format."""
         found = [
             (sample.name, sample.labels, float(sample.value))
@@ -53,11 +53,11 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Change:
+class ScrapeDelta:
     """What happened between two readings. A counter that began anew counts from zero."""
 
-    before: Reading
-    after: Reading
+    before: Scrape
+    after: Scrape
 
     def of(self, name: str, **labels: str) -> float:
         """Return how much a counter grew."""

@@ -43,7 +43,7 @@ def look_up(
     exchange: Exchange,
     instruments: Instruments,
     names: pa.ChunkedArray,
-    markets: pa.ChunkedArray,
+    split_symbols: pa.ChunkedArray,
     timestamps: pa.ChunkedArray,
 ) -> dict[str, pa.Array]:
     """Look up the instruments of records.
@@ -60,7 +60,7 @@ def look_up(
         but where there is no name.
     """
     named = names.combine_chunks().dictionary_encode()
-    of_market = markets.combine_chunks().dictionary_encode()
+    of_market = split_symbols.combine_chunks().dictionary_encode()
     texts, kinds = named.dictionary.to_pylist(), of_market.dictionary.to_pylist()
     count = len(kinds) + 1
     # One number for name and market; the last of each stands for null.

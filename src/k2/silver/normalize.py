@@ -51,7 +51,7 @@ def _mapping(exchange: Exchange) -> str:
     """The mapping in two steps: what the definition says, and what K2 makes of it."""
     said = dict(exchange.columns) | {
         "market": exchange.market,
-        "identity_space": exchange.identity.space,
+        "identity_space": exchange.identity.id_space,
         "first_trade_id": exchange.identity.first,
         "last_trade_id": exchange.identity.last or exchange.identity.first,
         # Where there is an id, nobody asks for the fields.

@@ -13,17 +13,17 @@ from k2.exchanges import Exchange
 from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import DUPLICATE
-from k2.silver.dedup.index import SeenTrades
-from k2.silver.processor import SilverSink
-from k2.silver.rules.screen import TRADE
-from k2.silver.schema_lookup import Schemas
+from k2.silver.dedup.index import DedupIndex
+from k2.silver.processor import SilverProcessor
+from k2.silver.rules.apply_rules import TRADE
+from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.sql import utc_database
 from k2.storage.delta import ensure_table
 from k2.storage.read_errors import named_read_errors
 from k2.storage.scan import scan
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -48,7 +48,7 @@ class Rebuild:
 
     exchange: Exchange
     scratch: Settings
-    schemas: Schemas
+    schemas: SchemaLookup
     reader: str
     lists: InstrumentLists
 
@@ -68,14 +68,14 @@ class Rebuild:
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
         writer = ArrowWriter(self.scratch.lake)
-        sink = SilverSink(
+        sink = SilverProcessor(
             self.exchange, self.scratch, writer, self.schemas, self.reader, lists=self.lists
         )
         app = f"rebuild-{self.exchange.name}/v1"
         done = _newest_batch(self.scratch.checkpoint(app))
         try:
             for batch, rows in _parts(bronze, ledger, ends, done):
-                sink.take(writer.holding(rows), WriteId(app, batch))
+                sink.take(writer.hold(rows), TxnId(app, batch))
                 on_rows(rows.num_rows)
         finally:
             sink.close()
@@ -96,7 +96,7 @@ def scratch_settings(settings: Settings, exchange: Exchange) -> Settings:
 
 def _newest_batch(state: Path) -> int:
     """The newest batch that all tables have, as their index of duplicates says; -1 for none."""
-    with closing(SeenTrades(state / "seen-trades.db")) as seen:
+    with closing(DedupIndex(state / "seen-trades.db")) as seen:
         return seen.applied_batch
 
 

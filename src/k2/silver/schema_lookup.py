@@ -3,7 +3,7 @@
 from typing import Protocol
 
 
-class Schemas(Protocol):
+class SchemaLookup(Protocol):
     """Where writers' schemas come from."""
 
     def schema_by_id(self, schema_id: int) -> str | None:

@@ -55,9 +55,9 @@ def silver_trades(exchange: Exchange) -> Table:
         ),
         key=("message_id",),
         partitioned_by=("exchange_date",),
-        unlike=("message_id", "trade_id", "vendor_data"),
+        high_cardinality=("message_id", "trade_id", "vendor_data"),
         sorted_by=("symbol", "timestamp", "offset"),
-        indexed=("timestamp", "symbol", "partition", "offset", "kafka_timestamp"),
+        stats_columns=("timestamp", "symbol", "partition", "offset", "kafka_timestamp"),
     )
 
 
@@ -90,8 +90,8 @@ def duplicates(exchange: Exchange) -> Table:
         ),
         key=_KEY,
         partitioned_by=("dup_date",),
-        unlike=("message_id",),
-        indexed=("partition", "offset", "kafka_timestamp"),
+        high_cardinality=("message_id",),
+        stats_columns=("partition", "offset", "kafka_timestamp"),
     )
 
 
@@ -132,7 +132,7 @@ def dead_letters(exchange: Exchange) -> Table:
         ),
         key=_KEY,
         partitioned_by=("dlq_date",),
-        indexed=("partition", "offset", "kafka_timestamp", "error_type", "schema_id"),
+        stats_columns=("partition", "offset", "kafka_timestamp", "error_type", "schema_id"),
     )
 
 
@@ -160,5 +160,5 @@ def resolutions(exchange: Exchange) -> Table:
         ),
         key=("topic", "partition", "offset"),
         partitioned_by=("resolved_date",),
-        indexed=("partition", "offset", "kafka_timestamp", "resolved_at"),
+        stats_columns=("partition", "offset", "kafka_timestamp", "resolved_at"),
     )

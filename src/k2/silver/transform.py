@@ -12,7 +12,7 @@ from k2.avro.payloads import Int64s
 from k2.exchanges.exchange import Exchange
 from k2.exchanges.instruments import Instruments
 from k2.silver.normalize import normalize
-from k2.silver.rules.screen import DEAD_LETTER, FILLER, RULE, TRADE, screen
+from k2.silver.rules.apply_rules import DEAD_LETTER, FILLER, RULE, TRADE, apply_rules
 from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 
@@ -25,7 +25,7 @@ NEEDED = (*LINEAGE, "value")
 _INSTANT = pa.timestamp("us", "UTC")
 
 
-def judged_columns(exchange: Exchange) -> StructType:
+def validated_columns(exchange: Exchange) -> StructType:
     """Return what :func:`to_silver` gives, every column nullable.
 
     ``outcome`` (``trade`` or ``dead_letter``), and every column of the exchange's Silver, duplicates
@@ -54,13 +54,13 @@ def to_silver(
         instruments: what the names of the exchange's markets mean.
 
     Returns:
-        The columns of :func:`judged_columns`. Of a trade those of a dead letter are null, and of a
+        The columns of :func:`validated_columns`. Of a trade those of a dead letter are null, and of a
         dead letter those of a trade but for its identity. ``reason`` is null: whether a trade is a
         duplicate is not decided here.
     """
     decoded = decode(bronze["value"], writer_schemas, reader)
     lineage = _at(bronze.select(LINEAGE), decoded.rows)
-    judged = _judged(normalize(decoded.raw, exchange, instruments), lineage, exchange)
+    judged = _validated(normalize(decoded.raw, exchange, instruments), lineage, exchange)
     is_trade = pc.is_null(judged["error_reasons"])
     is_broken = pc.invert(is_trade)
     broken = judged.filter(is_broken)
@@ -79,15 +79,15 @@ def to_silver(
             {name: broken[name] for name in _IDENTITY},
         ),
     ]
-    schema = to_arrow_schema(judged_columns(exchange))
+    schema = to_arrow_schema(validated_columns(exchange))
     parts = [_trades(judged.filter(is_trade)), *letters]
     return pa.concat_tables([_of_schema(part, schema) for part in parts])
 
 
-def _judged(normalized: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
-    """What :func:`~k2.silver.rules.screen.screen` says of records, and their lineage."""
+def _validated(normalized: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
+    """What :func:`~k2.silver.rules.apply_rules.apply_rules` says of records, and their lineage."""
     broker_us = lineage["kafka_timestamp"].cast(_INSTANT).cast(pa.int64())
-    judged = screen(normalized, broker_us, exchange, TRADE_RULES)
+    judged = apply_rules(normalized, broker_us, exchange, TRADE_RULES)
     return _with(judged, {name: lineage[name] for name in LINEAGE})
 
 

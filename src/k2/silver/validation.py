@@ -15,7 +15,7 @@ from k2.exchanges.instruments import Instruments, shipped_instruments
 from k2.exchanges.parsers import parser_of
 from k2.exchanges.parsing import RawRecord
 from k2.feeds.recordings import Line
-from k2.silver.rules.screen import TRADE
+from k2.silver.rules.apply_rules import TRADE
 from k2.silver.transform import to_silver
 
 _SCHEMA_ID = 1  # nobody else's: the bytes stay here

@@ -55,7 +55,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
     if stored is not None:
         _refuse_drift(stored, table)
         return stored
-    indexed = ",".join((*table.indexed,))
+    indexed = ",".join((*table.stats_columns,))
     configuration = {
         **_PROPERTIES,
         **table.properties,

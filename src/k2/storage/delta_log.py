@@ -6,9 +6,9 @@ from typing import Any
 
 import orjson
 
-from k2.storage.writers.writer import Appended, WriteId
+from k2.storage.writers.writer import AppendResult, TxnId
 
-Entry = dict[str, dict[str, Any]]  # an action, by its kind
+Action = dict[str, dict[str, Any]]  # an action, by its kind
 
 
 def log_folder(table: Path) -> Path:
@@ -29,7 +29,7 @@ def commit_file(table: Path, version: int) -> Path:
     return log_folder(table) / f"{version:020}.json"
 
 
-def entries_of(table: Path, version: int) -> list[Entry] | None:
+def actions_of(table: Path, version: int) -> list[Action] | None:
     """Return the actions of a version's commit; None when the log has no such file."""
     try:
         lines = commit_file(table, version).read_bytes().splitlines()
@@ -38,13 +38,13 @@ def entries_of(table: Path, version: int) -> list[Entry] | None:
     return [orjson.loads(line) for line in lines]
 
 
-def appended_after(table: Path, version: int) -> Appended:
+def appended_after(table: Path, version: int) -> AppendResult:
     """Return what the commit after ``version`` added; nothing when there is no such commit."""
-    adds = [entry["add"] for entry in entries_of(table, version + 1) or () if "add" in entry]
+    adds = [entry["add"] for entry in actions_of(table, version + 1) or () if "add" in entry]
     stats = [orjson.loads(add["stats"]) for add in adds if add.get("stats")]
     oldest = [time for stat in stats if (time := _time(stat, "minValues"))]
     newest = [time for stat in stats if (time := _time(stat, "maxValues"))]
-    return Appended(
+    return AppendResult(
         sum(stat["numRecords"] for stat in stats),
         min(oldest, default=None),
         max(newest, default=None),
@@ -52,20 +52,20 @@ def appended_after(table: Path, version: int) -> Appended:
     )
 
 
-def added_between(table: Path, first: int, end: int) -> set[WriteId | None]:
+def txns_between(table: Path, first: int, end: int) -> set[TxnId | None]:
     """Return whose rows the versions from ``first`` up to, and without, ``end`` added.
 
     None stands for somebody who left no transaction id, and for a version that the log no longer
     has. Commits that only moved rows, as a compaction does, are nobody's.
     """
-    found: set[WriteId | None] = set()
+    found: set[TxnId | None] = set()
     for version in range(first, end):
-        entries = entries_of(table, version)
+        entries = actions_of(table, version)
         if entries is None:
             found.add(None)
         elif any(_changes_data(entry) for entry in entries):
             ids = [entry["txn"] for entry in entries if "txn" in entry]
-            found |= {WriteId(txn["appId"], txn["version"]) for txn in ids} or {None}
+            found |= {TxnId(txn["appId"], txn["version"]) for txn in ids} or {None}
     return found
 
 
@@ -74,14 +74,14 @@ def rows_added(table: Path, version: int, but: int = 0) -> int | None:
 
     Files are counted as a Delta stream counts them; what only moved rows adds none.
     """
-    entries = entries_of(table, version)
+    entries = actions_of(table, version)
     if entries is None:
         return None
     files = [entry["add"] for entry in entries if "add" in entry and _changes_data(entry)]
     return sum(int(orjson.loads(file["stats"])["numRecords"]) for file in files[but:])
 
 
-def _changes_data(entry: Entry) -> bool:
+def _changes_data(entry: Action) -> bool:
     return any(entry.get(action, {}).get("dataChange", False) for action in ("add", "remove"))
 
 

@@ -17,14 +17,14 @@ _MOST_COMMITS = 12
 
 
 @dataclass
-class OpenTable:
+class TableHandle:
     """One stored table, by its folder."""
 
     path: Path
     _stored: DeltaTable | None = None
     _since: int = 0  # version when it was opened
 
-    def current(self) -> DeltaTable:
+    def latest(self) -> DeltaTable:
         """Return the table as it is now."""
         if self._stored is None or self._stored.version() - self._since >= _MOST_COMMITS:
             self._stored = DeltaTable(self.path)

@@ -13,13 +13,13 @@ _DIFFERENCES = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY
 _SHARED_STARTS = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BYTE_ARRAY")
 _AS_IT_IS = ColumnProperties(dictionary_enabled=False)
 
-QUICK, PACKED = 1, 9  # levels of Zstandard: for a stream's files, and for those that stay
+QUICK, COMPACT = 1, 9  # levels of Zstandard: for a stream's files, and for those that stay
 
 
 def layout(table: Table, level: int) -> WriterProperties:
     """Return delta-rs's properties for a table's files at a compression level."""
     columns = {field.name: _of_type(field.dataType) for field in table.schema}
-    columns |= dict.fromkeys(table.unlike, _SHARED_STARTS)
+    columns |= dict.fromkeys(table.high_cardinality, _SHARED_STARTS)
     chosen = {name: how for name, how in columns.items() if how is not None}
     return WriterProperties(
         compression="ZSTD", compression_level=level, column_properties=chosen or None

@@ -7,7 +7,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from k2.errors import ConfigError
-from k2.storage.handles import OpenTable
+from k2.storage.handles import TableHandle
 from k2.storage.read_errors import named_log_errors
 
 
@@ -17,7 +17,7 @@ class StoredTables:
     def __init__(self, lake: Path) -> None:
         """Look at the tables under ``lake``."""
         self.lake = lake
-        self._handles: dict[str, OpenTable] = {}
+        self._handles: dict[str, TableHandle] = {}
 
     def names(self) -> list[str]:
         """Return the names of all stored tables."""
@@ -33,9 +33,9 @@ class StoredTables:
         if name not in self.names():
             known = ", ".join(self.names()) or "none"
             raise ConfigError(f"There is no table {name!r} in {self.lake}. Tables: {known}.")
-        handle = self._handles.setdefault(name, OpenTable(self.lake / name))
+        handle = self._handles.setdefault(name, TableHandle(self.lake / name))
         with named_log_errors(name):
-            return handle.current()
+            return handle.latest()
 
     def columns(self, name: str) -> list[str]:
         """Return the names of a table's columns, in order.

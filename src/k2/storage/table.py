@@ -34,15 +34,21 @@ class Table:
     schema: StructType
     key: tuple[str, ...]
     partitioned_by: tuple[str, ...]
-    indexed: tuple[str, ...] = ()
-    unlike: tuple[str, ...] = ()
+    stats_columns: tuple[str, ...] = ()
+    high_cardinality: tuple[str, ...] = ()
     sorted_by: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
 
     def __post_init__(self) -> None:
         columns = set(self.schema.fieldNames())
-        named = (self.key, self.partitioned_by, self.indexed, self.unlike, self.sorted_by)
+        named = (
+            self.key,
+            self.partitioned_by,
+            self.stats_columns,
+            self.high_cardinality,
+            self.sorted_by,
+        )
         for name in chain(*named):
             if name not in columns:
                 raise ValueError(f"table {self.name}: {name!r} is not one of its columns")

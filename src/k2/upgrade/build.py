@@ -20,14 +20,14 @@ from k2.home.instrument_lists import InstrumentLists
 from k2.quality.table_diff import newest_offsets
 from k2.settings import Settings
 from k2.silver.rebuild import Rebuild
-from k2.silver.schema_lookup import Schemas
+from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import silver_trades
 from k2.storage.checkpoints.offset_log import OffsetLog, table_offset
 from k2.storage.delta import ensure_table, table_path
 from k2.storage.scan import data_files, scan
 from k2.storage.table import Layer, Table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from k2.upgrade.known_schemas import KnownSchemas
 from k2.upgrade.plan import Plan, Workplace, replaced_tables
 
@@ -46,7 +46,7 @@ class Build:
     workplace: Workplace
     plan: Plan
     exchanges: Sequence[Exchange]
-    registry: Schemas
+    registry: SchemaLookup
 
     def run(self, say: Say) -> None:
         """Make Silver with its dead letters and duplicates, Gold, the bars and the checkpoints.
@@ -95,7 +95,7 @@ class Build:
             if done is None or batch > done:
                 say(f"Writing Gold: part {batch + 1}")
                 rows = to_gold(_read(*part), self._home.lateness_minutes)
-                writer.append(GOLD_TRADES, WriteId(_GOLD_APP, batch), rows)
+                writer.append(GOLD_TRADES, TxnId(_GOLD_APP, batch), rows)
 
     def _parts_of_silver(self) -> Iterator[tuple[DeltaTable, list[int]]]:
         """Cut Silver's files, which stay as they are, into the same parts on every run."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from k2.avro.decode import UNKNOWN_SCHEMA
 from k2.errors import UnavailableError
 from k2.exchanges import Exchange
-from k2.silver.schema_lookup import Schemas
+from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import dead_letters
 from k2.storage.scan import scan_table
 
@@ -18,7 +18,7 @@ class KnownSchemas:
     An id that it did not know made dead letters, and does so again.
     """
 
-    registry: Schemas
+    registry: SchemaLookup
     lake: Path
     exchange: Exchange
 

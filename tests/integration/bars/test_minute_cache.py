@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from k2.bars import processor as ohlcv
-from k2.bars.processor import OhlcvSink, ohlcv_stream, rebuild
+from k2.bars.processor import BarProcessor, ohlcv_stream, rebuild
 from k2.bars.store import BarStore
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
@@ -37,7 +37,7 @@ class Service:
 
     def restart(self) -> None:
         """Start over, with what is stored."""
-        sink = OhlcvSink(self.lake.settings, self.lake.writer())
+        sink = BarProcessor(self.lake.settings, self.lake.writer())
         self.stream = replace(
             ohlcv_stream(self.lake.settings, self.lake.writer()), sink=lambda _: sink
         )

@@ -8,13 +8,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from k2.bars.buffer import BarCollector
+from k2.bars.buffer import BarBuffer
 from k2.bars.processor import ohlcv_stream
 from k2.bars.store import BarStore
 from k2.bars.table import BARS, GOLD_OHLCV
 from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
-from k2.engine.chain import fused
+from k2.engine.chain import chained
 from k2.engine.engine import Engine
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
@@ -22,7 +22,7 @@ from k2.exchanges.kraken import KRAKEN
 from k2.gold.processor import gold_stream
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
-from k2.silver.processor import SilverSink, silver_stream
+from k2.silver.processor import SilverProcessor, silver_stream
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.checkpoints.offset_log import newest
 from k2.storage.delta import open_table
@@ -70,10 +70,10 @@ class BreakingWriter(ArrowWriter):
     dies: bool = False
     is_broken: bool = False
 
-    def append(self, table, write_id, rows):
+    def append(self, table, txn, rows):
         if self.is_broken and self.dies:
             raise Failure("dead")
-        appended = super().append(table, write_id, rows)
+        appended = super().append(table, txn, rows)
         if self.breaks_after and table.name.startswith(self.breaks_after) and not self.is_broken:
             self.is_broken = True
             raise Failure(f"after {table.name}")
@@ -129,7 +129,7 @@ class Home:
         gold = gold_stream(exchanges, settings, writer)
         bars = ohlcv_stream(settings, writer)
         if together:
-            return fused(bronze, silver, gold, bars, settings, writer, self.registry, readers)
+            return chained(bronze, silver, gold, bars, settings, writer, self.registry, readers)
         return [*bronze, *silver, gold, bars]
 
     def run_one_by_one(self, *layers):
@@ -226,15 +226,15 @@ def test_the_tables_are_those_of_five_streams(filled, expected):
 def test_batches_that_come_while_one_is_handed_on_are_handed_on_after_it(market, monkeypatch):
     home = market.home("fast", max_records_per_batch=1)
     market.send(market.kraken, *(framed(kraken_raw(trade_id=n)) for n in range(5)))
-    take = SilverSink.take
+    take = SilverProcessor.take
     bronze = bronze_trades(market.kraken)
 
-    def slow(sink, batch, write_id):
-        wanted = min(write_id.batch + 2, 5)  # until Bronze has the batch after this one
+    def slow(sink, batch, txn):
+        wanted = min(txn.version + 2, 5)  # until Bronze has the batch after this one
         wait_until(lambda: len(home.lake.rows(bronze)) >= wanted, 60)
-        return take(sink, batch, write_id)
+        return take(sink, batch, txn)
 
-    monkeypatch.setattr(SilverSink, "take", slow)
+    monkeypatch.setattr(SilverProcessor, "take", slow)
     home.run()
 
     assert home.queried == {"bronze"}
@@ -315,7 +315,7 @@ def test_bars_that_could_not_be_written_are_left_to_their_own_query(filled, expe
 def test_bars_that_a_dead_process_had_collected_are_made_of_gold(filled, expected, monkeypatch):
     home = filled.home("bars-lost")
     with monkeypatch.context() as patch:
-        patch.setattr(BarCollector, "write", lambda _: None)  # it never came to that
+        patch.setattr(BarBuffer, "write", lambda _: None)  # it never came to that
         home.run()
     assert open_table(home.settings.lake, GOLD_OHLCV) is None
 

@@ -49,5 +49,5 @@ def writer(spark: SparkSession, checkpoint: Path) -> DataStreamWriter:
 
 def faults_of_ended_children(process: psutil.Process) -> int:
     """Page faults of all programs that it started and that ended: none is without."""
-    told = Path(f"/proc/{process.pid}/stat").read_text()
-    return int(told.rpartition(")")[2].split()[_FAULTS_OF_CHILDREN])
+    on_result = Path(f"/proc/{process.pid}/stat").read_text()
+    return int(on_result.rpartition(")")[2].split()[_FAULTS_OF_CHILDREN])

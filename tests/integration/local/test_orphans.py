@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from k2.home.paths import prepare_home
-from k2.local.orphans import clean_leftovers, leftovers
+from k2.local.orphans import clean_orphans, find_orphans
 from k2.local.process import ChildProcess, ProcessRecord
 from k2.settings import Settings
 
@@ -50,9 +50,9 @@ def test_what_a_killed_run_left_is_ended_and_forgotten(
 ) -> None:
     prepare_home(settings)
     ProcessRecord.of(left.pid, MARKER).save(settings.run / "kafka.json")
-    assert leftovers(settings) == [f"kafka (process {left.pid})"]
+    assert find_orphans(settings) == [f"kafka (process {left.pid})"]
 
-    ended = clean_leftovers(settings)
+    ended = clean_orphans(settings)
 
     assert ended == [f"kafka (process {left.pid})"]
     assert not psutil.pid_exists(left.pid)
@@ -65,7 +65,7 @@ def test_another_program_under_a_recorded_number_lives_on(
     prepare_home(settings)
     ProcessRecord.of(left.pid, "-Dk2.kafka=/b/home").save(settings.run / "kafka.json")
 
-    ended = clean_leftovers(settings)
+    ended = clean_orphans(settings)
 
     assert ended == []
     assert left.poll() is None

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from k2.errors import FailedError, InUseError
 from k2.home.service_restarts import read_restarts
 from k2.local.services.service import Health
-from k2.local.stack import Endpoints, LocalStack, clean_leftovers, read_endpoints
+from k2.local.stack import Endpoints, LocalStack, clean_orphans, read_endpoints
 from k2.settings import Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -164,7 +164,7 @@ def test_a_second_run_on_the_home_is_refused_and_told_who_has_it(settings: Setti
 @pytest.mark.usefixtures("stack")
 def test_a_live_run_is_no_leftover(settings: Settings) -> None:
     with pytest.raises(InUseError, match="k2 down"):
-        clean_leftovers(settings)
+        clean_orphans(settings)
 
 
 def test_a_killed_registry_comes_back_with_the_same_schema_ids(

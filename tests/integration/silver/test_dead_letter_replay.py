@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2.engine.table_owner import REPLAY, Holder, ask
+from k2.engine.table_owner import REPLAY, TableOwner, execute_on_owner
 from k2.engine.table_requests import Request
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
@@ -10,7 +10,7 @@ from k2.exchanges.kraken import KRAKEN
 from k2.gold.table import GOLD_TRADES
 from k2.quality.backlog import rows
 from k2.quality.balance import balance
-from k2.silver.dedup.index import SeenTrades
+from k2.silver.dedup.index import DedupIndex
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.delta import open_table
 from tests.integration.silver.test_silver import NEW_ID, NEW_SCHEMA, of_new_schema
@@ -38,7 +38,7 @@ def lake(spark, settings):
 
 def replay(lake, request=None, **options):
     request = request or Request(REPLAY, "silver-kraken", options)
-    return ask(request, lake.silver(KRAKEN), lake.settings)
+    return execute_on_owner(request, lake.silver(KRAKEN), lake.settings)
 
 
 def where(lake):
@@ -135,7 +135,7 @@ def test_a_crash_before_the_index_has_the_trades_is_made_good(lake, monkeypatch)
         raise Crash("before the index")
 
     with monkeypatch.context() as patch:
-        patch.setattr(SeenTrades, "add", crash)
+        patch.setattr(DedupIndex, "add", crash)
         with pytest.raises(Crash):
             replay(lake)
     lake.bronze(KRAKEN, framed(kraken_raw(trade_id=1)), first_offset=4)
@@ -189,9 +189,9 @@ def test_a_registry_that_does_not_answer_leaves_all_as_it_was(lake):
 
 
 def test_a_replay_stops_between_steps_when_its_holder_ends(lake):
-    holder = Holder(lake.silver(KRAKEN), lake.settings, goes_on=lambda: False)
+    holder = TableOwner(lake.silver(KRAKEN), lake.settings, should_continue=lambda: False)
 
-    result = holder.carry_out(Request(REPLAY, "silver-kraken", {}))
+    result = holder.execute(Request(REPLAY, "silver-kraken", {}))
 
     assert result is None
     assert lake.offsets(LEDGER) == []

@@ -4,7 +4,7 @@ import pytest
 from deltalake import write_deltalake
 
 from k2.bronze.table import bronze_trades
-from k2.engine.table_owner import REPLAY, ask
+from k2.engine.table_owner import REPLAY, execute_on_owner
 from k2.engine.table_requests import Request
 from k2.exchanges.kraken import KRAKEN
 from k2.quality.table_diff import compare, newest_offsets
@@ -29,7 +29,7 @@ def lake(spark, settings):
     lake.run(lake.silver(KRAKEN))
     lake.registry.schemas[NEW_ID] = NEW_SCHEMA
     request = Request(REPLAY, "silver-kraken", {})
-    ask(request, lake.silver(KRAKEN), settings)
+    execute_on_owner(request, lake.silver(KRAKEN), settings)
     lake.bronze(KRAKEN, framed(kraken_raw(trade_id=7)), first_offset=10)
     lake.run(lake.silver(KRAKEN))
     return lake

@@ -9,11 +9,11 @@ import pytest
 from k2.bronze.table import bronze_trades
 from k2.errors import FailedError, InUseError, StaleCheckpointError, UnavailableError
 from k2.exchanges.kraken import KRAKEN
-from k2.silver.processor import SilverSink
+from k2.silver.processor import SilverProcessor
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.support.lake import WRITERS, Lake, Registry
 from tests.support.trades import (
     BINANCE_ID,
@@ -321,11 +321,11 @@ def sink(settings):
     for table in (bronze_trades(KRAKEN), *TABLES.values()):
         ensure_table(settings.lake, table)
     writer = ArrowWriter(settings.lake)
-    made = SilverSink(KRAKEN, settings, writer, registry, SCHEMA_TEXT[KRAKEN_V2_ID])
+    made = SilverProcessor(KRAKEN, settings, writer, registry, SCHEMA_TEXT[KRAKEN_V2_ID])
 
     def take(batch, *values):
-        bronze = writer.holding(bronze_table(KRAKEN, values))
-        return made.take(bronze, WriteId("silver-kraken/v1", batch)).report
+        bronze = writer.hold(bronze_table(KRAKEN, values))
+        return made.take(bronze, TxnId("silver-kraken/v1", batch)).report
 
     yield made, take
     made.close()

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pytest
 
-from k2.avro.payloads import Payloads
+from k2.avro.payloads import PayloadBuffer
 from k2.avro.wire_format import NEEDED, schema_ids, to_bronze
 from k2.bronze.table import bronze_trades
 from k2.exchanges.binance import BINANCE
@@ -32,7 +32,7 @@ LAST_MICROSECOND = datetime(2026, 12, 31, 23, 59, 59, 999_999, UTC)
 
 @pytest.fixture(scope="module")
 def found():
-    ids = schema_ids(Payloads.of(pa.array(IDS, pa.binary())))
+    ids = schema_ids(PayloadBuffer.of(pa.array(IDS, pa.binary())))
     return dict(zip(IDS, ids.to_pylist(), strict=True))
 
 
@@ -45,7 +45,7 @@ def test_the_schema_id_is_the_headers_or_none(found, value):
 def test_records_come_in_any_number_of_pieces(pieces):
     column = pa.chunked_array([pa.array(piece, pa.binary()) for piece in pieces], pa.binary())
 
-    ids = schema_ids(Payloads.of(column)).to_pylist()
+    ids = schema_ids(PayloadBuffer.of(column)).to_pylist()
 
     assert ids == [1, None, 2][: len(column)]
 
@@ -53,7 +53,7 @@ def test_records_come_in_any_number_of_pieces(pieces):
 def test_a_part_of_a_column_is_read_from_its_own_start():
     column = pa.array([b"\0\0\0\0\1", None, b"\0\0\0\0\2", b"x"], pa.binary())
 
-    assert schema_ids(Payloads.of(column.slice(1, 2))).to_pylist() == [None, 2]
+    assert schema_ids(PayloadBuffer.of(column.slice(1, 2))).to_pylist() == [None, 2]
 
 
 def test_every_byte_of_a_record_is_kept():

@@ -5,16 +5,16 @@ from decimal import Decimal
 
 import pytest
 
-from k2.bars.buffer import BarCollector
-from k2.bars.processor import OhlcvSink
+from k2.bars.buffer import BarBuffer
+from k2.bars.processor import BarProcessor
 from k2.bars.table import GOLD_OHLCV
-from k2.engine.chained_stream import Follower
+from k2.engine.chained_stream import ChainedStream
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.support.bars import gold_row, plain_bars
 from tests.support.stored_bars import NINE, numbers, stored
 from tests.support.trades import arrow
@@ -35,18 +35,18 @@ class Bars:
             ensure_table(self.settings.lake, table)
         self.trades = []
         self.checkpoint = self.settings.checkpoint(APP)
-        self.follower = Follower(
+        self.follower = ChainedStream(
             APP, self.checkpoint, (GOLD_TRADES,), self.writer, Mutex(), lambda: None
         )
-        self.sink = OhlcvSink(self.settings, self.writer)
-        self.collector = BarCollector(self.follower, self.sink, seconds)
-        self.follower.forget = self.collector.forget
+        self.sink = BarProcessor(self.settings, self.writer)
+        self.collector = BarBuffer(self.follower, self.sink, seconds)
+        self.follower.discard_buffered = self.collector.discard_buffered
 
     def gold(self, batch):
         """Add a batch to Gold; return what is handed on of it."""
         trade = gold_row(batch, timestamp=NINE + timedelta(seconds=batch), price=Decimal(batch + 1))
         self.trades.append(trade)
-        rows, given = arrow(GOLD_TRADES, [trade]), WriteId("gold/v1", batch)
+        rows, given = arrow(GOLD_TRADES, [trade]), TxnId("gold/v1", batch)
         return rows, given, self.writer.append(GOLD_TRADES, given, rows).version
 
     def stored(self):
@@ -60,7 +60,7 @@ def bars(tmp_path):
 
 def test_batches_are_written_together_as_the_streams_next(bars):
     for batch in range(3):
-        bars.collector.hand(*bars.gold(batch))
+        bars.collector.add(*bars.gold(batch))
 
     report = bars.collector.write()
 
@@ -72,15 +72,15 @@ def test_batches_are_written_together_as_the_streams_next(bars):
 
 
 def test_what_gold_has_by_then_and_was_not_handed_on_waits_for_the_next(bars):
-    bars.collector.hand(*bars.gold(0))
+    bars.collector.add(*bars.gold(0))
     later = bars.gold(1)
 
     first = bars.collector.write()
-    bars.collector.hand(*later)
+    bars.collector.add(*later)
     second = bars.collector.write()
 
     assert (first.rows, second.rows) == (1, 1)
-    assert not bars.follower.left
+    assert not bars.follower.is_behind
     assert bars.stored() == plain_bars(bars.trades)
 
 
@@ -89,51 +89,51 @@ def test_nothing_is_due_before_its_time(tmp_path):
     assert not eager.collector.is_due
 
     for bars in (patient, eager):
-        bars.collector.hand(*bars.gold(0))
+        bars.collector.add(*bars.gold(0))
 
     assert (patient.collector.is_due, eager.collector.is_due) == (False, True)
 
 
 def test_without_a_batch_nothing_is_written(bars):
     assert bars.collector.write() is None
-    assert not bars.follower.left
+    assert not bars.follower.is_behind
 
 
 def test_a_batch_that_was_not_handed_on_leaves_all_to_the_query(bars):
     bars.gold(0)
-    bars.collector.hand(*bars.gold(1))
+    bars.collector.add(*bars.gold(1))
 
     assert bars.collector.write() is None
-    assert bars.follower.left
+    assert bars.follower.is_behind
 
 
 def test_while_the_query_runs_nothing_is_kept_for_later(bars):
-    bars.collector.hand(*bars.gold(0))
+    bars.collector.add(*bars.gold(0))
 
-    bars.follower.lend()
-    bars.collector.hand(*bars.gold(1))
+    bars.follower.begin_catch_up()
+    bars.collector.add(*bars.gold(1))
 
     assert bars.collector.write() is None
-    assert bars.follower.left
+    assert bars.follower.is_behind
 
 
 def test_a_batch_that_gold_had_before_is_left(bars):
     rows, given, _ = bars.gold(0)
 
-    bars.collector.hand(rows, given, bars.writer.append(GOLD_TRADES, given, rows).version)
+    bars.collector.add(rows, given, bars.writer.append(GOLD_TRADES, given, rows).version)
 
-    assert bars.follower.left
+    assert bars.follower.is_behind
 
 
 def test_bars_that_cannot_be_written_are_left(bars, monkeypatch):
     def refuse(*_):
         raise OSError("no room")
 
-    bars.collector.hand(*bars.gold(0))
+    bars.collector.add(*bars.gold(0))
     monkeypatch.setattr(bars.sink, "take", refuse)
 
     with pytest.raises(OSError, match="no room"):
         bars.collector.write()
 
-    assert bars.follower.left
+    assert bars.follower.is_behind
     assert bars.collector.write() is None

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from k2.bars import gold_hours
-from k2.bars.gold_hours import trades_of
+from k2.bars.gold_hours import read_hours
 from k2.gold.table import GOLD_TRADES
 from k2.storage.delta import open_table
 from tests.support.bars import EPOCH, gold_row
@@ -39,7 +39,7 @@ def gold(tmp_path):
     ],
 )
 def test_the_trades_of_the_hours_come_and_no_others(gold, hours, offsets):
-    parts = list(trades_of(gold, hours, ["offset"]))
+    parts = list(read_hours(gold, hours, ["offset"]))
 
     assert sorted(offset for part in parts for offset in part["offset"].to_pylist()) == offsets
     assert {tuple(part.column_names) for part in parts} <= {("offset",)}
@@ -48,7 +48,7 @@ def test_the_trades_of_the_hours_come_and_no_others(gold, hours, offsets):
 def test_they_come_in_parts(gold, monkeypatch):
     monkeypatch.setattr(gold_hours, "_ROWS", 1)
 
-    parts = list(trades_of(gold, HOURS, ["offset"]))
+    parts = list(read_hours(gold, HOURS, ["offset"]))
 
     assert len(parts) == 7
     assert {part.num_rows for part in parts} == {1}

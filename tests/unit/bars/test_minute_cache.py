@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from k2.bars.minute_cache import KnownHours
+from k2.bars.minute_cache import MinuteCache
 
 pytestmark = pytest.mark.unit
 
@@ -20,7 +20,7 @@ def bars(*hours):
 
 def after(batch, *hours, most=100):
     """What is known after a batch of a bar in each of these hours."""
-    known = KnownHours(most)
+    known = MinuteCache(most)
     known.begin(batch)
     known.end(batch, bars(*hours), sorted(set(hours)))
     return known

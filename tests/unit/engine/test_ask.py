@@ -7,7 +7,7 @@ import pytest
 
 from k2.engine import table_owner as holder
 from k2.engine.stream import reserved
-from k2.engine.table_owner import MAINTAIN, ask
+from k2.engine.table_owner import MAINTAIN, execute_on_owner
 from k2.engine.table_requests import Request, answer, pending
 from k2.exchanges.binance import BINANCE
 from k2.home.locks import is_held
@@ -49,7 +49,7 @@ def test_without_a_holder_the_asker_writes_and_holds_all_tables_meanwhile(
 
     monkeypatch.setattr(holder, "maintain", watched)
 
-    done = ask(REQUEST, stream, settings)
+    done = execute_on_owner(REQUEST, stream, settings)
 
     assert done["silver_binance_trades"]["partitions_compacted"] == 1
     assert len(files(settings)) == 1
@@ -60,7 +60,7 @@ def test_without_a_holder_the_asker_writes_and_holds_all_tables_meanwhile(
 def test_beside_a_holder_the_asker_writes_nothing_and_waits_for_its_answer(settings, stream):
     before, results = files(settings), []
     asker = threading.Thread(
-        target=lambda: results.append(ask(replace(REQUEST, id="x"), stream, settings))
+        target=lambda: results.append(execute_on_owner(replace(REQUEST, id="x"), stream, settings))
     )
 
     with reserved(stream, settings):

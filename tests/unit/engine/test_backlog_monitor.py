@@ -9,9 +9,9 @@ import pytest
 from deltalake import write_deltalake
 
 from k2.bronze.table import bronze_trades
-from k2.engine.backlog_monitor import Measuring
+from k2.engine.backlog_monitor import BacklogMonitor
 from k2.engine.stream import Stream
-from k2.engine.stream_task import Slot
+from k2.engine.stream_task import StreamTask
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.observability.engine_metrics import EngineMetrics
@@ -44,8 +44,8 @@ class Measured:
         settings = Settings.load(home=home, metrics_port=0)
         self.metrics = EngineMetrics(settings, streams)
         self.metrics.ports.update({stream.name: 0 for stream in streams})
-        self.slots = {s.name: Slot.of(s, settings, self.metrics) for s in streams}
-        self.measuring = Measuring(self.metrics, list(self.slots.values()), settings)
+        self.tasks = {s.name: StreamTask.of(s, settings, self.metrics) for s in streams}
+        self.measuring = BacklogMonitor(self.metrics, list(self.tasks.values()), settings)
 
     def backlog(self, stream: str) -> float | None:
         labels = {"stream": stream, "exchange": EXCHANGE.name, "layer": stream.split("-")[0]}
@@ -54,7 +54,7 @@ class Measured:
 
 def test_bronze_has_what_it_has_not_read_of_kafka_before_it(tmp_path: Path) -> None:
     measured = Measured(tmp_path, bronze(lambda: 3))
-    measured.slots["bronze-binance"].taken = 7
+    measured.tasks["bronze-binance"].rows_in = 7
 
     measured.measuring.backlogs()
 
@@ -63,8 +63,8 @@ def test_bronze_has_what_it_has_not_read_of_kafka_before_it(tmp_path: Path) -> N
 
 def test_silver_has_what_bronze_gave(tmp_path: Path) -> None:
     measured = Measured(tmp_path, bronze(lambda: 10), silver())
-    measured.slots["bronze-binance"].given = 7
-    measured.slots["silver-binance"].taken = 5
+    measured.tasks["bronze-binance"].rows_out = 7
+    measured.tasks["silver-binance"].rows_in = 5
 
     measured.measuring.backlogs()
 
@@ -74,7 +74,7 @@ def test_silver_has_what_bronze_gave(tmp_path: Path) -> None:
 def test_a_job_of_its_own_looks_at_the_table_upstream(tmp_path: Path) -> None:
     measured = Measured(tmp_path, silver())
     write_deltalake(tmp_path / "lake" / BRONZE.name, pa.table({"offset": [0, 1, 2, 3]}))
-    measured.slots["silver-binance"].taken = 1
+    measured.tasks["silver-binance"].rows_in = 1
 
     measured.measuring.backlogs()
 
@@ -91,7 +91,7 @@ def test_a_kafka_that_does_not_answer_keeps_the_backlog_that_was(tmp_path: Path)
 
     measured = Measured(tmp_path, bronze(unread), silver())
     measured.measuring.backlogs()
-    measured.slots["bronze-binance"].given = 4
+    measured.tasks["bronze-binance"].rows_out = 4
 
     measured.measuring.backlogs()
 

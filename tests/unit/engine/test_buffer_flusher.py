@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
-from k2.engine.buffer_flusher import Collecting
-from k2.engine.stream import BatchReport
+from k2.engine.buffer_flusher import BufferFlusher
+from k2.engine.stream import BatchResult
 
 pytestmark = pytest.mark.unit
 
@@ -29,10 +29,10 @@ class Collector:
             return None
         self.waiting, batch = 0, self.waiting
         self.written.set()
-        return BatchReport("ohlcv/v1", batch)
+        return BatchResult("ohlcv/v1", batch)
 
 
-def slot(collector):
+def task(collector):
     return SimpleNamespace(stream=SimpleNamespace(name="ohlcv", collector=collector))
 
 
@@ -42,7 +42,9 @@ def told():
 
 
 def collecting(collector, told):
-    return Collecting([slot(None), slot(collector)], lambda _, report: told.append(report.batch_id))
+    return BufferFlusher(
+        [task(None), task(collector)], lambda _, report: told.append(report.batch_id)
+    )
 
 
 def test_what_is_due_is_written_without_being_asked(told):

@@ -9,12 +9,12 @@ import pytest
 
 from k2.bronze.table import bronze_trades
 from k2.engine import downstream_catch_up as catching_up
-from k2.engine.chained_stream import Follower
-from k2.engine.downstream_catch_up import CatchingUp
+from k2.engine.chained_stream import ChainedStream
+from k2.engine.downstream_catch_up import DownstreamCatchUp
 from k2.engine.stream import Stream
-from k2.engine.stream_scheduler import Starter
-from k2.engine.stream_task import Slot
-from k2.engine.streams_behind import find_left, leave_to_readers
+from k2.engine.stream_scheduler import StreamScheduler
+from k2.engine.stream_task import StreamTask
+from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
@@ -46,16 +46,16 @@ class Run:
             self._follower(Stream(Layer.SILVER, KRAKEN, 1, (SILVER,), never, never, (BRONZE,))),
             self._follower(Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, (SILVER,))),
         ]
-        self.slots = [Slot(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
-        self.bronze, self.silver, self.gold = self.slots
-        self.catching_up = CatchingUp(self.slots)
+        self.tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
+        self.bronze, self.silver, self.gold = self.tasks
+        self.catching_up = DownstreamCatchUp(self.tasks)
 
-    def starter(self) -> Starter:
+    def starter(self) -> StreamScheduler:
         spark: Any = None
-        return Starter(spark, self.settings, self.slots, False, lambda *_: None)
+        return StreamScheduler(spark, self.settings, self.tasks, False, lambda *_: None)
 
-    def batch(self, slot: Slot) -> threading.Thread:
-        thread = threading.Thread(target=self.catching_up.wait, args=(slot,), daemon=True)
+    def batch(self, task: StreamTask) -> threading.Thread:
+        thread = threading.Thread(target=self.catching_up.wait, args=(task,), daemon=True)
         thread.start()
         thread.join(A_MOMENT)
         return thread
@@ -63,15 +63,15 @@ class Run:
     def _follower(self, stream: Stream) -> Stream:
         writer = ArrowWriter(self.settings.lake)
         checkpoint = stream.checkpoint(self.settings)
-        follower = Follower(
-            stream.app, checkpoint, stream.reads, writer, stream.mutex, lambda: None
+        follower = ChainedStream(
+            stream.app_id, checkpoint, stream.reads, writer, stream.mutex, lambda: None
         )
         return replace(stream, follower=follower)
 
 
-def follower(slot: Slot) -> Follower:
-    assert slot.stream.follower is not None
-    return slot.stream.follower
+def follower(task: StreamTask) -> ChainedStream:
+    assert task.stream.follower is not None
+    return task.stream.follower
 
 
 @pytest.fixture
@@ -85,13 +85,13 @@ def test_nobody_waits_where_everybody_is_level(run: Run) -> None:
 
 @pytest.mark.parametrize("name", ["silver", "gold"])
 def test_bronze_waits_until_a_follower_is_level(run: Run, name: str) -> None:
-    slot = getattr(run, name)
-    slot.running = RUNNING
+    task = getattr(run, name)
+    task.running = RUNNING
 
     waiting = run.batch(run.bronze)
     assert waiting.is_alive()
 
-    slot.running = None
+    task.running = None
     waiting.join(LONG_ENOUGH)
     assert not waiting.is_alive()
 
@@ -122,13 +122,13 @@ def test_the_end_of_the_run_ends_the_waiting(run: Run) -> None:
 def test_a_follower_is_started_only_for_what_was_left(run: Run) -> None:
     assert run.starter().begin(run.silver) is False
 
-    follower(run.silver).left = True
+    follower(run.silver).is_behind = True
     assert run.starter().begin(run.silver) is True
-    assert follower(run.silver).lent
+    assert follower(run.silver).is_catching_up
 
 
 def test_gold_lets_silver_catch_up_first(run: Run) -> None:
-    follower(run.gold).left = True
+    follower(run.gold).is_behind = True
     run.silver.running = RUNNING
     assert run.starter().begin(run.gold) is False
 
@@ -137,16 +137,16 @@ def test_gold_lets_silver_catch_up_first(run: Run) -> None:
 
 
 def test_what_a_stream_wrote_by_itself_is_left_to_its_readers(run: Run) -> None:
-    leave_to_readers(run.silver, run.slots)
+    mark_readers_behind(run.silver, run.tasks)
 
-    assert not follower(run.silver).left
-    assert follower(run.gold).left
+    assert not follower(run.silver).is_behind
+    assert follower(run.gold).is_behind
 
 
 def test_who_is_behind_at_the_start_is_found(run: Run) -> None:
     append_bronze(run.settings.lake, KRAKEN, [framed(kraken_raw())])
 
-    find_left(run.slots, run.settings)
+    find_streams_behind(run.tasks, run.settings)
 
-    assert follower(run.silver).left
-    assert not follower(run.gold).left
+    assert follower(run.silver).is_behind
+    assert not follower(run.gold).is_behind

@@ -9,7 +9,7 @@ import pytest
 from k2.bronze.table import bronze_trades
 from k2.engine.engine import Engine
 from k2.engine.stream import Stream
-from k2.engine.stream_task import Slot
+from k2.engine.stream_task import StreamTask
 from k2.exchanges import EXCHANGES
 from k2.observability.status import StreamStatus
 from k2.settings import Settings
@@ -18,12 +18,14 @@ from k2.storage.table import Layer
 pytestmark = pytest.mark.unit
 
 
-def running(exchange: Any, stop: Any) -> Slot:
+def running(exchange: Any, stop: Any) -> StreamTask:
     """A slot whose query runs, until ``stop`` returns."""
     stream = Stream(Layer.BRONZE, exchange, 1, (bronze_trades(exchange),), never, never)
-    slot = Slot(stream, StreamStatus(stream.name, str(stream.layer), exchange.name, "running"))
-    slot.running = SimpleNamespace(query=SimpleNamespace(stop=stop), sink=SimpleNamespace(close=ok))
-    return slot
+    task = StreamTask(
+        stream, StreamStatus(stream.name, str(stream.layer), exchange.name, "running")
+    )
+    task.running = SimpleNamespace(query=SimpleNamespace(stop=stop), sink=SimpleNamespace(close=ok))
+    return task
 
 
 def never(_: Any) -> Any:
@@ -34,20 +36,20 @@ def ok() -> None:
     pass
 
 
-def engine_of(settings: Settings, *slots: Slot) -> Engine:
+def engine_of(settings: Settings, *tasks: StreamTask) -> Engine:
     spark: Any = None
     engine = Engine(spark, settings, [])
-    engine._slots.extend(slots)
+    engine._tasks.extend(tasks)
     return engine
 
 
 def test_queries_are_stopped_beside_each_other(settings: Settings) -> None:
     both = threading.Barrier(2, timeout=30)
-    slots = [running(exchange, both.wait) for exchange in EXCHANGES[:2]]
+    tasks = [running(exchange, both.wait) for exchange in EXCHANGES[:2]]
 
-    engine_of(settings, *slots).stop()
+    engine_of(settings, *tasks).stop()
 
-    assert [slot.status.state for slot in slots] == ["stopped", "stopped"]
+    assert [task.status.state for task in tasks] == ["stopped", "stopped"]
     assert not both.broken
 
 
@@ -58,9 +60,9 @@ def test_a_query_that_does_not_end_in_time_is_no_hindrance_to_the_others(
         raise TimeoutError("Stream Execution thread failed to stop within 30000 milliseconds")
 
     stopped = threading.Event()
-    slots = [running(EXCHANGES[0], late), running(EXCHANGES[1], stopped.set)]
+    tasks = [running(EXCHANGES[0], late), running(EXCHANGES[1], stopped.set)]
 
-    engine_of(settings, *slots).stop()
+    engine_of(settings, *tasks).stop()
 
     assert stopped.is_set()
-    assert [slot.status.state for slot in slots] == ["stopped", "stopped"]
+    assert [task.status.state for task in tasks] == ["stopped", "stopped"]

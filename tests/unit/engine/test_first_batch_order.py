@@ -8,10 +8,10 @@ import pytest
 
 from k2.bars.table import BARS, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
-from k2.engine.first_batch_order import WarmUp
-from k2.engine.rows_available import Arrivals
+from k2.engine.first_batch_order import FirstBatchOrder
+from k2.engine.rows_available import RowsAvailable
 from k2.engine.stream import Stream
-from k2.engine.stream_task import Slot
+from k2.engine.stream_task import StreamTask
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
@@ -39,18 +39,18 @@ class Run:
             Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
             Stream(Layer.GOLD, None, 1, (GOLD_OHLCV,), never, never, (GOLD_TRADES,), called=BARS),
         )
-        slots = [Slot(s, StreamStatus(s.name, str(s.layer), EXCHANGE.name)) for s in streams]
-        self.bronze, self.silver, self.gold, self.bars = slots
-        self.warm_up = WarmUp(slots, Arrivals(home / "lake", slots))
+        tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), EXCHANGE.name)) for s in streams]
+        self.bronze, self.silver, self.gold, self.bars = tasks
+        self.warm_up = FirstBatchOrder(tasks, RowsAvailable(home / "lake", tasks))
 
-    def takes(self, slot: Slot, rows: int) -> None:
-        slot.taken += rows
-        slot.given += rows
-        slot.status.batches += 1
+    def takes(self, task: StreamTask, rows: int) -> None:
+        task.rows_in += rows
+        task.rows_out += rows
+        task.status.batches += 1
 
-    def asks(self, slot: Slot) -> threading.Thread:
+    def asks(self, task: StreamTask) -> threading.Thread:
         """Have a stream ask in the thread of its batch; it lives until the batch may begin."""
-        thread = threading.Thread(target=self.warm_up.wait, args=(slot,), daemon=True)
+        thread = threading.Thread(target=self.warm_up.wait, args=(task,), daemon=True)
         thread.start()
         thread.join(A_MOMENT)
         return thread
@@ -80,12 +80,12 @@ def test_a_second_batch_waits_for_the_first_of_every_stream_after_it(run: Run) -
 
 
 def test_bars_wait_for_the_trades_and_nobody_for_bars(run: Run) -> None:
-    run.bronze.given = run.silver.given = 4
+    run.bronze.rows_out = run.silver.rows_out = 4
     first = run.asks(run.bars)
     assert first.is_alive()
 
-    for slot in (run.bronze, run.silver, run.gold):
-        run.takes(slot, 10)
+    for task in (run.bronze, run.silver, run.gold):
+        run.takes(task, 10)
     first.join(LONG_ENOUGH)
     assert not first.is_alive()
     assert not run.asks(run.bronze).is_alive()
@@ -93,14 +93,14 @@ def test_bars_wait_for_the_trades_and_nobody_for_bars(run: Run) -> None:
 
 def test_nobody_waits_for_a_stream_that_has_nothing_to_take(run: Run) -> None:
     run.takes(run.bronze, 4)
-    run.silver.taken = 4  # in a run before this one
+    run.silver.rows_in = 4  # in a run before this one
 
     assert not run.asks(run.bronze).is_alive()
 
 
 def test_the_first_batch_of_what_was_left_waits_for_the_news_before_it(run: Run) -> None:
-    run.bronze.given = run.silver.taken = 5
-    run.silver.given = 5  # which Gold has not taken
+    run.bronze.rows_out = run.silver.rows_in = 5
+    run.silver.rows_out = 5  # which Gold has not taken
 
     first = run.asks(run.gold)
     assert first.is_alive()
@@ -132,7 +132,9 @@ def test_a_stream_whose_first_batch_never_comes_holds_nobody_for_ever(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("k2.engine.first_batch_order._LONGEST", 0.0)
-    late = WarmUp([run.bronze, run.silver], Arrivals(Path("nowhere"), [run.bronze, run.silver]))
+    late = FirstBatchOrder(
+        [run.bronze, run.silver], RowsAvailable(Path("nowhere"), [run.bronze, run.silver])
+    )
     run.takes(run.bronze, 4)
 
     late.wait(run.bronze)

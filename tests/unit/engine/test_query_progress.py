@@ -7,7 +7,7 @@ from typing import Any
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from k2.engine.query_progress import ProgressReader, is_batch
-from k2.observability.offset_ranges import batch_trace
+from k2.observability.offset_ranges import offset_ranges
 from k2.observability.recording import kafka_lag
 
 
@@ -97,7 +97,7 @@ def test_offsets_are_as_spark_wrote_them_and_not_as_pyspark_prints_them() -> Non
     (found,) = ProgressReader(FakeQuery([StreamingQueryProgress.fromJson(written)])).new()
 
     assert kafka_lag(found["sources"][0]) == 4
-    assert batch_trace(found) == ["t-0@3..5"]
+    assert offset_ranges(found) == ["t-0@3..5"]
     assert found["observedMetrics"] == {"k2": {"late": 4}}
 
 

@@ -17,7 +17,7 @@ class FakeHolder:
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
 
-    def carry_out(self, _request):
+    def execute(self, _request):
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, Exception):
             raise outcome

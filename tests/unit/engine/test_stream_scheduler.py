@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from k2.engine.stream import Stream
-from k2.engine.stream_scheduler import Starter
-from k2.engine.stream_task import Slot
+from k2.engine.stream_scheduler import StreamScheduler
+from k2.engine.stream_task import StreamTask
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
@@ -38,11 +38,11 @@ class Run:
             Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, unread=lambda: 10),
             Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
         )
-        self.slots = [Slot(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
-        self.silver, self.gold = self.slots
+        self.tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
+        self.silver, self.gold = self.tasks
         settings = Settings.load(home=home)
         spark: Any = None
-        self.starter = Starter(spark, settings, self.slots, available_now, lambda *_: None)
+        self.starter = StreamScheduler(spark, settings, self.tasks, available_now, lambda *_: None)
 
 
 def never(_: Any) -> Any:
@@ -83,13 +83,13 @@ def test_a_start_keeps_nobody_waiting(run: Run, go: threading.Event) -> None:
 
 
 def test_a_stream_that_others_read_is_started_though_it_has_taken_all(run: Run) -> None:
-    run.silver.taken = 10
+    run.silver.rows_in = 10
 
     assert run.starter.begin(run.silver) is True
 
 
 def test_the_last_stream_waits_for_the_first_batches_of_those_before_it(run: Run) -> None:
-    run.silver.given = 10
+    run.silver.rows_out = 10
     assert run.starter.begin(run.gold) is False
 
     run.silver.status.batches = 1
@@ -98,16 +98,16 @@ def test_the_last_stream_waits_for_the_first_batches_of_those_before_it(run: Run
 
 def test_the_last_stream_waits_for_news(run: Run) -> None:
     run.silver.status.batches = 1
-    run.silver.given = run.gold.taken = 10
+    run.silver.rows_out = run.gold.rows_in = 10
     assert run.starter.begin(run.gold) is False
 
-    run.silver.given += 1
+    run.silver.rows_out += 1
     assert run.starter.begin(run.gold) is True
 
 
 def test_a_run_that_ends_by_itself_starts_all_that_ever_had_input(run: Run, tmp_path: Path) -> None:
     ending = Run(tmp_path, available_now=True)
-    ending.silver.given = ending.gold.taken = 10
+    ending.silver.rows_out = ending.gold.rows_in = 10
 
     assert ending.starter.begin(ending.gold) is True
 

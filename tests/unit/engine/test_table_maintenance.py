@@ -44,14 +44,14 @@ def offsets(settings):
 
 def test_batches_go_on_while_files_are_packed(settings, stream, monkeypatch):
     turn, held = Turns(), []
-    pack = upkeep.pack
+    pack = upkeep.write_compacted
 
     def watched(*given):
         held.append(turn.held)
         append_silver(settings.lake, BINANCE, [silver_row(BINANCE, 3)])  # the stream's next batch
         return pack(*given)
 
-    monkeypatch.setattr(upkeep, "pack", watched)
+    monkeypatch.setattr(upkeep, "write_compacted", watched)
 
     done = maintain(stream, settings, turn, lambda: True, {})
 
@@ -64,7 +64,7 @@ def test_files_that_the_stream_merged_meanwhile_are_packed_before_its_next_batch
     settings, stream, monkeypatch
 ):
     turn = Turns()
-    pack = upkeep.pack
+    pack = upkeep.write_compacted
 
     def overtaken(*given):
         packed = pack(*given)
@@ -73,7 +73,7 @@ def test_files_that_the_stream_merged_meanwhile_are_packed_before_its_next_batch
         append_silver(settings.lake, BINANCE, [silver_row(BINANCE, 4)])
         return packed
 
-    monkeypatch.setattr(upkeep, "pack", overtaken)
+    monkeypatch.setattr(upkeep, "write_compacted", overtaken)
 
     done = maintain(stream, settings, turn, lambda: True, {})
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from k2.engine.table_requests import Request, answer, answered, forget, pending, submit
+from k2.engine.table_requests import Request, answer, answered, delete_request, pending, submit
 from k2.errors import ConfigError, FailedError, UnavailableError
 
 pytestmark = pytest.mark.unit
@@ -76,7 +76,7 @@ def test_nothing_is_left_of_a_forgotten_request(settings):
     submit(settings, REQUEST)
     answer(settings, REQUEST, {})
 
-    forget(settings, REQUEST)
+    delete_request(settings, REQUEST)
 
     assert list((settings.run / "requests").iterdir()) == []
 

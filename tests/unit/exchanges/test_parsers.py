@@ -12,7 +12,7 @@ from k2.exchanges import EXCHANGES
 from k2.exchanges.binance.messages import parse_binance
 from k2.exchanges.kraken.messages import epoch_text, parse_kraken
 from k2.exchanges.parsers import PARSERS, parser_of
-from k2.exchanges.parsing import Unusable
+from k2.exchanges.parsing import MessageRejected
 
 pytestmark = pytest.mark.unit
 
@@ -375,7 +375,7 @@ def test_a_timestamp_becomes_exact_seconds(timestamp, text):
     "timestamp", ["", "2026-07-07", "2026-07-07T23:00:60Z", "٢026-07-07T23:00:04Z"]
 )
 def test_what_is_no_timestamp_is_unusable(timestamp):
-    with pytest.raises(Unusable):
+    with pytest.raises(MessageRejected):
         epoch_text(timestamp)
 
 

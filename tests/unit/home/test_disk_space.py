@@ -8,7 +8,7 @@ import pytest
 
 from k2.errors import FailedError, InUseError, UnavailableError
 from k2.home import disk_space as room
-from k2.home.disk_space import Room
+from k2.home.disk_space import DiskSpace
 from k2.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_an_error_of_a_full_disk_has_a_remedy(settings: Settings) -> None:
     with (
         pytest.raises(FailedError, match="is full; make room or set K2_HOME"),
-        Room(settings).named(),
+        DiskSpace(settings).named(),
     ):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -52,7 +52,7 @@ def test_what_dies_on_a_full_disk_without_a_word_is_told_with_the_cause(
 
     with (
         pytest.raises(FailedError, match=r"^The feed died\. The disk of .* is full; make room"),
-        Room(settings).named(),
+        DiskSpace(settings).named(),
     ):
         raise kind("The feed died.")
 
@@ -60,7 +60,7 @@ def test_what_dies_on_a_full_disk_without_a_word_is_told_with_the_cause(
 def test_the_cause_is_known_when_there_is_room_again_and_forgotten_after_a_while(
     settings: Settings, free: Callable[[int], None], clock: list[float]
 ) -> None:
-    disk = Room(settings)
+    disk = DiskSpace(settings)
     free(4096)
     disk.look()
     free(10**8)
@@ -75,9 +75,9 @@ def test_the_cause_is_known_when_there_is_room_again_and_forgotten_after_a_while
 
 @pytest.mark.usefixtures("free")
 def test_with_room_nothing_is_blamed_on_the_disk(settings: Settings) -> None:
-    with pytest.raises(FailedError, match=r"^Kafka ended\.$"), Room(settings).named():
+    with pytest.raises(FailedError, match=r"^Kafka ended\.$"), DiskSpace(settings).named():
         raise FailedError("Kafka ended.")
-    with pytest.raises(ConnectionRefusedError), Room(settings).named():
+    with pytest.raises(ConnectionRefusedError), DiskSpace(settings).named():
         raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 
 
@@ -86,14 +86,14 @@ def test_what_has_another_cause_stays_as_it_is(
 ) -> None:
     free(0)
 
-    with pytest.raises(InUseError, match=r"^Port 1 is taken\.$"), Room(settings).named():
+    with pytest.raises(InUseError, match=r"^Port 1 is taken\.$"), DiskSpace(settings).named():
         raise InUseError("Port 1 is taken.")
     with (
         pytest.raises(FailedError, match=r"^Stream gold: the disk is full\.$"),
-        Room(settings).named(),
+        DiskSpace(settings).named(),
     ):
         raise FailedError("Stream gold: the disk is full.")
 
 
 def test_a_home_that_is_gone_is_no_news(settings: Settings) -> None:
-    assert not Room(settings).was_short
+    assert not DiskSpace(settings).was_full

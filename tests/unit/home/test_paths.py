@@ -8,7 +8,7 @@ import pytest
 
 from k2.errors import ConfigError, InUseError
 from k2.home.paths import HomeLock, prepare_home
-from k2.local.orphans import clean_leftovers, leftovers, read_endpoints, run_owner
+from k2.local.orphans import clean_orphans, find_orphans, read_endpoints, run_owner
 from k2.local.process import ProcessRecord
 from k2.local.services.service import Endpoints
 from k2.settings import Settings
@@ -91,7 +91,7 @@ def test_broken_endpoints_are_none(noted: Settings, text: str) -> None:
 
 def test_a_home_that_never_ran_has_no_endpoints_and_nothing_to_clean(settings: Settings) -> None:
     assert read_endpoints(settings) is None
-    assert clean_leftovers(settings) == []
+    assert clean_orphans(settings) == []
     assert not settings.home.exists()
 
 
@@ -99,8 +99,8 @@ def test_cleaning_forgets_a_killed_run_and_leaves_a_recycled_number_alone(noted:
     forget_owner(noted)
     ProcessRecord(os.getpid(), "1", "-Dk2.kafka=x").save(noted.run / "kafka.json")
 
-    assert leftovers(noted) == []
-    assert clean_leftovers(noted) == []
+    assert find_orphans(noted) == []
+    assert clean_orphans(noted) == []
     assert [path.name for path in noted.run.iterdir()] == ["up.lock"]
 
 
@@ -109,7 +109,7 @@ def test_cleaning_a_live_run_is_refused(noted: Settings) -> None:
     lock.acquire()
 
     with pytest.raises(InUseError):
-        clean_leftovers(noted)
+        clean_orphans(noted)
 
     lock.release()
     assert read_endpoints(noted)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from k2.errors import InUseError
-from k2.home.ports import claimed, free_port, holder, is_free
+from k2.home.ports import claimed, free_port, is_free, port_owner
 
 pytestmark = pytest.mark.unit
 
@@ -41,4 +41,4 @@ def test_a_free_port_asked_for_is_taken() -> None:
 
 
 def test_nobody_holds_a_free_port() -> None:
-    assert holder(claimed(0, "Kafka", "K2_KAFKA_PORT")) is None
+    assert port_owner(claimed(0, "Kafka", "K2_KAFKA_PORT")) is None

@@ -6,12 +6,17 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import Observation
 
-from k2.observability.hop_latencies import STATIONS, hops, late_trades, with_late_trades
+from k2.observability.hop_latencies import (
+    HOP_TIMESTAMPS,
+    hop_latencies,
+    late_trades,
+    with_late_trades,
+)
 
 pytestmark = pytest.mark.unit
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-SCHEMA = pa.schema([(name, pa.timestamp("us", tz="UTC")) for name in STATIONS])
+SCHEMA = pa.schema([(name, pa.timestamp("us", tz="UTC")) for name in HOP_TIMESTAMPS])
 
 
 def row(at_kafka, on_the_way=0.0, waiting=0.0):
@@ -44,7 +49,7 @@ DEAD_LETTER = {"kafka_timestamp": NOON + timedelta(seconds=9)}
     ids=["the-newest-counts", "dead-letters-do-not", "a-clock-ahead", "no-trade", "no-rows"],
 )
 def test_the_way_of_the_newest_trade_is_timed(rows, ways):
-    assert list(hops(rows).values()) == ways
+    assert list(hop_latencies(rows).values()) == ways
 
 
 def test_gold_counts_the_late_trades_whoever_makes_the_batch(spark):

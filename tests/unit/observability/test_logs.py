@@ -9,7 +9,7 @@ import pytest
 import structlog
 
 from k2.observability.logs import configure_logs, stream_log
-from k2.observability.offset_ranges import batch_trace
+from k2.observability.offset_ranges import offset_ranges
 from k2.observability.redaction import redacted
 from k2.settings import Settings
 
@@ -162,15 +162,15 @@ def test_a_batch_is_traced_by_the_offsets_it_read() -> None:
         "endOffset": '{"trades":{"0":140,"1":5,"2":3}}',
     }
 
-    assert batch_trace({"sources": [source]}) == ["trades-0@120..140", "trades-2@0..3"]
+    assert offset_ranges({"sources": [source]}) == ["trades-0@120..140", "trades-2@0..3"]
 
 
 def test_a_batch_of_a_table_is_traced_by_versions() -> None:
     source = {"startOffset": '{"reservoirVersion":7}', "endOffset": '{"reservoirVersion":9}'}
     first = {"startOffset": None, "endOffset": '{"reservoirVersion":2}'}
 
-    assert batch_trace({"sources": [source, first]}) == ["version 7..9", "version 0..2"]
+    assert offset_ranges({"sources": [source, first]}) == ["version 7..9", "version 0..2"]
 
 
 def test_offsets_that_nobody_understands_are_no_trace() -> None:
-    assert batch_trace({"sources": [{"startOffset": "4", "endOffset": "no json"}]}) == []
+    assert offset_ranges({"sources": [{"startOffset": "4", "endOffset": "no json"}]}) == []

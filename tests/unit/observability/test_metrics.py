@@ -30,7 +30,7 @@ from k2.observability.recording import (
     record_progress,
     record_restart,
 )
-from k2.observability.scrapes import Change, Reading
+from k2.observability.scrapes import Scrape, ScrapeDelta
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.table import Layer
@@ -437,7 +437,7 @@ def test_usual_latencies_are_told_apart() -> None:
         metrics.observe("k2_e2e_latency_seconds", latency / 1000)
 
     page = generate_latest(metrics.registry).decode()
-    change = Change(Reading(0.0), Reading.of(60.0, [page]))
+    change = ScrapeDelta(Scrape(0.0), Scrape.of(60.0, [page]))
 
     for share, seconds in ((0.5, 1.0), (0.99, 1.49)):
         found = change.quantile(share, "k2_e2e_latency_seconds")

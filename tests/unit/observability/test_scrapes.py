@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2.observability.scrapes import Change, Reading, quantile
+from k2.observability.scrapes import Scrape, ScrapeDelta, quantile
 
 PAGE = """\
 # TYPE k2_records_processed_total counter
@@ -15,12 +15,12 @@ k2_e2e_latency_seconds_bucket{{stream="gold",le="+Inf"}} {all}
 """
 
 
-def reading(at: float, gold: int = 0, fast: int = 0, all: int = 0) -> Reading:
-    return Reading.of(at, [PAGE.format(gold=gold, fast=fast, all=all)])
+def reading(at: float, gold: int = 0, fast: int = 0, all: int = 0) -> Scrape:
+    return Scrape.of(at, [PAGE.format(gold=gold, fast=fast, all=all)])
 
 
 def test_a_rate_is_of_the_time_between() -> None:
-    change = Change(reading(100, gold=50), reading(130, gold=80))
+    change = ScrapeDelta(reading(100, gold=50), reading(130, gold=80))
 
     assert change.per_minute("k2_records_processed_total", stream="gold") == 60
 
@@ -30,7 +30,7 @@ def test_values_of_several_series_add_up() -> None:
 
 
 def test_a_counter_that_began_anew_did_not_shrink() -> None:
-    change = Change(reading(100, gold=50), reading(130, gold=20))
+    change = ScrapeDelta(reading(100, gold=50), reading(130, gold=20))
 
     assert change.of("k2_records_processed_total", stream="gold") == 20
 
@@ -38,18 +38,18 @@ def test_a_counter_that_began_anew_did_not_shrink() -> None:
 def test_no_time_is_no_rate() -> None:
     same = reading(100, gold=50)
 
-    assert Change(same, same).per_minute("k2_records_processed_total") == 0
+    assert ScrapeDelta(same, same).per_minute("k2_records_processed_total") == 0
 
 
 def test_a_quantile_is_of_what_was_observed_between() -> None:
-    change = Change(reading(0, fast=100, all=100), reading(60, fast=100, all=104))
+    change = ScrapeDelta(reading(0, fast=100, all=100), reading(60, fast=100, all=104))
 
     assert change.quantile(0.5, "k2_e2e_latency_seconds", stream="gold") == pytest.approx(3.0)
 
 
 def test_nothing_observed_has_no_quantile() -> None:
     assert (
-        Change(reading(0, all=9), reading(60, all=9)).quantile(0.5, "k2_e2e_latency_seconds")
+        ScrapeDelta(reading(0, all=9), reading(60, all=9)).quantile(0.5, "k2_e2e_latency_seconds")
         is None
     )
     assert quantile(0.5, {}) is None

@@ -37,13 +37,13 @@ def test_bronze_has_to_reach_the_end_that_kafka_had(settings):
 
 def test_silver_has_to_take_what_bronze_had(settings):
     bronze(settings, 0, 1)
-    commit(settings, SILVER.app, bronze_trades(KRAKEN))
+    commit(settings, SILVER.app_id, bronze_trades(KRAKEN))
     bronze(settings, 2, 3, 4)
     goal = step_goal(settings, [SILVER], {})
     bronze(settings, 5)
     before = goal.rows_left()
 
-    commit(settings, SILVER.app, bronze_trades(KRAKEN), batch=1)
+    commit(settings, SILVER.app_id, bronze_trades(KRAKEN), batch=1)
     bronze(settings, 6)
 
     assert (before, goal.rows_left()) == (3, 0)

@@ -7,11 +7,11 @@ from k2.errors import ConfigError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.instruments import Fact
 from k2.home.instrument_lists import InstrumentLists
-from k2.silver.processor import SilverSink
+from k2.silver.processor import SilverProcessor
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.delta import ensure_table, open_table
 from k2.storage.writers.arrow import ArrowBatch, ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.support.trades import READER, SCHEMA_TEXT, binance_raw, bronze_table, framed
 
 pytestmark = pytest.mark.unit
@@ -35,11 +35,9 @@ def home(settings):
 def take(home, batch, *values):
     """One batch by a process of its own."""
     writer = ArrowWriter(home.lake)
-    sink = SilverSink(BINANCE, home, writer, Registry(), READER["binance"])
+    sink = SilverProcessor(BINANCE, home, writer, Registry(), READER["binance"])
     try:
-        sink.take(
-            writer.holding(bronze_table(BINANCE, values)), WriteId("silver-binance/v1", batch)
-        )
+        sink.take(writer.holding(bronze_table(BINANCE, values)), TxnId("silver-binance/v1", batch))
     finally:
         sink.close()
 
@@ -55,10 +53,10 @@ def stored(home):
 def break_before(monkeypatch, name):
     whole = ArrowBatch.append
 
-    def append(self, table, write_id, *rows):
+    def append(self, table, txn, *rows):
         if table.name == name:
             raise KeyboardInterrupt
-        return whole(self, table, write_id, *rows)
+        return whole(self, table, txn, *rows)
 
     monkeypatch.setattr(ArrowBatch, "append", append)
 

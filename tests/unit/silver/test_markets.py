@@ -14,12 +14,12 @@ NOW = microseconds("2026-09-10")
 
 
 def looked_up(exchange, rows, instruments=None):
-    names, markets, times = (list(column) for column in zip(*rows, strict=True))
+    names, split_symbols, times = (list(column) for column in zip(*rows, strict=True))
     found = look_up(
         exchange,
         instruments or shipped_instruments(exchange.name),
         pa.chunked_array([pa.array(names, pa.string())]),
-        pa.chunked_array([pa.array(markets, pa.string())]),
+        pa.chunked_array([pa.array(split_symbols, pa.string())]),
         pa.chunked_array([pa.array(times, pa.int64())]),
     )
     return pa.table(found).to_pylist()

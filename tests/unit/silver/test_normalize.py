@@ -13,7 +13,7 @@ from k2.avro.decode import decode
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.silver.normalize import normalize
-from k2.silver.rules.screen import screen
+from k2.silver.rules.apply_rules import apply_rules
 from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.silver.transform import to_silver
 from tests.support.trades import (
@@ -132,7 +132,7 @@ def normalized(exchange, values):
     found = decoded(exchange, values.values())
     rows = normalize(found.raw, exchange, INSTRUMENTS[exchange.name])
     times = pa.chunked_array([pa.repeat(TRADE_SECONDS * 1_000_000, rows.num_rows)])
-    named = screen(rows, times, exchange, TRADE_RULES)
+    named = apply_rules(rows, times, exchange, TRADE_RULES)
     own = rows.select([name for name in rows.column_names if name not in named.column_names])
     names = [list(values)[at] for at in found.rows]
     return {

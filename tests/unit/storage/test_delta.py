@@ -40,7 +40,7 @@ def test_a_table_is_created_as_its_definition_says(tmp_path, table):
     metadata = stored.metadata()
     assert metadata.partition_columns == list(table.partitioned_by)
     assert (metadata.name, metadata.description) == (table.name, table.comment)
-    assert metadata.configuration["delta.dataSkippingStatsColumns"] == ",".join(table.indexed)
+    assert metadata.configuration["delta.dataSkippingStatsColumns"] == ",".join(table.stats_columns)
     assert metadata.configuration["delta.checkpointInterval"] == "50"
 
 

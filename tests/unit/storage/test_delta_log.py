@@ -9,9 +9,9 @@ from deltalake import DeltaTable
 from k2.exchanges.binance import BINANCE
 from k2.silver.tables import silver_trades
 from k2.storage.delta import ensure_table, table_path
-from k2.storage.delta_log import added_between, appended_after, newest_version
+from k2.storage.delta_log import appended_after, newest_version, txns_between
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import Appended, WriteId
+from k2.storage.writers.writer import AppendResult, TxnId
 from tests.support.trades import BROKER_TIME, append_silver, arrow, silver_row
 
 pytestmark = pytest.mark.unit
@@ -21,7 +21,7 @@ TABLE = silver_trades(BINANCE)
 
 def test_a_folder_without_log_has_no_version(tmp_path):
     assert newest_version(tmp_path) == -1
-    assert appended_after(tmp_path, -1) == Appended()
+    assert appended_after(tmp_path, -1) == AppendResult()
 
 
 def test_a_commit_says_its_rows_and_their_times(tmp_path):
@@ -33,8 +33,8 @@ def test_a_commit_says_its_rows_and_their_times(tmp_path):
     append_silver(tmp_path, BINANCE, rows)
 
     assert newest_version(path) == 1
-    assert appended_after(path, 0) == Appended(2, BROKER_TIME, later, 1)
-    assert appended_after(path, 1) == Appended()
+    assert appended_after(path, 0) == AppendResult(2, BROKER_TIME, later, 1)
+    assert appended_after(path, 1) == AppendResult()
 
 
 def test_rows_of_all_files_of_a_commit_count(tmp_path):
@@ -63,7 +63,7 @@ def test_a_commit_without_rows_added_nothing(tmp_path):
     entries = [{"commitInfo": {}}, {"txn": {"appId": "a", "version": 1}}]
     (log / f"{0:020}.json").write_text("\n".join(json.dumps(entry) for entry in entries))
 
-    assert appended_after(tmp_path, -1) == Appended()
+    assert appended_after(tmp_path, -1) == AppendResult()
 
 
 def test_rows_belong_to_the_batch_that_the_commit_names(tmp_path):
@@ -71,19 +71,19 @@ def test_rows_belong_to_the_batch_that_the_commit_names(tmp_path):
     ensure_table(tmp_path, table)
     rows = arrow(table, [silver_row(BINANCE, 0)])
     for batch in (4, 5):
-        writer.append(table, WriteId("silver/v1", batch), rows)
+        writer.append(table, TxnId("silver/v1", batch), rows)
 
     path = table_path(tmp_path, table)
-    assert added_between(path, 0, 3) == {WriteId("silver/v1", 4), WriteId("silver/v1", 5)}
-    assert added_between(path, 2, 3) == {WriteId("silver/v1", 5)}
-    assert added_between(path, 0, 1) == set()
-    assert added_between(path, 3, 3) == set()
+    assert txns_between(path, 0, 3) == {TxnId("silver/v1", 4), TxnId("silver/v1", 5)}
+    assert txns_between(path, 2, 3) == {TxnId("silver/v1", 5)}
+    assert txns_between(path, 0, 1) == set()
+    assert txns_between(path, 3, 3) == set()
 
 
 def test_rows_without_a_batch_are_somebodys(tmp_path):
     append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 0)])
 
-    assert added_between(table_path(tmp_path, TABLE), 0, 2) == {None}
+    assert txns_between(table_path(tmp_path, TABLE), 0, 2) == {None}
 
 
 def test_a_compaction_adds_nothing(tmp_path):
@@ -94,7 +94,7 @@ def test_a_compaction_adds_nothing(tmp_path):
 
     path = table_path(tmp_path, TABLE)
     assert stored.version() == 3
-    assert added_between(path, 3, 4) == set()
+    assert txns_between(path, 3, 4) == set()
 
 
 def test_a_version_that_the_log_has_no_more_may_be_anybodys(tmp_path):
@@ -102,4 +102,4 @@ def test_a_version_that_the_log_has_no_more_may_be_anybodys(tmp_path):
     path = table_path(tmp_path, TABLE)
     (path / "_delta_log" / f"{1:020}.json").unlink()
 
-    assert added_between(path, 1, 2) == {None}
+    assert txns_between(path, 1, 2) == {None}

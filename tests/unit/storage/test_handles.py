@@ -3,7 +3,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from k2.storage import handles as open_tables
-from k2.storage.handles import OpenTable
+from k2.storage.handles import TableHandle
 
 pytestmark = pytest.mark.unit
 
@@ -13,14 +13,14 @@ def append(path, number):
 
 
 def test_it_is_the_table_as_it_is_now(tmp_path):
-    opened = OpenTable(tmp_path)
+    opened = TableHandle(tmp_path)
     versions = []
     for number in range(30):
         append(tmp_path, number)
-        versions.append(opened.current().version())
+        versions.append(opened.latest().version())
 
     assert versions == list(range(30))
-    assert opened.current().count() == 30
+    assert opened.latest().count() == 30
 
 
 def test_it_is_opened_anew_after_some_commits_and_not_after_each(tmp_path, monkeypatch):
@@ -32,9 +32,9 @@ def test_it_is_opened_anew_after_some_commits_and_not_after_each(tmp_path, monke
 
     monkeypatch.setattr(open_tables, "DeltaTable", counted)
     append(tmp_path, 0)
-    opened = OpenTable(tmp_path)
+    opened = TableHandle(tmp_path)
     for number in range(30):
-        opened.current()
+        opened.latest()
         append(tmp_path, number)
 
     assert 2 <= len(times_opened) <= 5

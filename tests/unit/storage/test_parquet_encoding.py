@@ -34,7 +34,7 @@ TABLE = Table(
     schema=StructType([StructField(name, kind) for name, kind in KINDS.items()]),
     key=("id",),
     partitioned_by=(),
-    unlike=("id",),
+    high_cardinality=("id",),
 )
 ROWS = pa.table(
     {

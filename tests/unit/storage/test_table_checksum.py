@@ -13,7 +13,7 @@ from k2.silver.tables import duplicates
 from k2.storage.delta import ensure_table, table_path
 from k2.storage.maintenance.vacuum import files_of
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.unit.storage.maintenance.test_small_files import one_row
 
 TABLE = duplicates(BINANCE)
@@ -35,7 +35,7 @@ def filled(lake: Path, commits: int) -> Path:
     ensure_table(lake, TABLE)
     writer = ArrowWriter(lake)
     for batch in range(commits):
-        writer.append(TABLE, WriteId("s/v1", batch), one_row(batch))
+        writer.append(TABLE, TxnId("s/v1", batch), one_row(batch))
     return table_path(lake, TABLE)
 
 

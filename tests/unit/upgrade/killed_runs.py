@@ -35,7 +35,7 @@ def upgrade_until_news(home: Path, exchange: str) -> None:
     from k2.bars import store
     from k2.cli.commands import upgrade
     from k2.exchanges import exchange_named
-    from k2.silver.dedup.index import SeenTrades
+    from k2.silver.dedup.index import DedupIndex
     from k2.storage.checkpoints.offset_log import OffsetLog
     from k2.storage.writers import arrow
     from k2.upgrade import plan, swap
@@ -51,7 +51,7 @@ def upgrade_until_news(home: Path, exchange: str) -> None:
         mock.patch.object(upgrade, "EXCHANGES", (exchange_named(exchange),)),
         dying(arrow, "write_deltalake"),
         dying(store, "write_deltalake"),
-        dying(SeenTrades, "apply"),
+        dying(DedupIndex, "apply"),
         dying(OffsetLog, "plan"),
         dying(OffsetLog, "commit"),
         dying(plan, "replace_durably"),

@@ -10,7 +10,7 @@ import psutil
 
 from k2.cli.checks.check import Check, State, level_of
 from k2.errors import ConfigError
-from k2.home.ports import holder, is_free
+from k2.home.ports import is_free, port_owner
 from k2.jvm.jars import Group, cached
 from k2.jvm.java import find_java
 from k2.observability.metrics_server import port_of, stream_names
@@ -108,7 +108,7 @@ def _check_ports(settings: Settings, running: bool) -> Iterator[Check]:
         yield Check(
             f"Port {port} ({use})",
             State.MISSING if needed else State.WARNING,
-            f"taken by {holder(port) or 'another process'}",
+            f"taken by {port_owner(port) or 'another process'}",
             f"Stop what holds it, or set K2_{variable}_PORT to another.",
         )
 

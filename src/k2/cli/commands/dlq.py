@@ -14,7 +14,7 @@ import typer
 from k2.cli.app import group_of
 from k2.cli.offline import local_streams, schemas_of
 from k2.cli.render.printing import print_json, print_table
-from k2.engine.table_owner import REPLAY, ask
+from k2.engine.table_owner import REPLAY, execute_on_owner
 from k2.engine.table_requests import Request
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
@@ -135,7 +135,7 @@ def replay_command(
     every = local_streams(settings)
     streams = [stream_named(every, f"{Layer.SILVER}-{one.name}") for one in chosen]
     results = [
-        ask(Request(REPLAY, stream.name, {"reason": reason}), stream, settings)
+        execute_on_owner(Request(REPLAY, stream.name, {"reason": reason}), stream, settings)
         for stream in streams
     ]
     if as_json:

@@ -15,7 +15,7 @@ from k2.cli.checks.file_system import check_file_system
 from k2.cli.checks.machine import check_machine
 from k2.cli.checks.services import check_services
 from k2.environment import inherited
-from k2.local.orphans import leftovers, run_owner
+from k2.local.orphans import find_orphans, run_owner
 from k2.settings import Settings
 
 
@@ -52,7 +52,7 @@ def _check_run(settings: Settings) -> Check:
     owner = run_owner(settings)
     if owner is not None:
         return Check("Run", State.OK, f"in progress (process {owner.pid})")
-    left = leftovers(settings)
+    left = find_orphans(settings)
     if left:
         found = f"left by a run that was killed: {', '.join(left)}"
         return Check("Run", State.WARNING, found, "Run `k2 down`; `k2 up` ends them, too.")

@@ -9,7 +9,7 @@ import typer
 
 from k2.cli.render.printing import print_json
 from k2.errors import FailedError
-from k2.local.orphans import clean_leftovers, run_owner
+from k2.local.orphans import clean_orphans, run_owner
 from k2.local.process import ProcessRecord
 from k2.settings import Settings
 
@@ -29,7 +29,7 @@ def down(
     """Stop what `k2 up` started on this K2_HOME, and clean up after one that was killed."""
     settings = Settings.load()
     stopped = _stop_run(settings)
-    cleaned = clean_leftovers(settings)
+    cleaned = clean_orphans(settings)
     if as_json:
         print_json({"stopped": stopped, "cleaned": cleaned})
     elif stopped or cleaned:

@@ -6,11 +6,11 @@ import typer
 
 from k2.cli.offline import local_streams
 from k2.cli.render.printing import bytes_text, print_json, print_table
-from k2.engine.table_owner import MAINTAIN, ask
+from k2.engine.table_owner import MAINTAIN, execute_on_owner
 from k2.engine.table_requests import Request
 from k2.observability.logs import configure_logs
 from k2.settings import Settings
-from k2.topology import readers_of
+from k2.topology import consumers_of
 
 
 def maintain_command(
@@ -29,12 +29,12 @@ def maintain_command(
     streams = local_streams(settings)
     readers = {
         table: [str(checkpoint) for checkpoint in checkpoints]
-        for table, checkpoints in readers_of(streams, settings).items()
+        for table, checkpoints in consumers_of(streams, settings).items()
     }
     options = {"readers": readers, "dry_run": dry_run}
     found: dict[str, dict[str, Any]] = {}
     for stream in streams:
-        found |= ask(Request(MAINTAIN, stream.name, options), stream, settings)
+        found |= execute_on_owner(Request(MAINTAIN, stream.name, options), stream, settings)
     if as_json:
         print_json({"dry_run": dry_run, "tables": found})
         return

@@ -13,7 +13,7 @@ from k2.bronze.table import bronze_trades
 from k2.cli.app import group_of
 from k2.cli.offline import local_streams, schemas_of
 from k2.cli.render.printing import print_json, print_table
-from k2.engine.table_owner import VERSIONS, ask
+from k2.engine.table_owner import VERSIONS, execute_on_owner
 from k2.engine.table_requests import Request
 from k2.errors import ConfigError
 from k2.exchanges import Exchange, exchange_named
@@ -81,7 +81,7 @@ def _compared(
         )
     stream = stream_named(local_streams(settings), f"{Layer.SILVER}-{exchange.name}")
     # All tables as they were between two batches; Bronze afterwards has at least their records.
-    versions = ask(Request(VERSIONS, stream.name), stream, settings)
+    versions = execute_on_owner(Request(VERSIONS, stream.name), stream, settings)
     bronze.update_incremental()
 
     def at_version(table: Table) -> DeltaTable | None:

@@ -14,7 +14,7 @@ from rich.text import Text
 from k2.cli.render.fitting_table import FittingTable
 from k2.cli.render.streams import streams_table
 from k2.exchanges import EXCHANGES
-from k2.observability.scrapes import Change, Reading
+from k2.observability.scrapes import Scrape, ScrapeDelta
 
 _LOOK_SECONDS = 2.0
 _LINES_BESIDE = 4  # of a table: title, headings, a rule, and what it left out
@@ -31,13 +31,13 @@ def watch(
     host: str = "127.0.0.1",
 ) -> None:
     """Show what the dashboards show until Ctrl-C, or for a number of looks."""
-    readings: list[Reading] = []
+    readings: list[Scrape] = []
     with suppress(KeyboardInterrupt), _shown(console) as show:
         while looks is None or looks > 0:
             facts = collect()
             readings = [*readings[-_WINDOW:], read(facts["streams"], host)]
             height = console.height if console.is_terminal else None
-            show(screen(facts, Change(readings[0], readings[-1]), height))
+            show(dashboard(facts, ScrapeDelta(readings[0], readings[-1]), height))
             looks = None if looks is None else looks - 1
             if looks != 0:
                 time.sleep(_LOOK_SECONDS)
@@ -53,17 +53,17 @@ def _shown(console: Console) -> Iterator[Callable[[Group], None]]:
         yield partial(live.update, refresh=True)
 
 
-def read(streams: Iterable[Mapping[str, Any]], host: str = "127.0.0.1") -> Reading:
+def read(streams: Iterable[Mapping[str, Any]], host: str = "127.0.0.1") -> Scrape:
     """Read the metrics of streams; one that does not answer is left out."""
     pages = []
     with httpx.Client(trust_env=False, timeout=1.0) as client:
         for port in filter(None, (stream.get("metrics_port") for stream in streams)):
             with suppress(httpx.HTTPError):
                 pages.append(client.get(f"http://{host}:{port}/metrics").text)
-    return Reading.of(time.time(), pages)
+    return Scrape.of(time.time(), pages)
 
 
-def screen(facts: Facts, change: Change, height: int | None = None) -> Group:
+def dashboard(facts: Facts, change: ScrapeDelta, height: int | None = None) -> Group:
     """Return all of it: streams, data quality, pipeline, machine.
 
     What is too much for a ``height`` is left out, and said: the pipeline's latencies.
@@ -80,7 +80,7 @@ def screen(facts: Facts, change: Change, height: int | None = None) -> Group:
     return Group(*head, _pipeline(streams, change), _machine(change.after))
 
 
-def _pipeline(streams: Iterable[Mapping[str, Any]], change: Change) -> FittingTable:
+def _pipeline(streams: Iterable[Mapping[str, Any]], change: ScrapeDelta) -> FittingTable:
     headings = ("records/min", "p50", "p99", "backlog", "checkpoint lag", "failed", "restarts")
     rows = []
     for name in (stream["name"] for stream in streams):
@@ -103,7 +103,7 @@ def _pipeline(streams: Iterable[Mapping[str, Any]], change: Change) -> FittingTa
     return _table(title, "stream", headings, rows, drop=("checkpoint lag", "restarts", "failed"))
 
 
-def _quality(change: Change) -> FittingTable:
+def _quality(change: ScrapeDelta) -> FittingTable:
     headings = ("records/min", "dead letters", "duplicates/min", "newest record", "balance")
     late = change.per_minute("k2_late_records_total")
     rows = []
@@ -125,7 +125,7 @@ def _quality(change: Change) -> FittingTable:
     return _table(title, "exchange", headings, rows, drop=("duplicates/min", "newest record"))
 
 
-def _machine(reading: Reading) -> Text:
+def _machine(reading: Scrape) -> Text:
     free, size = (reading.most(f"k2_disk_{what}_bytes") for what in ("free", "size"))
     return Text.from_markup(
         f"CPU {_marked(reading.most('k2_host_cpu_usage_ratio'), '.0%', (0.8, 0.95))}"

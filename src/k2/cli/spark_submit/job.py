@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from k2.environment import inherited, shield
 from k2.jvm.process_end import ProcessEnd
-from k2.malloc import give_memory_back
+from k2.malloc import limit_retention
 
 
 def main(job: str, arguments: Sequence[str]) -> int:
@@ -13,7 +13,7 @@ def main(job: str, arguments: Sequence[str]) -> int:
     end = ProcessEnd()
     end.watch()  # before the next lines, which take seconds
     shield(inherited())
-    give_memory_back()  # before Arrow, which looks when it is imported
+    limit_retention()  # before Arrow, which looks when it is imported
     code: int = importlib.import_module("k2.cli.spark_submit.stream").run_job(job, arguments)
     end.expect()  # also where a thread waits for a JVM that does not answer any more
     return code

@@ -65,7 +65,7 @@ BINANCE = Exchange(
     markets=("spot", "usdm", "coinm"),
     identity=Identity(
         # An aggregate that does not say which fills it has is known by its own id, among its like.
-        space=f"concat_ws(':', symbol, if({_HAS_FILL_IDS}, 'trade', 'aggTrade'), {_MARKET})",
+        id_space=f"concat_ws(':', symbol, if({_HAS_FILL_IDS}, 'trade', 'aggTrade'), {_MARKET})",
         first=_FIRST,
         last="if(first_trade_id is null, trade_id, last_trade_id)",
         fields="''",

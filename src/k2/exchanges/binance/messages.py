@@ -11,9 +11,9 @@ import orjson
 
 from k2.exchanges.parsing import (
     OTHER,
+    MessageRejected,
     Parsed,
     RawRecord,
-    Unusable,
     bool_field,
     checked_text,
     decode,
@@ -40,14 +40,14 @@ def parse_binance(message: bytes, received_us: int) -> Parsed:
         if isinstance(decoded, list):
             return OTHER  # arrays are tickers of all markets
         if not isinstance(decoded, dict):
-            raise Unusable("not a message")
+            raise MessageRejected("not a message")
         stream = decoded.get("stream")
         event = decoded.get("data") if stream is not None else decoded
         kind = _kind(stream, event)
         if kind is None:
             return OTHER
         record = _record(decoded, event, kind, stream, message)  # type: ignore[arg-type]
-    except Unusable as error:
+    except MessageRejected as error:
         return rejected(str(error))
     record["ingestion_timestamp"] = received_us
     trade_time = record["trade_time_ms"]
@@ -70,13 +70,13 @@ def _kind(stream: Any, event: Any) -> str | None:
     promised = isinstance(stream, str) and stream.endswith(("@trade", "@aggTrade"))
     if not isinstance(event, dict):
         if promised:
-            raise Unusable("a trade without data")
+            raise MessageRejected("a trade without data")
         return None
     kind = event.get("e")
     if isinstance(kind, str) and kind in _ID_FIELD:
         return kind
     if promised or (not isinstance(kind, str) and "p" in event and "q" in event):
-        raise Unusable("e is not an event kind")
+        raise MessageRejected("e is not an event kind")
     return None
 
 

@@ -36,6 +36,6 @@ COINBASE = Exchange(
     },
     # A last_match repeats a match: the same id, so that it is the same trade.
     read_name=read_name,
-    identity=Identity(space="symbol", first="trade_id", fields="''"),
+    identity=Identity(id_space="symbol", first="trade_id", fields="''"),
     numbering=Numbering(),
 )

@@ -7,8 +7,8 @@ first; ``side`` is the maker's, as in a match. ``sequence_num`` counts the messa
 from typing import Any
 
 from k2.exchanges.parsing import (
+    MessageRejected,
     RawRecord,
-    Unusable,
     int_field,
     json_text,
     optional_str,
@@ -34,7 +34,7 @@ def market_trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
         return []
     events = message.get("events")
     if not isinstance(events, list):
-        raise Unusable("events are not a list")
+        raise MessageRejected("events are not a list")
     names = len(message) + sum(map(_count_names, events))
     refuse_repeated_names(text, names)
     del message["channel"], message["events"]
@@ -60,9 +60,9 @@ def market_trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
 
 def _count_names(event: Any) -> int:
     if not isinstance(event, dict) or not isinstance(event.get("trades"), list):
-        raise Unusable("an event has no trades")
+        raise MessageRejected("an event has no trades")
     if not all(isinstance(trade, dict) for trade in event["trades"]):
-        raise Unusable("trades hold what is no object")
+        raise MessageRejected("trades hold what is no object")
     return len(event) + sum(map(len, event["trades"]))
 
 
@@ -90,7 +90,7 @@ def _record(trade: dict[str, Any], position: int) -> RawRecord:
 def _whole(text: str) -> int:
     """Return the number of a trade id, which is its text again."""
     if not (text.isascii() and text.isdigit()) or (text[0] == "0" and text != "0"):
-        raise Unusable("trade_id is not a whole number")
+        raise MessageRejected("trade_id is not a whole number")
     if len(text) > 19 or int(text) > _LONG_MAX:
-        raise Unusable("trade_id is not a whole number")
+        raise MessageRejected("trade_id is not a whole number")
     return int(text)

@@ -12,9 +12,9 @@ from typing import Any
 from k2.exchanges.coinbase.advanced_trade import market_trades
 from k2.exchanges.parsing import (
     OTHER,
+    MessageRejected,
     Parsed,
     RawRecord,
-    Unusable,
     decode,
     int_field,
     refuse_repeated_names,
@@ -33,10 +33,10 @@ def parse_coinbase(message: bytes, received_us: int) -> Parsed:
     try:
         decoded = decode(message)
         if not isinstance(decoded, dict):
-            raise Unusable("not a message")
+            raise MessageRejected("not a message")
         trades = _trades(decoded, message)
         event_us = [_micros(trade["trade_time"]) for trade in trades]
-    except Unusable as error:
+    except MessageRejected as error:
         return rejected(str(error))
     if not trades:
         return OTHER
@@ -50,7 +50,7 @@ def _trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
     if kind is None and type(message.get("channel")) is str:
         return market_trades(message, text)
     if type(kind) is not str:
-        raise Unusable("type is not a text")
+        raise MessageRejected("type is not a text")
     if kind not in _MATCHES:
         return []
     refuse_repeated_names(text, len(message))
@@ -76,12 +76,12 @@ def _match(match: dict[str, Any]) -> RawRecord:
 def _micros(time: str) -> int:
     found = _TIME.fullmatch(time)
     if not found:
-        raise Unusable("time is not an RFC 3339 time in UTC")
+        raise MessageRejected("time is not an RFC 3339 time in UTC")
     seconds, fraction = found.groups()
     try:
         moment = datetime.fromisoformat(f"{seconds}Z")
     except ValueError as error:
-        raise Unusable(f"time is no date and time: {error}") from error
+        raise MessageRejected(f"time is no date and time: {error}") from error
     # A time with more digits is cut: it belongs to its own microsecond, and to its own day.
     micros = int((fraction or "").ljust(6, "0")[:6])
     return (moment - _EPOCH) // timedelta(microseconds=1) + micros

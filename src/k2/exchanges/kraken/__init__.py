@@ -51,7 +51,7 @@ KRAKEN = Exchange(
     read_name=separated_by("/"),
     equity_code="[A-Z0-9.]+x",  # as AAPLx: Kraken names its tokenised stocks so
     identity=Identity(
-        space="symbol",
+        id_space="symbol",
         first="trade_id",
         # Two fills of one order can share time, pair and price: every field counts, and the place.
         fields=(

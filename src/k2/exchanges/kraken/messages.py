@@ -11,9 +11,9 @@ from typing import Any
 
 from k2.exchanges.parsing import (
     OTHER,
+    MessageRejected,
     Parsed,
     RawRecord,
-    Unusable,
     checked_text,
     decode,
     int_field,
@@ -49,8 +49,8 @@ def parse_kraken(message: bytes, received_us: int) -> Parsed:
         elif isinstance(decoded, dict):
             trades = _of_version_2(decoded, message)
         else:
-            raise Unusable("not a message")
-    except Unusable as error:
+            raise MessageRejected("not a message")
+    except MessageRejected as error:
         return rejected(str(error))
     if not trades:
         return OTHER
@@ -67,7 +67,7 @@ def epoch_text(timestamp: str) -> str:
     """
     found = _RFC3339.fullmatch(timestamp)
     if not found:
-        raise Unusable("timestamp is not an RFC 3339 time")
+        raise MessageRejected("timestamp is not an RFC 3339 time")
     seconds, fraction, offset = found.groups()
     return f"{_epoch_seconds(seconds.upper(), offset.upper())}.{(fraction or '').ljust(6, '0')}"
 
@@ -76,12 +76,12 @@ def _of_version_1(message: list[Any]) -> list[RawRecord]:
     if _is_private(message):
         return []
     if len(message) < 4 or type(message[-2]) is not str:
-        raise Unusable("not a channel message")
+        raise MessageRejected("not a channel message")
     if message[-2] != "trade":
         return []
     trades, symbol = message[1], checked_text(message[-1], "pair")
     if not isinstance(trades, list):
-        raise Unusable("trades are not a list")
+        raise MessageRejected("trades are not a list")
     around = {"channel_id": message[0]}
     channel = optional_int(around, "channel_id")
     if len(message) > 4:
@@ -97,7 +97,7 @@ def _is_private(message: list[Any]) -> bool:
 
 def _v1_record(trade: Any, position: int) -> RawRecord:
     if not isinstance(trade, list) or len(trade) != len(_V1_FIELDS):
-        raise Unusable(f"trade {position} has not {len(_V1_FIELDS)} fields")
+        raise MessageRejected(f"trade {position} has not {len(_V1_FIELDS)} fields")
     price, volume, time, side, order_type, misc = map(checked_text, trade, _V1_FIELDS)
     return {
         "price": price,
@@ -117,15 +117,15 @@ def _of_version_2(message: dict[str, Any], text: bytes) -> list[RawRecord]:
     trades = message.get("data")
     if message.get("channel") != "trade":
         if "channel" not in message and isinstance(trades, list):
-            raise Unusable("data without a channel")
+            raise MessageRejected("data without a channel")
         return []
     kind = message.get("type")
     if kind not in ("snapshot", "update"):
-        raise Unusable("type is not snapshot or update")
+        raise MessageRejected("type is not snapshot or update")
     if not isinstance(trades, list):
-        raise Unusable("data is not a list")
+        raise MessageRejected("data is not a list")
     if not all(isinstance(trade, dict) for trade in trades):
-        raise Unusable("data holds what is no object")
+        raise MessageRejected("data holds what is no object")
     refuse_repeated_names(text, len(message) + sum(map(len, trades)))
     around = rest_of({name: message[name] for name in message.keys() - _AROUND})
     said = {"channel_id": None, "message_type": kind, "message_extra": around}
@@ -166,7 +166,7 @@ def _epoch_seconds(text: str, offset: str) -> int:
         moment = datetime.fromisoformat(text + zone)
         return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(seconds=1)
     except (ValueError, OverflowError) as error:
-        raise Unusable(f"timestamp is no date and time: {error}") from error
+        raise MessageRejected(f"timestamp is no date and time: {error}") from error
 
 
 def _micros(seconds: str) -> int | None:

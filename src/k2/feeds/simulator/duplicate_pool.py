@@ -21,7 +21,7 @@ class _Slice:
     kept: list[SimulatedRecord] = field(default_factory=list)
 
 
-class SentBefore:
+class DuplicatePool:
     """Trades to repeat: recent ones, and ones that happened more than an hour ago."""
 
     def __init__(self) -> None:

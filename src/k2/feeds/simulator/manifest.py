@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from k2.feeds.simulator.record import Fact, SimulatedRecord
+from k2.feeds.simulator.record import GroundTruth, SimulatedRecord
 
 _EXCHANGE_AND_KIND = attrgetter("exchange", "kind")
 
@@ -20,7 +20,7 @@ class Tally:
         self._kinds: Counter[tuple[str, str]] = Counter()
         self._defects: Counter[tuple[str, str]] = Counter()
 
-    def count(self, facts: Iterable[Fact]) -> None:
+    def count(self, facts: Iterable[GroundTruth]) -> None:
         """Count records."""
         facts = list(facts)
         self._kinds.update(map(_EXCHANGE_AND_KIND, facts))

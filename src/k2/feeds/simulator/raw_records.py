@@ -12,7 +12,7 @@ _V1_DECIMALS = 5  # Kraken's websocket version 1 gives at least so many
 _MESSAGES_PER_TRADE = 3  # of a Coinbase product, which numbers orders' messages too
 
 
-class Draft(NamedTuple):
+class TradeDraft(NamedTuple):
     """A trade before an exchange gives it a form; price and quantity count 1e-8."""
 
     moment_us: int
@@ -24,12 +24,12 @@ class Draft(NamedTuple):
     position: int
 
 
-def raw_record(market: Market, number: int | None, draft: Draft) -> RawRecord:
+def raw_record(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:
     """Return a trade as the market's feed has it; ``number`` is its id, None where there is none."""
     return _FORMS[market.exchange](market, number, draft)
 
 
-def _binance(market: Market, number: int | None, draft: Draft) -> RawRecord:
+def _binance(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:
     trade_ms = draft.moment_us // 1000
     return {
         "event_type": "trade",
@@ -45,7 +45,7 @@ def _binance(market: Market, number: int | None, draft: Draft) -> RawRecord:
     }
 
 
-def _kraken(market: Market, number: int | None, draft: Draft) -> RawRecord:
+def _kraken(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:
     decimals = market.decimals if number is not None else max(_V1_DECIMALS, market.decimals)
     raw = {
         "symbol": market.symbol,
@@ -62,7 +62,7 @@ def _kraken(market: Market, number: int | None, draft: Draft) -> RawRecord:
     return raw
 
 
-def _coinbase(market: Market, number: int | None, draft: Draft) -> RawRecord:
+def _coinbase(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:
     trade_id = number or 0
     time = _EPOCH + timedelta(microseconds=draft.moment_us)
     return {
@@ -80,7 +80,7 @@ def _coinbase(market: Market, number: int | None, draft: Draft) -> RawRecord:
     }
 
 
-_FORMS: dict[str, Callable[[Market, int | None, Draft], RawRecord]] = {
+_FORMS: dict[str, Callable[[Market, int | None, TradeDraft], RawRecord]] = {
     "binance": _binance,
     "kraken": _kraken,
     "coinbase": _coinbase,

@@ -8,10 +8,10 @@ from k2.exchanges import exchange_named
 from k2.exchanges.parsing import RawRecord
 from k2.feeds.simulator.bad_records import BadKind, Value, bad_value, kinds_of
 from k2.feeds.simulator.market import Market
-from k2.feeds.simulator.raw_records import Draft, raw_record
+from k2.feeds.simulator.raw_records import TradeDraft, raw_record
 
 
-class Fact(NamedTuple):
+class GroundTruth(NamedTuple):
     """What is true of a sent record. ``kind``: trade, late, duplicate or bad."""
 
     kind: str
@@ -34,11 +34,11 @@ class SimulatedRecord(NamedTuple):
     topic: str
     key: bytes
     value: Value
-    fact: Fact
+    fact: GroundTruth
     broker_time_ms: int | None = None
 
 
-class Form:
+class RecordEncoder:
     """Gives drafts the form of one market's raw records and numbers them."""
 
     def __init__(self, market: Market, encode: Encoder, next_ids: Mapping[str, int]) -> None:
@@ -53,14 +53,14 @@ class Form:
         self._is_binance = market.exchange == "binance"
         self._numbered = market.first_id > 0
 
-    def trade(self, draft: Draft, kind: str) -> SimulatedRecord:
+    def trade(self, draft: TradeDraft, kind: str) -> SimulatedRecord:
         """Return the next trade of the market."""
         raw = self._raw(draft)
         fact = self._fact(kind, draft, raw)
         self.next_id += 1
         return SimulatedRecord(self._topic, self._key, self._encode(raw), fact)
 
-    def bad(self, draft: Draft, chance: float) -> SimulatedRecord:
+    def bad(self, draft: TradeDraft, chance: float) -> SimulatedRecord:
         """Return a record with the defect that ``chance`` (0 to 1) picks."""
         # It carries the next trade's id: a dead letter must never keep the real trade out.
         kind: BadKind = self._bad_kinds[int(chance * len(self._bad_kinds))]
@@ -69,8 +69,8 @@ class Form:
         fact = self._fact("bad", draft, raw)._replace(defect=kind.name)
         return SimulatedRecord(self._topic, self._key, value, fact)
 
-    def _fact(self, kind: str, draft: Draft, raw: RawRecord) -> Fact:
-        return Fact(
+    def _fact(self, kind: str, draft: TradeDraft, raw: RawRecord) -> GroundTruth:
+        return GroundTruth(
             kind,
             self._market.exchange,
             self._market.symbol,
@@ -81,6 +81,6 @@ class Form:
             "SELL" if draft.maker else "BUY",
         )
 
-    def _raw(self, draft: Draft) -> RawRecord:
+    def _raw(self, draft: TradeDraft) -> RawRecord:
         number = self.next_id if self._numbered else None
         return raw_record(self._market, number, draft)

@@ -7,10 +7,10 @@ import numpy as np
 
 from k2.avro.encoding import Encoder
 from k2.errors import ConfigError
-from k2.feeds.simulator.duplicate_pool import SentBefore
+from k2.feeds.simulator.duplicate_pool import DuplicatePool
 from k2.feeds.simulator.market import MARKETS
-from k2.feeds.simulator.raw_records import Draft
-from k2.feeds.simulator.record import Form, SimulatedRecord
+from k2.feeds.simulator.raw_records import TradeDraft
+from k2.feeds.simulator.record import RecordEncoder, SimulatedRecord
 from k2.feeds.simulator.walk import Block, Walk
 
 _LATE_MINUTES = (6.0, 180.0)
@@ -79,11 +79,11 @@ class SimulatedFeed:
         self._random = np.random.default_rng([simulation.seed, progress.runs])
         self._walk = Walk(self._random, simulation.shares, progress.values)
         self._forms = [
-            Form(market, encoders[market.schema], progress.next_ids) for market in MARKETS
+            RecordEncoder(market, encoders[market.schema], progress.next_ids) for market in MARKETS
         ]
         self._runs = progress.runs + 1
         self._made = 0
-        self._before = SentBefore()
+        self._before = DuplicatePool()
 
     @property
     def progress(self) -> Progress:
@@ -121,7 +121,7 @@ class SimulatedFeed:
                 moment -= int(minutes[i] * 60_000_000)
                 # As it was then: a trade that arrives late is no jump in the chart of its minute.
                 price = self._walk.rates.price_at(market, moment, maker) or price
-            draft = Draft(moment, received, price, quantity, maker, limit, i - burst)
+            draft = TradeDraft(moment, received, price, quantity, maker, limit, i - burst)
             if bad_from <= fate < late_from:
                 records.append(self._sent(form.bad(draft, picks[i][0]), received))
                 continue

@@ -7,18 +7,18 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import feather
 
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 
 _APP = "dlq-replay-"
 
 
-class Decisions:
+class ReplayJournal:
     """A folder with a file for every decided and not yet completely written step of a replay."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def keep(self, write_id: WriteId, rows: pa.Table) -> None:
+    def keep(self, txn: TxnId, rows: pa.Table) -> None:
         """Keep a step, durably, before any of it is written."""
         self._folder.mkdir(parents=True, exist_ok=True)
         scratch = self._folder / f".{os.getpid()}.tmp"
@@ -26,20 +26,20 @@ class Decisions:
             feather.write_feather(rows, file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
-        scratch.replace(self._path(write_id))
+        scratch.replace(self._path(txn))
 
-    def unfinished(self) -> Iterator[tuple[WriteId, pa.Table]]:
+    def unfinished(self) -> Iterator[tuple[TxnId, pa.Table]]:
         """Return the steps that are not known to be written completely, in their order."""
         for path in sorted(self._folder.glob(f"{_APP}*.arrow")):
             app, _, batch = path.stem.rpartition(".")
-            yield WriteId(app, int(batch)), feather.read_table(path)
+            yield TxnId(app, int(batch)), feather.read_table(path)
 
-    def forget(self, write_id: WriteId) -> None:
+    def delete_entry(self, txn: TxnId) -> None:
         """Remove a step that every table and the index have."""
-        self._path(write_id).unlink(missing_ok=True)
+        self._path(txn).unlink(missing_ok=True)
 
-    def _path(self, write_id: WriteId) -> Path:
-        return self._folder / f"{write_id.app}.{write_id.batch:06}.arrow"
+    def _path(self, txn: TxnId) -> Path:
+        return self._folder / f"{txn.app_id}.{txn.version:06}.arrow"
 
 
 def replay_app(replay_id: str) -> str:

@@ -18,21 +18,21 @@ from k2.errors import UnavailableError
 from k2.exchanges import Exchange
 from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
-from k2.silver.dead_letters.journal import Decisions, replay_app
+from k2.silver.dead_letters.journal import ReplayJournal, replay_app
 from k2.silver.dead_letters.store import in_chunks, open_coordinates, records_of, resolved_by
-from k2.silver.dedup.index import Judgement, SeenTrades
+from k2.silver.dedup.index import DedupIndex, DedupResult
 from k2.silver.dedup.stored_records import stored_records
-from k2.silver.rules.screen import TRADE
-from k2.silver.schema_lookup import Schemas
+from k2.silver.rules.apply_rules import TRADE
+from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import OVERLAPS, REPEATED, duplicates, resolutions, silver_trades
 from k2.silver.transform import to_silver
 from k2.storage.delta import ensure_table, open_table
-from k2.storage.writers.writer import Rows, TableWriter, WriteId
+from k2.storage.writers.writer import Rows, TableWriter, TxnId
 
 DUPLICATE = "duplicate"
 STEP = 20_000  # dead letters in memory at once
 
-Turn = Callable[[], AbstractContextManager[None]]
+ExclusiveSection = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -52,41 +52,41 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class Redecider:
+class DeadLetterReplay:
     """Replays one exchange's dead letters. ``app`` is the Silver stream's, whose index it shares."""
 
     exchange: Exchange
     settings: Settings
     writer: TableWriter
-    schemas: Schemas
+    schemas: SchemaLookup
     reader: str
-    app: str
+    app_id: str
 
     def replay(
         self,
         replay_id: str,
         reason: str | None,
-        turn: Turn,
-        goes_on: Callable[[], bool] = lambda: True,
+        exclusive_section: ExclusiveSection,
+        should_continue: Callable[[], bool] = lambda: True,
     ) -> Replayed | None:
-        """Judge the open dead letters again; None when ``goes_on`` said no before the end.
+        """Judge the open dead letters again; None when ``should_continue`` said no before the end.
 
-        ``turn`` keeps the stream's batches out while a step is made. The same ``replay_id`` again
+        ``exclusive_section`` keeps the stream's batches out while a step is made. The same ``replay_id`` again
         goes on where it ended.
 
         Raises:
             UnavailableError: the registry did not answer, or a batch of the stream is half written.
         """
         lake = self.settings.lake
-        with turn():
+        with exclusive_section():
             self.finish()
             before = resolved_by(lake, self.exchange, replay_id)
             wanted = open_coordinates(lake, self.exchange, reason)
         known = self._schemas_of(wanted)
         for chunk in in_chunks(wanted, STEP):
-            if not goes_on():
+            if not should_continue():
                 return None
-            with turn():
+            with exclusive_section():
                 self._step(replay_id, chunk, known)
         after = resolved_by(lake, self.exchange, replay_id)
         return Replayed(
@@ -99,16 +99,16 @@ class Redecider:
 
     def finish(self) -> None:
         """Write what a crash left decided but perhaps not written, and take it into the index."""
-        for write_id, decided in self._decisions.unfinished():
-            self._write(write_id, decided)
+        for txn, decided in self._journal.unfinished():
+            self._write(txn, decided)
 
     @property
     def _state(self) -> Path:
-        return self.settings.checkpoint(self.app)
+        return self.settings.checkpoint(self.app_id)
 
     @property
-    def _decisions(self) -> Decisions:
-        return Decisions(self._state / "replays")
+    def _journal(self) -> ReplayJournal:
+        return ReplayJournal(self._state / "replays")
 
     def _schemas_of(self, wanted: pa.Table) -> dict[int, str | None]:
         ids = pc.unique(wanted["schema_id"]).drop_null().to_pylist()
@@ -122,55 +122,55 @@ class Redecider:
         if not trades.num_rows:
             return
         with closing(self._level_index()) as seen:
-            judgement = seen.judge(trades)
-        decided = _marked(trades, judgement, replay_id, datetime.now(UTC))
+            found = seen.find_duplicates(trades)
+        decided = _marked(trades, found, replay_id, datetime.now(UTC))
         app = replay_app(replay_id)
         ledger = ensure_table(self.settings.lake, resolutions(self.exchange))
         written = ledger.transaction_version(app)
-        write_id = WriteId(app, 0 if written is None else written + 1)
-        self._decisions.keep(write_id, decided)
-        self._write(write_id, decided)
+        txn = TxnId(app, 0 if written is None else written + 1)
+        self._journal.keep(txn, decided)
+        self._write(txn, decided)
 
-    def _write(self, write_id: WriteId, decided: pa.Table) -> None:
+    def _write(self, txn: TxnId, decided: pa.Table) -> None:
         trades = decided.filter(pc.equal(decided["outcome"], TRADE)).combine_chunks()
-        batch = self.writer.holding(decided)
+        batch = self.writer.hold(decided)
         if trades.num_rows:
-            batch.append(silver_trades(self.exchange), write_id, Rows(TRADE))
+            batch.append(silver_trades(self.exchange), txn, Rows(TRADE))
         if trades.num_rows < decided.num_rows:
-            batch.append(duplicates(self.exchange), write_id, Rows(DUPLICATE))
-        batch.append(resolutions(self.exchange), write_id)
-        with closing(SeenTrades(self._state / "seen-trades.db")) as seen:
-            seen.add(seen.judge(trades))
-        self._decisions.forget(write_id)
+            batch.append(duplicates(self.exchange), txn, Rows(DUPLICATE))
+        batch.append(resolutions(self.exchange), txn)
+        with closing(DedupIndex(self._state / "seen-trades.db")) as seen:
+            seen.add(seen.find_duplicates(trades))
+        self._journal.delete_entry(txn)
 
-    def _level_index(self) -> SeenTrades:
+    def _level_index(self) -> DedupIndex:
         """Open the index when it holds all that Silver does; made anew if it was lost.
 
         A batch that has written Silver and not the index will run again, and must meet the index
         as it was: nothing may come between.
         """
         silver = open_table(self.settings.lake, silver_trades(self.exchange))
-        newest = None if silver is None else silver.transaction_version(self.app)
-        seen = SeenTrades(self._state / "seen-trades.db")
+        newest = None if silver is None else silver.transaction_version(self.app_id)
+        seen = DedupIndex(self._state / "seen-trades.db")
         if silver is None or newest is None or seen.applied_batch >= newest:
             return seen
         if not (self._state / "commits" / str(newest)).exists():
             seen.close()
             raise UnavailableError(
-                f"Batch {newest} of {self.app} is half written and must end before a replay; "
+                f"Batch {newest} of {self.app_id} is half written and must end before a replay; "
                 "`k2 up` or `k2 drain` ends it. Then try again."
             )
         seen.rebuild(stored_records(self.settings.lake, self.exchange), newest)
         return seen
 
 
-def _marked(trades: pa.Table, judgement: Judgement, replay_id: str, now: datetime) -> pa.Table:
+def _marked(trades: pa.Table, found: DedupResult, replay_id: str, now: datetime) -> pa.Table:
     """Add the ledger's columns, and a duplicate's reason; ``outcome`` becomes trade or duplicate."""
     count = trades.num_rows
     instant = pa.timestamp("us", tz="UTC")
     columns = {
-        "outcome": pc.if_else(pa.array(judgement.duplicates), DUPLICATE, TRADE),
-        "reason": pc.if_else(pa.array(judgement.overlaps), OVERLAPS, REPEATED),
+        "outcome": pc.if_else(pa.array(found.duplicates), DUPLICATE, TRADE),
+        "reason": pc.if_else(pa.array(found.overlaps), OVERLAPS, REPEATED),
         "replay_id": pa.array([replay_id] * count, pa.string()),
         "resolved_at": pa.array([now] * count, instant),
         "resolved_date": pa.array([now.date()] * count, pa.date32()),

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from k2.silver.dedup.id_ranges import IdRanges, Numbers
-from k2.silver.dedup.seen_numbers import BLOCK_BITS, Place, SeenNumbers
+from k2.silver.dedup.seen_numbers import BLOCK_BITS, BlockKey, SeenNumbers
 
 NEW, REPEATED, OVERLAPS = range(3)
 # Ids that the exchange used up without a trade have a space of their own beside that of the trades.
@@ -50,7 +50,7 @@ class _Pieces:
     lows: Numbers
     highs: Numbers
     which: Numbers
-    places: list[Place]
+    places: list[BlockKey]
 
 
 @dataclass
@@ -80,7 +80,9 @@ class _Taken:
         self.highs.insert(at, last)
 
 
-def find_repeated_ids(batch: IdBatch, seen: SeenNumbers) -> tuple[Outcomes, dict[Place, IdRanges]]:
+def find_repeated_ids(
+    batch: IdBatch, seen: SeenNumbers
+) -> tuple[Outcomes, dict[BlockKey, IdRanges]]:
     """Return each record's outcome, and the ids that the batch adds to those seen."""
     order = np.lexsort((batch.firsts, batch.codes))  # stable: of equal ones the first to come leads
     ids = batch.take(order)
@@ -199,7 +201,7 @@ def _rest_is_fillers(ids: IdBatch, row: int, taken: _Taken, seen: SeenNumbers) -
     return bool(count[0] == last - first + 1)
 
 
-def _ranges_of(pieces: _Pieces, is_new: Flags) -> dict[Place, IdRanges]:
+def _ranges_of(pieces: _Pieces, is_new: Flags) -> dict[BlockKey, IdRanges]:
     chosen = is_new[pieces.rows]
     which, lows, highs = pieces.which[chosen], pieces.lows[chosen], pieces.highs[chosen]
     order = np.argsort(which, kind="stable")

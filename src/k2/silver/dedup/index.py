@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from k2.silver.dedup.id_ranges import IdRanges
 from k2.silver.dedup.id_search import NEW, OVERLAPS, REPEATED, IdBatch, find_repeated_ids
-from k2.silver.dedup.seen_numbers import SCHEMA, Place, SeenNumbers
+from k2.silver.dedup.seen_numbers import SCHEMA, BlockKey, SeenNumbers
 
 _LAYOUT = 2  # raised when the tables below change; another layout is made anew from Silver
 _TABLES = ("applied", "ranges", "keys")
@@ -33,19 +33,19 @@ _KEYS_AT_ONCE = 1_000
 
 _ID_DIGITS = 16  # of a message id, at its end; what comes before names exchange, day and space
 
-# What `SeenTrades.judge` needs of a trade, or of a filler.
+# What `DedupIndex.judge` needs of a trade, or of a filler.
 NEEDED = ("message_id", "first_trade_id", "last_trade_id", "timestamp", "partition", "offset")
 
 
 @dataclass
-class Judgement:
+class DedupResult:
     """What became of the rows of a batch, and what the batch adds to the seen trades.
 
     ``outcomes`` has of each row whether it is new, repeated or overlaps.
     """
 
     outcomes: npt.NDArray[np.int8]
-    ranges: dict[Place, IdRanges] = field(default_factory=dict)
+    ranges: dict[BlockKey, IdRanges] = field(default_factory=dict)
     keys: list[bytes] = field(default_factory=list)
 
     @property
@@ -61,7 +61,7 @@ class Judgement:
         return overlaps
 
 
-class SeenTrades:
+class DedupIndex:
     """The trades of one Silver table, kept beside its stream's checkpoint.
 
     The index is changed after the batch's tables are written, in one transaction with the batch's
@@ -90,7 +90,9 @@ class SeenTrades:
         """Number of id ranges: what the index of numbered trades grows with."""
         return len(self._numbers)
 
-    def judge(self, records: pa.Table, is_filler: pa.ChunkedArray | None = None) -> Judgement:
+    def find_duplicates(
+        self, records: pa.Table, is_filler: pa.ChunkedArray | None = None
+    ) -> DedupResult:
         """Find the duplicates of a batch; the index stays as it is.
 
         ``records`` has the columns of ``NEEDED``: ``first_trade_id`` and ``last_trade_id`` (int64) are
@@ -99,35 +101,35 @@ class SeenTrades:
         partition. A filler is an id that the exchange used up without a trade: it is no duplicate,
         and not missing of an aggregate whose other fills were seen.
         """
-        judgement = Judgement(np.full(records.num_rows, REPEATED, np.int8))
+        found = DedupResult(np.full(records.num_rows, REPEATED, np.int8))
         order = _in_offset_order(records)
         numbered = pc.is_valid(records["first_trade_id"]).to_numpy(zero_copy_only=False)
         fillers = np.zeros(records.num_rows, np.bool_)
         if is_filler is not None:
             fillers = is_filler.to_numpy(zero_copy_only=False)
-        self._judge_ids(judgement, records, order[numbered[order]], fillers)
-        self._judge_keys(judgement, records, order[~(numbered | fillers)[order]])
-        return judgement
+        self._judge_ids(found, records, order[numbered[order]], fillers)
+        self._judge_keys(found, records, order[~(numbered | fillers)[order]])
+        return found
 
-    def apply(self, judgement: Judgement, batch: int) -> None:
+    def commit_batch(self, found: DedupResult, batch: int) -> None:
         """Take in what a batch adds. Every table of the batch must have been written."""
-        self._take_in(judgement, batch)
+        self._take_in(found, batch)
 
-    def add(self, judgement: Judgement) -> None:
+    def add(self, found: DedupResult) -> None:
         """Take in trades that reached Silver beside the stream's batches; again changes nothing.
 
         ``applied_batch`` stays: the stream's own next batch is still to come.
         """
-        self._take_in(judgement, None)
+        self._take_in(found, None)
 
     def rebuild(self, parts: Iterable[tuple[pa.Table, pa.ChunkedArray | None]], batch: int) -> None:
         """Start over from what the tables have after ``batch``: the arguments of :meth:`judge`."""
         with self._transaction():
             for table in _TABLES:
                 self._database.execute(f"delete from {table}")  # noqa: S608 — our own names
-        self._numbers.forget()
+        self._numbers.clear()
         for records, is_filler in parts:
-            self.add(self.judge(records, is_filler))
+            self.add(self.find_duplicates(records, is_filler))
         with self._transaction():
             self._database.execute("insert or replace into applied values (0, ?)", (batch,))
 
@@ -143,11 +145,11 @@ class SeenTrades:
                 self._database.execute(f"drop table if exists {table}")
         self._database.executescript(_SCHEMA)
 
-    def _take_in(self, judgement: Judgement, batch: int | None) -> None:
+    def _take_in(self, found: DedupResult, batch: int | None) -> None:
         with self._transaction():
-            blocks = self._numbers.write(judgement.ranges)
+            blocks = self._numbers.write(found.ranges)
             self._database.executemany(
-                "insert or ignore into keys values (?)", [(key,) for key in judgement.keys]
+                "insert or ignore into keys values (?)", [(key,) for key in found.keys]
             )
             if batch is not None:
                 self._database.execute("insert or replace into applied values (0, ?)", (batch,))
@@ -155,7 +157,7 @@ class SeenTrades:
 
     def _judge_ids(
         self,
-        judgement: Judgement,
+        found: DedupResult,
         records: pa.Table,
         rows: npt.NDArray[np.int64],
         is_filler: npt.NDArray[np.bool_],
@@ -172,10 +174,10 @@ class SeenTrades:
             _ids(records["last_trade_id"])[rows],
             is_filler[rows],
         )
-        judgement.outcomes[rows], judgement.ranges = find_repeated_ids(batch, self._numbers)
+        found.outcomes[rows], found.ranges = find_repeated_ids(batch, self._numbers)
 
     def _judge_keys(
-        self, judgement: Judgement, trades: pa.Table, rows: npt.NDArray[np.int64]
+        self, found: DedupResult, trades: pa.Table, rows: npt.NDArray[np.int64]
     ) -> None:
         chosen = trades.select(["message_id", "timestamp"]).take(pa.array(rows))
         micros = chosen["timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
@@ -185,8 +187,8 @@ class SeenTrades:
         for row, key in zip(rows.tolist(), keys, strict=True):
             if key not in known and key not in fresh:
                 fresh.add(key)
-                judgement.outcomes[row] = NEW
-        judgement.keys.extend(sorted(fresh))
+                found.outcomes[row] = NEW
+        found.keys.extend(sorted(fresh))
 
     def _known(self, keys: list[bytes]) -> set[bytes]:
         found: set[bytes] = set()

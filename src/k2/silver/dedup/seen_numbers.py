@@ -16,7 +16,7 @@ BLOCK_BITS = 16  # numbers of a block: 65,536, in one range where none is missin
 _IN_BLOCK = 2**BLOCK_BITS - 1
 _IN_MEMORY = 1_024  # blocks; of the worst kind, every other number missing, half a megabyte each
 
-Place = tuple[str, int]  # a space, and which block of its numbers
+BlockKey = tuple[str, int]  # a space, and which block of its numbers
 
 
 class SeenNumbers:
@@ -24,7 +24,7 @@ class SeenNumbers:
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        self._recent: OrderedDict[Place, IdRanges] = OrderedDict()
+        self._recent: OrderedDict[BlockKey, IdRanges] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of ranges."""
@@ -32,7 +32,7 @@ class SeenNumbers:
         return (total or 0) // 8
 
     def count(
-        self, places: Sequence[Place], which: Numbers, lows: Numbers, highs: Numbers
+        self, places: Sequence[BlockKey], which: Numbers, lows: Numbers, highs: Numbers
     ) -> Numbers:
         """Return how many numbers of each range are in its block, ``places[which]``; all in one search.
 
@@ -44,7 +44,7 @@ class SeenNumbers:
             return stored.contains(lows).astype(np.int64)
         return stored.count(lows, _placed(which, highs))
 
-    def _side_by_side(self, places: Sequence[Place]) -> IdRanges:
+    def _side_by_side(self, places: Sequence[BlockKey]) -> IdRanges:
         """The blocks as if they lay one after the other."""
         blocks = [self.at(place) for place in places]
         owners = np.repeat(np.arange(len(blocks)), [len(block) for block in blocks])
@@ -54,7 +54,7 @@ class SeenNumbers:
         )
         return IdRanges(lows, highs)
 
-    def at(self, place: Place) -> IdRanges:
+    def at(self, place: BlockKey) -> IdRanges:
         """Return the numbers of a block."""
         known = self._recent.get(place)
         if known is None:
@@ -64,7 +64,7 @@ class SeenNumbers:
             self._recent.move_to_end(place)
         return known
 
-    def write(self, new: Mapping[Place, IdRanges]) -> dict[Place, IdRanges]:
+    def write(self, new: Mapping[BlockKey, IdRanges]) -> dict[BlockKey, IdRanges]:
         """Add numbers to the database; return the blocks as they are once that is committed."""
         merged = {place: self.at(place).union(ranges) for place, ranges in new.items()}
         self._database.executemany(
@@ -76,16 +76,16 @@ class SeenNumbers:
         )
         return merged
 
-    def committed(self, blocks: Mapping[Place, IdRanges]) -> None:
+    def committed(self, blocks: Mapping[BlockKey, IdRanges]) -> None:
         """Take for true what :meth:`write` returned."""
         for place, ranges in blocks.items():
             self._keep(place, ranges)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop what is in memory: the database was changed otherwise."""
         self._recent.clear()
 
-    def _stored(self, place: Place) -> IdRanges:
+    def _stored(self, place: BlockKey) -> IdRanges:
         row = self._database.execute(
             "select lows, highs from ranges where space = ? and block = ?", place
         ).fetchone()
@@ -93,7 +93,7 @@ class SeenNumbers:
             return IdRanges.empty()
         return IdRanges(np.frombuffer(row[0], np.int64), np.frombuffer(row[1], np.int64))
 
-    def _keep(self, place: Place, ranges: IdRanges) -> None:
+    def _keep(self, place: BlockKey, ranges: IdRanges) -> None:
         self._recent[place] = ranges
         self._recent.move_to_end(place)
         if len(self._recent) > _IN_MEMORY:

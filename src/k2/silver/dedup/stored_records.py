@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from k2.exchanges import Exchange
 from k2.silver.dedup.index import NEEDED
-from k2.silver.rules.screen import FILLER
+from k2.silver.rules.apply_rules import FILLER
 from k2.silver.tables import dead_letters, silver_trades
 from k2.storage.delta import open_table
 from k2.storage.scan import scan

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 import orjson
 
 from k2.storage.checkpoints.offset_log import newest
-from k2.storage.delta_log import entries_of
+from k2.storage.delta_log import actions_of
 
 
 class AddedFile(NamedTuple):
@@ -43,7 +43,7 @@ def files_added(table: Path, first: int, last: int) -> list[AddedFile] | None:
     """
     found = []
     for version in range(first, last + 1):
-        entries = entries_of(table, version)
+        entries = actions_of(table, version)
         if entries is None:
             return None
         adds = (entry["add"] for entry in entries if "add" in entry)

@@ -20,9 +20,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.errors import FailedError
 from k2.storage.delta import folder_of
-from k2.storage.delta_log import entries_of
+from k2.storage.delta_log import actions_of
 from k2.storage.maintenance.small_files import NOTHING_ELSE
-from k2.storage.parquet_encoding import PACKED, layout
+from k2.storage.parquet_encoding import COMPACT, layout
 from k2.storage.scan import data_files, scan
 from k2.storage.table import Table
 from k2.storage.writers.arrow import rebuilt
@@ -47,7 +47,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
-class Packed:
+class CompactionPlan:
     """Large files that are written, and the small ones whose place they are to take."""
 
     table: Table
@@ -83,7 +83,7 @@ class Packed:
 
 def compact(stored: DeltaTable, table: Table, partition: Partition) -> None:
     """Pack a partition for a caller who has the table to himself."""
-    packed = pack(stored, table, partition)
+    packed = write_compacted(stored, table, partition)
     if packed is not None:
         packed.commit(stored)
 
@@ -106,7 +106,9 @@ def small_files(stored: DeltaTable) -> list[StoredFile]:
     return sorted(found, key=lambda file: (file.written_at, file.path))
 
 
-def pack(stored: DeltaTable, table: Table, partition: Partition) -> Packed | None:
+def write_compacted(
+    stored: DeltaTable, table: Table, partition: Partition
+) -> CompactionPlan | None:
     """Write a partition's large files; None when it has not several small ones.
 
     They are no part of the table before they are committed; else ``vacuum`` deletes them.
@@ -127,7 +129,7 @@ def pack(stored: DeltaTable, table: Table, partition: Partition) -> Packed | Non
             (scratch / add.path).rename(folder / add.path)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Packed(table, written, replaced)
+    return CompactionPlan(table, written, replaced)
 
 
 def _write(
@@ -148,10 +150,10 @@ def _write(
         ),
         mode="append",
         target_file_size=_FILE_BYTES,
-        writer_properties=layout(table, PACKED),
+        writer_properties=layout(table, COMPACT),
         post_commithook_properties=NOTHING_ELSE,
     )
-    entries = entries_of(scratch, packing.version()) or []
+    entries = actions_of(scratch, packing.version()) or []
     return [_add(entry["add"]) for entry in entries if "add" in entry]
 
 

@@ -34,19 +34,19 @@ _FILES = (
 class LogRetention:
     """What stays: the newest ``versions``, and all that a stream has not read.
 
-    ``readers`` are, by a table's name, the checkpoints of the streams that read it.
+    ``consumers`` are, by a table's name, the checkpoints of the streams that read it.
     """
 
     versions: int
-    readers: Mapping[str, Sequence[Path]]
+    consumers: Mapping[str, Sequence[Path]]
 
-    def shorten(self, stored: DeltaTable, table: Table) -> None:
+    def trim_log(self, stored: DeltaTable, table: Table) -> None:
         """Remove entries that nobody needs, the oldest first.
 
         What stays begins with a checkpoint of the log, as the Delta protocol asks ("Metadata Cleanup").
         """
         needed = stored.version() - self.versions
-        for checkpoint in self.readers.get(table.name, ()):
+        for checkpoint in self.consumers.get(table.name, ()):
             unread = first_unread(checkpoint, str(stored.metadata().id))
             if unread is None:
                 return

@@ -64,4 +64,4 @@ def keep_log(stored: DeltaTable, table: Table, retention: LogRetention | None) -
     if stored.version() % CHECKPOINT_INTERVAL == 0:
         stored.create_checkpoint()
         if retention is not None:
-            retention.shorten(stored, table)
+            retention.trim_log(stored, table)

@@ -12,7 +12,7 @@ from pyspark.sql.types import DateType
 
 from k2.storage.checkpoints.consumers import first_unread
 from k2.storage.delta import folder_of
-from k2.storage.delta_log import commit_file, entries_of
+from k2.storage.delta_log import actions_of, commit_file
 from k2.storage.maintenance.compaction import Partition, small_files
 from k2.storage.table import Table
 
@@ -45,14 +45,14 @@ def closed_partitions(
     ]
 
 
-def retention(stored: DeltaTable, readers: Iterable[Path], now: datetime) -> timedelta | None:
+def retention(stored: DeltaTable, consumers: Iterable[Path], now: datetime) -> timedelta | None:
     """Return for how long removed files must stay; None when nothing may go.
 
     That is 7 days, or the longest lag of the streams that read the table, whichever is longer.
-    ``readers`` are those streams' checkpoints; one that has not read the table needs all of it.
+    ``consumers`` are those streams' checkpoints; one that has not read the table needs all of it.
     """
     longest = LEAST_RETENTION
-    for checkpoint in readers:
+    for checkpoint in consumers:
         version = first_unread(checkpoint, str(stored.metadata().id))
         since = None if version is None else _first_news(stored, version)
         if since is None:
@@ -87,7 +87,7 @@ def _first_news(stored: DeltaTable, version: int) -> datetime | None:
     """
     table = folder_of(stored)
     for number in range(version, stored.version() + 1):
-        entries = entries_of(table, number)
+        entries = actions_of(table, number)
         if entries is None:
             return None
         if any(entry.get("add", {}).get("dataChange") for entry in entries):

@@ -19,13 +19,13 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from k2.storage.delta import named_errors, table_path
-from k2.storage.handles import OpenTable
+from k2.storage.handles import TableHandle
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log, merge_small_files
 from k2.storage.parquet_encoding import QUICK, layout
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
-from k2.storage.writers.writer import ALL, Appended, Rows, Transform, WriteId
+from k2.storage.writers.writer import ALL, AppendResult, Rows, Transform, TxnId
 
 # As delta-rs reckons: some 30,000 trades. Whoever reads the table on has a file in memory whole.
 _FILE_BYTES = 4_000_000
@@ -43,7 +43,7 @@ class ArrowWriter:
 
     lake: Path
     retention: LogRetention | None = None
-    _open: dict[str, OpenTable] = field(default_factory=dict)
+    _open: dict[str, TableHandle] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Any] = field(default_factory=dict)
 
@@ -51,9 +51,9 @@ class ArrowWriter:
     def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
         """Open a batch: run its query once and hold the result."""
         del reused  # one collect serves every use
-        yield self.holding(rows.toArrow())
+        yield self.hold(rows.toArrow())
 
-    def holding(self, rows: pa.Table) -> "ArrowBatch":
+    def hold(self, rows: pa.Table) -> "ArrowBatch":
         """Return rows as a batch."""
         return ArrowBatch(self, rows)
 
@@ -69,20 +69,20 @@ class ArrowWriter:
                 self._ids[table.name] = str(self._stored(table).metadata().id)
         return self._ids[table.name]
 
-    def append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
+    def append(self, table: Table, txn: TxnId, rows: pa.Table) -> AppendResult:
         """Append rows that have the table's columns, unless the table has the batch already."""
         with self._alone_at(table):
-            return self._append(table, write_id, rows)
+            return self._append(table, txn, rows)
 
     def _alone_at(self, table: Table) -> AbstractContextManager[Any]:
         lock: AbstractContextManager[Any] = self._locks.setdefault(table.name, RLock())
         return lock
 
-    def _append(self, table: Table, write_id: WriteId, rows: pa.Table) -> Appended:
+    def _append(self, table: Table, txn: TxnId, rows: pa.Table) -> AppendResult:
         stored = self._stored(table)
-        written = stored.transaction_version(write_id.app)
-        if written is not None and written >= write_id.batch:
-            return Appended()
+        written = stored.transaction_version(txn.app_id)
+        if written is not None and written >= txn.version:
+            return AppendResult()
         with named_errors(table):
             write_deltalake(
                 stored,
@@ -91,7 +91,7 @@ class ArrowWriter:
                 target_file_size=_FILE_BYTES,
                 writer_properties=layout(table, QUICK),
                 commit_properties=CommitProperties(
-                    app_transactions=[Transaction(write_id.app, write_id.batch)],
+                    app_transactions=[Transaction(txn.app_id, txn.version)],
                     # Nobody else may commit here, so a conflict is a failure, not a retry.
                     max_commit_retries=0,
                 ),
@@ -102,11 +102,11 @@ class ArrowWriter:
             keep_checksum(stored, table_path(self.lake, table))
         spread = pc.min_max(rows["kafka_timestamp"])
         oldest, newest = spread["min"].as_py(), spread["max"].as_py()
-        return Appended(rows.num_rows, oldest, newest, stored.version())
+        return AppendResult(rows.num_rows, oldest, newest, stored.version())
 
     def _stored(self, table: Table) -> DeltaTable:
-        opened = self._open.setdefault(table.name, OpenTable(table_path(self.lake, table)))
-        return opened.current()
+        opened = self._open.setdefault(table.name, TableHandle(table_path(self.lake, table)))
+        return opened.latest()
 
 
 @dataclass
@@ -120,7 +120,7 @@ class ArrowBatch:
     rows: pa.Table
     _last: tuple[Rows, pa.Table] | None = None
 
-    def mapped(self, transform: Transform, columns: StructType) -> "ArrowBatch":
+    def map_arrow(self, transform: Transform, columns: StructType) -> "ArrowBatch":
         """Transform some rows after the other: what is made on the way needs no more memory than theirs."""
         del columns  # they come with the rows
         parts = range(0, max(self.rows.num_rows, 1), _ROWS_AT_ONCE)
@@ -131,9 +131,9 @@ class ArrowBatch:
         """Find a column's values."""
         return set(pc.unique(self.rows[name]).drop_null().to_pylist())
 
-    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
         """Append the chosen rows."""
-        return self.writer.append(table, write_id, self.columns(*table.columns, of=rows))
+        return self.writer.append(table, txn, self.columns(*table.columns, of=rows))
 
     def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
         """Select some columns of the chosen rows."""

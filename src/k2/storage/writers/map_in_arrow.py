@@ -11,7 +11,7 @@ from pyspark.util import PythonEvalType
 from k2.storage.writers.writer import Transform
 
 
-def mapped(rows: DataFrame, transform: Transform, columns: StructType) -> DataFrame:
+def map_in_arrow(rows: DataFrame, transform: Transform, columns: StructType) -> DataFrame:
     """Return what ``transform`` makes of the rows, a part at a time; it has these ``columns``.
 
     Executors call it by its name, so they need K2's package as the driver has it.

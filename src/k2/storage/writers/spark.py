@@ -16,8 +16,8 @@ from k2.storage.delta import table_path
 from k2.storage.delta_log import appended_after, newest_version
 from k2.storage.table import Table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.map_in_arrow import mapped
-from k2.storage.writers.writer import ALL, Appended, Batch, Rows, Transform, WriteId
+from k2.storage.writers.map_in_arrow import map_in_arrow
+from k2.storage.writers.writer import ALL, AppendResult, Batch, Rows, Transform, TxnId
 
 _RECORD = ["partition", "offset"]
 _FILE_ROWS = 50_000
@@ -39,9 +39,9 @@ class SparkWriter:
             for kept in batch.kept:
                 kept.unpersist()
 
-    def holding(self, rows: pa.Table) -> Batch:
+    def hold(self, rows: pa.Table) -> Batch:
         """Return rows as a batch of the other writer's: they are few."""
-        return ArrowWriter(self.lake).holding(rows)
+        return ArrowWriter(self.lake).hold(rows)
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,9 @@ class SparkBatch:
     reused: bool = False
     kept: list[DataFrame] = field(default_factory=list)
 
-    def mapped(self, transform: Transform, columns: StructType) -> "SparkBatch":
+    def map_arrow(self, transform: Transform, columns: StructType) -> "SparkBatch":
         """Transform the rows where they are, some at a time."""
-        made = mapped(self.rows, transform, columns)
+        made = map_in_arrow(self.rows, transform, columns)
         if self.reused:
             self.kept.append(made.persist())
         return SparkBatch(self.lake, made, self.reused, self.kept)
@@ -69,7 +69,7 @@ class SparkBatch:
         found = self.rows.select(name).where(F.col(name).isNotNull()).distinct()
         return set(found.toArrow()[name].to_pylist())
 
-    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
         """Append with Delta's transaction id, which skips what the table already has."""
         path = table_path(self.lake, table)
         before = newest_version(path)
@@ -78,8 +78,8 @@ class SparkBatch:
             .select(*table.columns)
             .write.format("delta")
             .mode("append")
-            .option("txnAppId", write_id.app)
-            .option("txnVersion", write_id.batch)
+            .option("txnAppId", txn.app_id)
+            .option("txnVersion", txn.version)
             # Whoever reads the table on has a file in memory whole.
             .option("maxRecordsPerFile", _FILE_ROWS)
             .save(file_uri(path))

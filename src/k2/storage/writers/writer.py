@@ -18,11 +18,11 @@ from pyspark.sql.types import StructType
 from k2.storage.table import Table
 
 
-class WriteId(NamedTuple):
+class TxnId(NamedTuple):
     """Which batch of which stream a write belongs to; a table takes each of them once."""
 
-    app: str  # stream name and version
-    batch: int  # batch ids of an app only grow
+    app_id: str  # stream name and version
+    version: int  # versions of an app only grow
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Rows:
 ALL = Rows()
 
 
-class Appended(NamedTuple):
+class AppendResult(NamedTuple):
     """What an append added: rows, the oldest and newest broker timestamps among them, the version."""
 
     rows: int = 0
@@ -49,7 +49,7 @@ class Appended(NamedTuple):
     version: int | None = None  # of the table, as it is since
 
 
-NOTHING = Appended()
+NOTHING = AppendResult()
 
 
 # Pure, and of any part of the rows: it gives the same rows whether it is called once or for each part.
@@ -59,7 +59,7 @@ Transform = Callable[[pa.Table], pa.Table]
 class Batch(Protocol):
     """The rows of one micro-batch, computed once and written to several tables."""
 
-    def mapped(self, transform: Transform, columns: StructType) -> "Batch":
+    def map_arrow(self, transform: Transform, columns: StructType) -> "Batch":
         """Return the rows that ``transform`` makes of these, which have these ``columns``."""
 
     def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
@@ -68,7 +68,7 @@ class Batch(Protocol):
     def distinct(self, name: str) -> set[Any]:
         """Bring the values of a column to the driver, each once; null is none."""
 
-    def append(self, table: Table, write_id: WriteId, rows: Rows = ALL) -> Appended:
+    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
         """Append rows to a table, which takes the columns of its definition by name.
 
         A second append under the same or an older id of the app does nothing.
@@ -81,5 +81,5 @@ class TableWriter(Protocol):
     def batch(self, rows: DataFrame, reused: bool = False) -> AbstractContextManager[Batch]:
         """Open a batch; ``reused`` says that it will be read more than once."""
 
-    def holding(self, rows: pa.Table) -> Batch:
+    def hold(self, rows: pa.Table) -> Batch:
         """Return rows that are on the driver as a batch; they are written from there."""

@@ -69,7 +69,7 @@ def test_streams_that_hand_on_run_together(settings, engines):
     assert engines == [STEPS]
 
 
-@pytest.mark.parametrize("chosen", [{"fused": False}, {"table_writer": "spark"}])
+@pytest.mark.parametrize("chosen", [{"chain_streams": False}, {"table_writer": "spark"}])
 def test_streams_that_read_each_others_tables_run_one_after_the_other(settings, engines, chosen):
     run(settings.model_copy(update=chosen))
 

@@ -6,18 +6,18 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 
-from k2.cli.render.watch import screen, watch
+from k2.cli.render.watch import dashboard, watch
 from k2.exchanges import EXCHANGES
 from k2.observability.metrics import StreamMetrics
-from k2.observability.scrapes import Change, Reading
+from k2.observability.scrapes import Scrape, ScrapeDelta
 from k2.observability.status import StreamStatus
 
 pytestmark = pytest.mark.unit
 
 
-def shown(facts: dict[str, Any], change: Change) -> str:
+def shown(facts: dict[str, Any], change: ScrapeDelta) -> str:
     console = Console(width=140, record=True, force_terminal=False)
-    console.print(screen(facts, change))
+    console.print(dashboard(facts, change))
     return console.export_text()
 
 
@@ -31,8 +31,8 @@ def silver() -> StreamMetrics:
     return StreamMetrics("silver-kraken", "kraken", "silver", CollectorRegistry(), [], exchanges)
 
 
-def read(metrics: StreamMetrics, at: float) -> Reading:
-    return Reading.of(at, [generate_latest(metrics.registry).decode()])
+def read(metrics: StreamMetrics, at: float) -> Scrape:
+    return Scrape.of(at, [generate_latest(metrics.registry).decode()])
 
 
 def test_a_minute_of_a_stream_is_shown() -> None:
@@ -44,7 +44,7 @@ def test_a_minute_of_a_stream_is_shown() -> None:
     metrics.set("k2_newest_record_timestamp_seconds", 1057)
     metrics.set("k2_host_cpu_usage_ratio", 0.42)
 
-    text = shown(facts(), Change(before, read(metrics, 1060.0)))
+    text = shown(facts(), ScrapeDelta(before, read(metrics, 1060.0)))
 
     assert "1,234" in text
     assert "10.00%" in text
@@ -55,7 +55,7 @@ def test_a_minute_of_a_stream_is_shown() -> None:
 def test_an_exchange_without_records_has_no_share() -> None:
     reading = read(silver(), 1000.0)
 
-    text = shown(facts(), Change(reading, reading))
+    text = shown(facts(), ScrapeDelta(reading, reading))
 
     assert "nan%" not in text.lower()
     assert "binance" in text
@@ -78,7 +78,9 @@ def test_balance_and_data_quality_fit_a_window_of_80_by_24() -> None:
     reading = read(silver(), 1000.0)
     console = Console(width=80, height=24, record=True, force_terminal=False)
 
-    console.print(screen({"home": "/home/k2", "streams": streams}, Change(reading, reading), 24))
+    console.print(
+        dashboard({"home": "/home/k2", "streams": streams}, ScrapeDelta(reading, reading), 24)
+    )
 
     text = console.export_text()
     assert len(text.splitlines()) <= 24
@@ -92,6 +94,6 @@ def test_a_tall_window_shows_latencies_too() -> None:
     reading = read(silver(), 1000.0)
     console = Console(width=80, record=True, force_terminal=False)
 
-    console.print(screen(facts(), Change(reading, reading), 60))
+    console.print(dashboard(facts(), ScrapeDelta(reading, reading), 60))
 
     assert "p99" in console.export_text()

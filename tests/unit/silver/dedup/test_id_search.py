@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from k2.silver.dedup.id_search import NEW, OVERLAPS, REPEATED, IdBatch, find_repeated_ids
-from k2.silver.dedup.index import SeenTrades
+from k2.silver.dedup.index import DedupIndex
 from k2.silver.dedup.seen_numbers import BLOCK_BITS
 
 pytestmark = pytest.mark.unit
@@ -19,7 +19,7 @@ HIGHEST = 2**63 - 1
 
 @pytest.fixture
 def index(tmp_path):
-    made = SeenTrades(tmp_path / "seen.db")
+    made = DedupIndex(tmp_path / "seen.db")
     yield made
     made.close()
 
@@ -74,7 +74,7 @@ RECORD = st.one_of(
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.lists(RECORD, max_size=14), min_size=1, max_size=4))
 def test_each_record_is_decided_as_if_it_came_alone(tmp_path_factory, batches):
-    index, model = SeenTrades(tmp_path_factory.mktemp("seen") / "seen.db"), Model()
+    index, model = DedupIndex(tmp_path_factory.mktemp("seen") / "seen.db"), Model()
     try:
         for records in batches:
             wanted = [model.take(*record) for record in records]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from k2.silver.dedup import seen_numbers
 from k2.silver.dedup.id_ranges import IdRanges
-from k2.silver.dedup.index import NEEDED, Judgement, SeenTrades
+from k2.silver.dedup.index import NEEDED, DedupIndex, DedupResult
 from k2.silver.dedup.seen_numbers import BLOCK_BITS
 
 pytestmark = pytest.mark.unit
@@ -56,7 +56,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def seen(path):
-    index = SeenTrades(path)
+    index = DedupIndex(path)
     yield index
     index.close()
 
@@ -64,14 +64,14 @@ def seen(path):
 def take(index, batch_id, *trades):
     """Judge and apply; the offsets of the duplicates."""
     rows = batch(*trades)
-    judgement = index.judge(rows)
-    index.apply(judgement, batch_id)
-    return rows.filter(pa.array(judgement.duplicates))["offset"].to_pylist()
+    found = index.find_duplicates(rows)
+    index.commit_batch(found, batch_id)
+    return rows.filter(pa.array(found.duplicates))["offset"].to_pylist()
 
 
 def test_a_new_index_has_nothing(seen):
     assert (seen.applied_batch, seen.range_count) == (-1, 0)
-    assert seen.judge(batch()).duplicates.tolist() == []
+    assert seen.find_duplicates(batch()).duplicates.tolist() == []
 
 
 @pytest.mark.parametrize("name", [7, key("7")], ids=["number", "no number"])
@@ -95,7 +95,7 @@ def test_a_duplicate_is_found_however_old_it_is(seen, name):
 def test_judging_changes_nothing(seen):
     rows = batch(trade(1, 0), trade(key("1"), 1))
 
-    first, second = seen.judge(rows), seen.judge(rows)
+    first, second = seen.find_duplicates(rows), seen.find_duplicates(rows)
 
     assert first.duplicates.tolist() == second.duplicates.tolist() == [False, False]
     assert seen.applied_batch == -1
@@ -134,7 +134,7 @@ def test_a_million_numbers_in_a_row_take_a_range_a_block(seen):
                 "offset": numbers,
             }
         )
-        seen.apply(seen.judge(rows), batch_id)
+        seen.commit_batch(seen.find_duplicates(rows), batch_id)
 
     assert seen.range_count == 1_000_000 // 2**BLOCK_BITS + 1
     assert take(seen, 10, trade(777_777, 5_000_000), trade(1_000_000, 5_000_001)) == [5_000_000]
@@ -144,7 +144,7 @@ def test_the_index_outlives_its_process(seen, path):
     take(seen, 3, trade(1, 0), trade(2, 1), trade(key("c"), 2))
     seen.close()
 
-    reopened = SeenTrades(path)
+    reopened = DedupIndex(path)
 
     assert (reopened.applied_batch, reopened.range_count) == (3, 1)
     assert take(reopened, 4, trade(2, 7), trade(key("c"), 8), trade(3, 9)) == [7, 8]
@@ -152,31 +152,34 @@ def test_the_index_outlives_its_process(seen, path):
 
 
 def test_a_crash_before_apply_leaves_the_batch_to_be_judged_alike(path):
-    first = SeenTrades(path)
+    first = DedupIndex(path)
     take(first, 0, trade(1, 0), trade(key("a"), 1))
     rows = batch(trade(1, 2), trade(2, 3), trade(key("a"), 4), trade(key("b"), 5))
-    judged = first.judge(rows).duplicates.tolist()
+    judged = first.find_duplicates(rows).duplicates.tolist()
     first.close()  # the tables were written, apply never ran
 
-    again = SeenTrades(path)
+    again = DedupIndex(path)
 
     assert again.applied_batch == 0
-    assert again.judge(rows).duplicates.tolist() == judged == [True, False, True, False]
+    assert again.find_duplicates(rows).duplicates.tolist() == judged == [True, False, True, False]
     again.close()
 
 
 def test_a_failure_inside_apply_leaves_nothing_behind(seen, path):
     take(seen, 0, trade(1, 0))
-    judgement = seen.judge(batch(trade(2, 1), trade(key("a"), 2)))
-    judgement.keys.append(object())  # what SQLite cannot take
+    found = seen.find_duplicates(batch(trade(2, 1), trade(key("a"), 2)))
+    found.keys.append(object())  # what SQLite cannot take
 
     with pytest.raises(Exception, match="type 'object' is not supported"):
-        seen.apply(judgement, 1)
+        seen.commit_batch(found, 1)
 
     seen.close()
-    reopened = SeenTrades(path)
+    reopened = DedupIndex(path)
     assert reopened.applied_batch == 0
-    assert reopened.judge(batch(trade(2, 3), trade(key("a"), 4))).duplicates.tolist() == [False] * 2
+    assert (
+        reopened.find_duplicates(batch(trade(2, 3), trade(key("a"), 4))).duplicates.tolist()
+        == [False] * 2
+    )
     reopened.close()
 
 
@@ -201,7 +204,7 @@ def test_an_index_that_cannot_be_opened_is_not_left_open(path):
     path.write_bytes(b"no database" * 1000)
 
     with pytest.raises(sqlite3.DatabaseError, match="not a database") as caught:
-        SeenTrades(path)
+        DedupIndex(path)
 
     assert caught.value is not None  # which holds on to all that was open where it was raised
     assert path.resolve() not in {Path(file.path) for file in psutil.Process().open_files()}
@@ -217,7 +220,7 @@ def test_rebuilding_from_silver_gives_the_same_index(seen, tmp_path):
         trade(key("e"), 204),
     ]
     take(seen, 4, *trades)
-    rebuilt = SeenTrades(tmp_path / "other.db")
+    rebuilt = DedupIndex(tmp_path / "other.db")
     take(rebuilt, 0, trade(99, 0), trade(key("d"), 1))  # is forgotten
 
     rebuilt.rebuild([(batch(*trades[:4]), None), (batch(*trades[4:]), None)], 4)
@@ -229,7 +232,10 @@ def test_rebuilding_from_silver_gives_the_same_index(seen, tmp_path):
         trade(7, 21, space="fedcba9876543210"),
         *(trade(key(name), 30 + i) for i, name in enumerate("abcdef")),
     )
-    assert rebuilt.judge(probe).duplicates.tolist() == seen.judge(probe).duplicates.tolist()
+    assert (
+        rebuilt.find_duplicates(probe).duplicates.tolist()
+        == seen.find_duplicates(probe).duplicates.tolist()
+    )
     rebuilt.close()
 
 
@@ -251,7 +257,7 @@ ROWS = st.lists(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ROWS, min_size=1, max_size=5))
 def test_exactly_the_first_record_of_each_trade_is_no_duplicate(tmp_path_factory, batches):
-    index = SeenTrades(tmp_path_factory.mktemp("seen") / "seen.db")
+    index = DedupIndex(tmp_path_factory.mktemp("seen") / "seen.db")
     met, offset = set(), 0
     try:
         for batch_id, names in enumerate(batches):
@@ -296,11 +302,11 @@ def test_neighbours_in_two_blocks_are_told_apart(seen):
 
 def test_a_failure_inside_apply_leaves_the_blocks_in_memory_as_they_were(seen):
     take(seen, 0, trade(1, 0))
-    judgement = seen.judge(batch(trade(2, 1)))
-    judgement.keys.append(object())  # what SQLite cannot take
+    found = seen.find_duplicates(batch(trade(2, 1)))
+    found.keys.append(object())  # what SQLite cannot take
 
     with pytest.raises(Exception, match="type 'object' is not supported"):
-        seen.apply(judgement, 1)
+        seen.commit_batch(found, 1)
 
     assert take(seen, 1, trade(1, 2), trade(2, 3)) == [2]
 
@@ -316,7 +322,7 @@ def test_an_index_of_another_layout_has_nothing_and_is_made_anew(path):
     )
     old.close()
 
-    index = SeenTrades(path)
+    index = DedupIndex(path)
 
     assert (index.applied_batch, index.range_count) == (-1, 0)
     assert take(index, 8, trade(1, 0), trade(key("a"), 1)) == []
@@ -342,7 +348,7 @@ def test_a_batch_writes_as_much_to_a_large_index_as_to_a_small_one(seen, path):
             first = block << BLOCK_BITS
             numbers = np.arange(first, first + (1 << BLOCK_BITS), 8)
             place = f"{DAY}{'a' * 16}", block
-            seen.add(Judgement(np.zeros(0, np.bool_), {place: IdRanges.of(numbers)}))
+            seen.add(DedupResult(np.zeros(0, np.bool_), {place: IdRanges.of(numbers)}))
         new = ((blocks - 1) << BLOCK_BITS) + 3
 
         sizes.append(written_by(seen, path, batch_id, trade(new, batch_id)))
@@ -376,7 +382,7 @@ def test_memory_holds_a_fixed_number_of_blocks(seen, monkeypatch):
     )
 
     for _ in range(2):
-        seen.judge(batch(trade(0, 90)))
-        seen.judge(batch(trade(8 << BLOCK_BITS, 91)))
+        seen.find_duplicates(batch(trade(0, 90)))
+        seen.find_duplicates(batch(trade(8 << BLOCK_BITS, 91)))
 
     assert len(asked) == 1  # the first block had left, the last one had not

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from k2.exchanges.binance import BINANCE
-from k2.silver.dedup.index import NEEDED, SeenTrades
+from k2.silver.dedup.index import NEEDED, DedupIndex
 from k2.silver.dedup.stored_records import stored_records
 from k2.silver.tables import dead_letters, silver_trades
 from tests.support.trades import BROKER_TIME, append, append_silver, arrow, silver_row
@@ -46,10 +46,10 @@ def letter(offset, error_type, number):
 def outcomes(tmp_path, lake, *asked, but=None):
     """What an index made anew says of trades."""
     rows = arrow(silver_trades(BINANCE), asked).select(list(NEEDED))
-    with closing(SeenTrades(tmp_path / "seen.db")) as index:
+    with closing(DedupIndex(tmp_path / "seen.db")) as index:
         index.rebuild(stored_records(lake, BINANCE, but), 3)
-        judgement = index.judge(rows)
-    return judgement.duplicates.tolist(), judgement.overlaps.tolist()
+        found = index.find_duplicates(rows)
+    return found.duplicates.tolist(), found.overlaps.tolist()
 
 
 def test_the_fills_of_stored_aggregates_are_known(tmp_path):

@@ -16,7 +16,7 @@ from k2.silver.tables import dead_letters, silver_trades
 from k2.storage.delta import folder_of, open_table, table_path
 from k2.storage.maintenance import compaction
 from k2.storage.maintenance import small_files as after_commit
-from k2.storage.maintenance.compaction import compact, pack
+from k2.storage.maintenance.compaction import compact, write_compacted
 from k2.storage.maintenance.vacuum import files_of
 from tests.support.trades import (
     BROKER_TIME,
@@ -118,7 +118,7 @@ def test_the_log_keeps_what_skipping_needs(tmp_path):
     assert stats["numRecords"] == 9
     assert stats["minValues"]["symbol"] == "BTC-USDT"
     assert stats["maxValues"]["offset"] == 8
-    assert stats["minValues"].keys() == set(SILVER.indexed)
+    assert stats["minValues"].keys() == set(SILVER.stats_columns)
 
 
 def test_the_files_have_the_columns_laid_out_for_what_they_hold(tmp_path):
@@ -183,7 +183,7 @@ def dead_letter(offset):
 def test_one_small_file_is_left_alone(tmp_path):
     stored = silver(tmp_path, commits=1)
 
-    assert pack(stored, SILVER, DAY) is None
+    assert write_compacted(stored, SILVER, DAY) is None
 
 
 def test_large_files_are_not_written_again_and_again(tmp_path, monkeypatch):
@@ -197,7 +197,7 @@ def test_large_files_are_not_written_again_and_again(tmp_path, monkeypatch):
     monkeypatch.setattr(compaction, "_LARGE_ENOUGH", size)
     smaller = [file for file in compaction.small_files(stored) if file.bytes < size]
 
-    packed = pack(stored, SILVER, DAY)
+    packed = write_compacted(stored, SILVER, DAY)
 
     assert len(smaller) == 2
     assert packed is not None
@@ -223,7 +223,7 @@ def test_other_partitions_are_left_alone(tmp_path):
 
 def test_rows_that_come_while_files_are_packed_stay(tmp_path):
     stored = silver(tmp_path)
-    packed = pack(stored, SILVER, DAY)
+    packed = write_compacted(stored, SILVER, DAY)
     append_silver(tmp_path, BINANCE, [silver_row(BINANCE, 100)])
 
     assert packed.commit(stored)
@@ -234,7 +234,7 @@ def test_rows_that_come_while_files_are_packed_stay(tmp_path):
 def test_nothing_is_replaced_when_the_stream_has_merged_the_files_meanwhile(tmp_path):
     stored = silver(tmp_path)
     rows = by_offset(stored)
-    packed = pack(stored, SILVER, DAY)
+    packed = write_compacted(stored, SILVER, DAY)
     merging = open_table(tmp_path, SILVER)
     merging.optimize.compact()
     before = files_on_disk(tmp_path) - {
@@ -268,7 +268,7 @@ def test_a_packing_that_would_lose_rows_is_refused(tmp_path, monkeypatch):
     )
 
     with pytest.raises(FailedError, match="of 9 rows 8 would be packed"):
-        pack(stored, SILVER, DAY)
+        write_compacted(stored, SILVER, DAY)
 
     assert files_on_disk(tmp_path) == before
     assert open_table(tmp_path, SILVER).version() == version

@@ -13,7 +13,7 @@ from k2.storage.delta import ensure_table, table_path
 from k2.storage.maintenance import log_cleanup as log_retention
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from tests.unit.storage.maintenance.test_small_files import one_row
 from tests.unit.storage.maintenance.test_vacuum import checkpoint
 
@@ -39,7 +39,7 @@ def lake(aged, tmp_path):
 def write(writer, batches):
     ensure_table(writer.lake, TABLE)
     for batch in batches:
-        writer.append(TABLE, WriteId("s/v1", batch), one_row(batch))
+        writer.append(TABLE, TxnId("s/v1", batch), one_row(batch))
 
 
 def stored(lake):
@@ -58,8 +58,8 @@ def checkpoints(lake):
     return sorted(int(path.name[:20]) for path in log_of(lake).glob("*.checkpoint.parquet"))
 
 
-def shorten(lake, keep=100, readers=()):
-    LogRetention(keep, {TABLE.name: readers}).shorten(stored(lake), TABLE)
+def shorten(lake, keep=100, consumers=()):
+    LogRetention(keep, {TABLE.name: consumers}).trim_log(stored(lake), TABLE)
 
 
 def test_the_newest_versions_stay_from_a_checkpoint_on(lake):
@@ -76,7 +76,7 @@ def test_the_table_has_every_row_and_knows_every_batch_afterwards(lake):
     shorten(lake)
 
     assert sorted(stored(lake).to_pyarrow_table()["offset"].to_pylist()) == list(range(COMMITS))
-    assert ArrowWriter(lake).append(TABLE, WriteId("s/v1", 3), one_row(3)).rows == 0
+    assert ArrowWriter(lake).append(TABLE, TxnId("s/v1", 3), one_row(3)).rows == 0
 
 
 def test_a_version_that_stayed_can_still_be_read_alone(lake):
@@ -95,21 +95,21 @@ def test_a_version_that_stayed_can_still_be_read_alone(lake):
 def test_what_a_stream_has_not_read_stays_and_the_version_before(lake, tmp_path, unread, first):
     reader = checkpoint(tmp_path / "reader", stored(lake), unread)
 
-    shorten(lake, readers=[reader])
+    shorten(lake, consumers=[reader])
 
     assert versions(lake)[0] == first
 
 
 def test_the_slowest_of_several_streams_counts(lake, tmp_path):
-    readers = [checkpoint(tmp_path / str(v), stored(lake), v) for v in (230, 60)]
+    consumers = [checkpoint(tmp_path / str(v), stored(lake), v) for v in (230, 60)]
 
-    shorten(lake, readers=readers)
+    shorten(lake, consumers=consumers)
 
     assert versions(lake)[0] == 50
 
 
 def test_nothing_goes_while_a_stream_has_read_nothing(lake, tmp_path):
-    shorten(lake, readers=[tmp_path / "never ran"])
+    shorten(lake, consumers=[tmp_path / "never ran"])
 
     assert versions(lake)[0] == 0
 

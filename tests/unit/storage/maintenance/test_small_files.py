@@ -12,7 +12,7 @@ from k2.storage.delta import CHECKPOINT_INTERVAL, ensure_table, table_path
 from k2.storage.maintenance import small_files as after_commit
 from k2.storage.maintenance.vacuum import files_of
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import WriteId
+from k2.storage.writers.writer import TxnId
 from k2.topology import all_tables
 
 pytestmark = pytest.mark.unit
@@ -42,7 +42,7 @@ def lake(tmp_path_factory):
     ensure_table(lake, TABLE)
     writer = ArrowWriter(lake)
     for batch in range(COMMITS):
-        assert writer.append(TABLE, WriteId("s/v1", batch), one_row(batch)).rows == 1
+        assert writer.append(TABLE, TxnId("s/v1", batch), one_row(batch)).rows == 1
     return lake
 
 
@@ -69,7 +69,7 @@ def test_merging_changes_no_data_for_a_stream_that_reads_the_table(lake):
 
 
 def test_a_batch_is_still_known_after_its_files_were_merged(lake):
-    assert ArrowWriter(lake).append(TABLE, WriteId("s/v1", 3), one_row(3)).rows == 0
+    assert ArrowWriter(lake).append(TABLE, TxnId("s/v1", 3), one_row(3)).rows == 0
 
 
 def test_the_log_has_its_checkpoints(lake):
@@ -89,7 +89,7 @@ def every_commit(monkeypatch):
 def files_after(lake, writer, batches):
     found = []
     for batch, day in enumerate(batches):
-        writer.append(TABLE, WriteId("s/v1", batch), one_row(batch, day))
+        writer.append(TABLE, TxnId("s/v1", batch), one_row(batch, day))
         found.append(files_of(DeltaTable(table_path(lake, TABLE))).files)
     return found
 

@@ -102,9 +102,9 @@ def test_a_reader_that_is_far_behind_keeps_files_longer(tmp_path):
 def test_the_slowest_of_several_readers_counts(tmp_path):
     stored = silver(tmp_path)
     written(stored, 1, MIDNIGHT - timedelta(days=40))
-    readers = [checkpoint(tmp_path / str(v), stored, v) for v in (4, 1)]
+    consumers = [checkpoint(tmp_path / str(v), stored, v) for v in (4, 1)]
 
-    assert retention(stored, readers, MIDNIGHT) == timedelta(days=40, hours=1)
+    assert retention(stored, consumers, MIDNIGHT) == timedelta(days=40, hours=1)
 
 
 def test_a_reader_with_only_a_compaction_ahead_is_not_behind(tmp_path):

@@ -23,13 +23,13 @@ from k2.storage.delta import ensure_table, table_path
 from k2.storage.writers import arrow as arrow_writer
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.spark import SparkWriter
-from k2.storage.writers.writer import NOTHING, Rows, WriteId
+from k2.storage.writers.writer import NOTHING, Rows, TxnId
 from tests.support.trades import BROKER_TIME, TRADE_TIME, arrow, bronze_row, frame, silver_row
 
 pytestmark = pytest.mark.unit
 
 WRITERS = {"spark": SparkWriter, "arrow": ArrowWriter}
-FIRST, SECOND = WriteId("gold/v1", 0), WriteId("gold/v1", 1)
+FIRST, SECOND = TxnId("gold/v1", 0), TxnId("gold/v1", 1)
 DUPLICATES = duplicates(BINANCE)
 
 MIDNIGHT = datetime(2026, 7, 8, tzinfo=UTC)
@@ -226,7 +226,7 @@ def test_partitions_are_named_alike(lakes, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_statistics_are_of_the_same_columns(lakes, name):
-    wanted = set(table_of(name).indexed)
+    wanted = set(table_of(name).stats_columns)
     for kind in WRITERS:
         for add in add_actions(stored(lakes, kind, name)):
             stats = json.loads(add["stats"])
@@ -247,7 +247,7 @@ def test_the_protocol_is_the_same_and_asks_for_nothing_new(lakes, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_batch_is_noted_as_the_apps_transaction(lakes, name):
     for kind in WRITERS:
-        assert stored(lakes, kind, name).transaction_version(FIRST.app) == FIRST.batch
+        assert stored(lakes, kind, name).transaction_version(FIRST.app_id) == FIRST.version
 
 
 @pytest.fixture(params=WRITERS)
@@ -317,7 +317,7 @@ def test_the_other_kind_of_writer_knows_the_batch_too(writer, judged):
 def test_other_apps_count_for_themselves(writer, judged):
     with writer.batch(judged) as batch:
         for app in ("gold/v1", "gold/v2", "silver-binance/v1"):
-            assert batch.append(DUPLICATES, WriteId(app, 0)).rows == 3
+            assert batch.append(DUPLICATES, TxnId(app, 0)).rows == 3
 
     assert len(offsets(writer)) == 9
 
@@ -361,8 +361,8 @@ def test_the_chosen_rows_are_written_and_the_batch_is_noted(writer, judged, rows
     assert offsets(writer) == wanted
     assert appended.rows == len(wanted)
     assert (
-        DeltaTable(table_path(writer.lake, DUPLICATES)).transaction_version(FIRST.app)
-        == FIRST.batch
+        DeltaTable(table_path(writer.lake, DUPLICATES)).transaction_version(FIRST.app_id)
+        == FIRST.version
     )
 
 
@@ -405,8 +405,8 @@ def doubled(rows):
 def test_rows_are_transformed_and_written(writer, spark):
     _, rows = TABLES["duplicates"]
     with writer.batch(frame(spark, DUPLICATES, rows), reused=True) as batch:
-        mapped = batch.mapped(doubled, DUPLICATES.schema)
-        again = mapped.mapped(doubled, DUPLICATES.schema)
+        mapped = batch.map_arrow(doubled, DUPLICATES.schema)
+        again = mapped.map_arrow(doubled, DUPLICATES.schema)
         appended = mapped.append(DUPLICATES, FIRST)
         counted = again.columns("offset").num_rows
 
@@ -424,8 +424,8 @@ def test_the_arrow_writer_transforms_some_rows_after_the_other(tmp_path, monkeyp
         sizes.append(part.num_rows)
         return doubled(part)
 
-    batch = ArrowWriter(tmp_path).holding(pa.table({"offset": pa.array(range(rows), pa.int64())}))
-    mapped = batch.mapped(counted, DUPLICATES.schema).columns("offset")
+    batch = ArrowWriter(tmp_path).hold(pa.table({"offset": pa.array(range(rows), pa.int64())}))
+    mapped = batch.map_arrow(counted, DUPLICATES.schema).columns("offset")
 
     assert sizes == parts
     assert sorted(mapped["offset"].to_pylist()) == [*range(rows), *range(10, 10 + rows)]
@@ -491,7 +491,7 @@ def test_a_batch_without_rows_is_noted_and_nothing_more(spark, tmp_path, kind):
     assert appended.rows == NOTHING.rows
     assert (appended.oldest, appended.newest) == (None, None)
     assert stored.to_pyarrow_table().num_rows == 0
-    assert stored.transaction_version(FIRST.app) == FIRST.batch
+    assert stored.transaction_version(FIRST.app_id) == FIRST.version
 
 
 def test_a_null_in_a_required_column_fails_the_batch_and_writes_nothing(writer, spark, judged):
@@ -503,7 +503,7 @@ def test_a_null_in_a_required_column_fails_the_batch_and_writes_nothing(writer, 
         batch.append(DUPLICATES, FIRST)
 
     assert offsets(writer) == []
-    assert DeltaTable(table_path(writer.lake, DUPLICATES)).transaction_version(FIRST.app) is None
+    assert DeltaTable(table_path(writer.lake, DUPLICATES)).transaction_version(FIRST.app_id) is None
 
 
 def test_a_value_that_does_not_fit_its_column_fails_instead_of_changing(writer, spark):

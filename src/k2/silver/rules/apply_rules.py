@@ -18,7 +18,7 @@ TRADE, DEAD_LETTER = "trade", "dead_letter"
 _LAST_US = 253_402_300_799_999_999  # of the year 9999
 
 
-def screen(
+def apply_rules(
     normalized: pa.Table, broker_us: pa.ChunkedArray, exchange: Exchange, rules: Sequence[Rule]
 ) -> pa.Table:
     """Give records their names, and list the rules that each of them breaks, row by row.

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from k2.silver.rules.apply_rules import reasons
 from k2.silver.rules.rule import Rule
-from k2.silver.rules.screen import reasons
 from k2.sql import query
 
 pytestmark = pytest.mark.unit
