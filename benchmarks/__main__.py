@@ -15,7 +15,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ablation, comparison, growth, guard, live, scale_out, scenarios, stages
+from benchmarks import (
+    ablation,
+    comparison,
+    gold_reads,
+    growth,
+    guard,
+    live,
+    scale_out,
+    scenarios,
+    stages,
+)
 from benchmarks.contenders import Figures
 
 _REPORTS = Path("reports")
@@ -43,6 +53,7 @@ def main() -> int:
         "warm_start": scenarios.warm_start,
         "scale_out": lambda: _scale_out(arguments.records),
         "catch_up": lambda: scenarios.catch_up(arguments.records),
+        "gold_reads": _gold_reads,
     }
     for name in arguments.names or list(plan):
         result = plan[name]()
@@ -92,6 +103,12 @@ def _stages() -> dict[str, Any]:
 def _scale_out(records: int) -> list[dict[str, Any]]:
     measured = scale_out.scale_out(records)
     _keep_table("scale_out", scale_out.as_markdown(measured))
+    return measured
+
+
+def _gold_reads() -> dict[str, Any]:
+    measured = gold_reads.beside_clickhouse(10_000_000)
+    _keep_table("gold_reads", gold_reads.as_markdown(measured))
     return measured
 
 

@@ -183,6 +183,20 @@ def test_transforms_know_no_session_settings_clock_or_client() -> None:
     assert {name: imports for name, imports in found.items() if imports} == {}
 
 
+def test_stored_tables_are_read_in_one_way() -> None:
+    """A pyarrow dataset over delta-rs's files may abort the process when it ends (ADR 0012)."""
+    forbidden = ("to_pyarrow_dataset", "to_pyarrow_table", "pyarrow.dataset")
+    found = [
+        f"{path.relative_to(ROOT)}: {word}"
+        for folder in (SRC, ROOT / "jobs", ROOT / "docs")
+        for path in (*folder.rglob("*.py"), *folder.rglob("*.md"), ROOT / "README.md")
+        for word in forbidden
+        if word in path.read_text(encoding="utf-8")
+    ]
+
+    assert found == []
+
+
 def test_jobs_import_the_command_line_only() -> None:
     found = {
         path.name: k2_imports(path.read_text()) - {"cli"} for path in (ROOT / "jobs").glob("*.py")

@@ -90,7 +90,7 @@ def test_a_last_match_is_the_match_it_repeats(tmp_path: Path) -> None:
         ({"side": "both"}, "side"),
         ({"product_id": "BTCUSD"}, "symbol"),
         ({"price": "-1"}, "price"),
-        ({"size": "0.000000001"}, "quantity"),
+        ({"size": "0.00000000001"}, "quantity"),
         ({"time": "2008-07-07T22:58:16.833065Z"}, "timestamp"),
     ],
 )
