@@ -42,6 +42,16 @@ class Relation:
             rows = self._database.cursor().sql(self._sql)
             return _in_utc(rows.limit(0).to_arrow_table().schema)
 
+    def check(self) -> None:
+        """Let DuckDB say what is wrong with the query, without running it.
+
+        Raises:
+            ConfigError: the query is wrong.
+            ContractError: a file is missing.
+        """
+        with named_query_errors():
+            _ = self._database.cursor().sql(self._sql).columns
+
     def arrow(self, batch_rows: int = _BATCH_ROWS) -> pa.RecordBatchReader:
         """Return a reader of the rows, ``batch_rows`` at a time, so that any number of them fits.
 

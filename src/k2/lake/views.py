@@ -84,7 +84,7 @@ class ViewQueries:
         try:
             with named_query_errors():
                 _refuse_all_but_select(database.connection, query)
-            _ = relation.schema  # what is wrong with the query shows here
+            relation.check()
         except ConfigError as error:
             if "does not exist" not in str(error):
                 raise

@@ -8,7 +8,7 @@ and one process in twenty then ended with "terminate called without an active ex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -165,7 +165,7 @@ def _are_told_by_paths(paths: tuple[str, ...], files: pa.Table, partitions: list
     """Whether each file lies in folders that are named for its partition values, as is usual."""
     columns = [pc.cast(files[f"partition.{p.name}"], pa.string()).to_pylist() for p in partitions]
     return all(
-        _told_by(str(PurePosixPath(path).parent), len(partitions))
+        _told_by(path.rpartition("/")[0], len(partitions))
         == tuple(
             f"{p.name}={_NO_VALUE if value is None else value}"
             for p, value in zip(partitions, values, strict=True)
@@ -176,7 +176,7 @@ def _are_told_by_paths(paths: tuple[str, ...], files: pa.Table, partitions: list
 
 @lru_cache(maxsize=10_000)
 def _told_by(folder: str, count: int) -> tuple[str, ...]:
-    return tuple(unquote(part) for part in PurePosixPath(folder).parts[-count:]) if count else ()
+    return tuple(map(unquote, folder.split("/")[-count:])) if count else ()
 
 
 def _by_file(files: pa.Table, partition: pa.Field) -> str:
