@@ -22,7 +22,7 @@ def find_problems(settings: Settings, facts: Mapping[str, Any]) -> list[Problem]
     if run_owner(settings) is None:
         return [_say_killed(settings) or _say_nothing_runs(settings, facts)]
     problems = [
-        Problem(f"{name} does not answer at {service['address']}.", UnavailableError.exit_code)
+        Problem(_say_down(name, service), UnavailableError.exit_code)
         for name, service in facts["services"].items()
         if service["state"] != "up"
     ]
@@ -39,6 +39,11 @@ def find_problems(settings: Settings, facts: Mapping[str, Any]) -> list[Problem]
         for stream in facts["streams"]
         if stream["state"] in ("failed", "retrying")
     ]
+
+
+def _say_down(name: str, service: Mapping[str, Any]) -> str:
+    address = service["address"]
+    return f"{name} does not answer at {address}." if address else f"{name} is not up yet."
 
 
 def _say_nothing_runs(settings: Settings, facts: Mapping[str, Any]) -> Problem:

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import psutil
 
-_ORDERLY_SECONDS = 4.0  # for streams to stop and the session to end, of the five
+_ORDERLY_SECONDS = 3.0  # for streams to stop and the session to end; the JVM ends after that
 _LOOK_SECONDS = 0.2
 _EXIT_CODE = 1
 _TELLING_TO_END = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})

@@ -1,8 +1,6 @@
 """The jobs as `spark-submit` runs them: in one process, and on a standalone master and worker."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +11,10 @@ from deltalake import DeltaTable
 from k2.home.ports import free_port
 from tests.checker.manifest import check_manifest
 from tests.support.home import PATIENCE, K2Home, wait_until
+from tests.support.submitted_jobs import BIN, environment, start, submit, submit_to_end
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
 
-ROOT = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
 JOBS = (
     ("bronze", "--exchange", "binance"),
     ("bronze", "--exchange", "kraken"),
@@ -25,11 +22,6 @@ JOBS = (
     ("silver", "--exchange", "kraken"),
     ("gold",),
     ("ohlcv",),
-)
-OPTIONS = (
-    *("--conf", "spark.driver.host=127.0.0.1"),
-    *("--conf", "spark.driver.memory=768m"),
-    *("--conf", "spark.log.level=WARN"),
 )
 
 
@@ -107,57 +99,6 @@ def writer_of(home: K2Home, table: str) -> str:
     """What the newest append of a table says wrote it."""
     history = DeltaTable(str(home.folder / "lake" / table)).history()
     return str(next(entry for entry in history if entry["operation"] != "CREATE TABLE"))
-
-
-def submit_to_end(home: K2Home, jars: str, master: str, job: Sequence[str]) -> None:
-    done = submit(home, jars, master, job)
-    assert done.returncode == 0, f"{job}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-
-
-def submit(
-    home: K2Home, jars: str, master: str, job: Sequence[str]
-) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        command(jars, master, [*job, "--trigger", "available-now"]),
-        env=environment(home),
-        cwd=home.folder.parent,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-
-
-def start(home: K2Home, jars: str, master: str, job: Sequence[str]) -> "subprocess.Popen[bytes]":
-    with (home.folder.parent / "job").open("wb") as output:
-        return subprocess.Popen(
-            command(jars, master, job),
-            env=environment(home),
-            cwd=home.folder.parent,
-            stdout=output,
-            stderr=output,
-        )
-
-
-def command(jars: str, master: str, job: Sequence[str]) -> list[str]:
-    layer, *arguments = job
-    size = () if master.startswith("local") else CLUSTER_SIZE
-    script = ROOT / "jobs" / f"{layer}.py"
-    options = ["--master", master, "--jars", jars, *OPTIONS, *size]
-    return [str(BIN / "spark-submit"), *options, str(script), *arguments]
-
-
-CLUSTER_SIZE = ("--executor-memory", "1g", "--total-executor-cores", "2")
-
-
-def environment(home: K2Home) -> dict[str, str]:
-    return {
-        **home.environment,
-        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-        "SPARK_LOCAL_IP": "127.0.0.1",
-        "PYSPARK_PYTHON": sys.executable,
-        "PYSPARK_DRIVER_PYTHON": sys.executable,
-    }
 
 
 @contextmanager
