@@ -32,6 +32,10 @@ def spark_cluster_health() -> Dashboard:
         panel("Disk of K2_HOME, free", "percentunit", "Free space of the disk that holds tables and "
               "checkpoints; an alert fires below 10 %.", (f"min by (driver) ({free} / {size})",
               _DRIVER), line=0.1, below_is_bad=True, highest=1, runbook="DiskFilling"),
+        panel("Inodes of K2_HOME, free", "percentunit", "Files that the disk of tables and checkpoints "
+              "can still hold; an alert fires below 10 %.", (f"min by (driver) "
+              f"({of('k2_disk_free_inodes_ratio')})", _DRIVER), line=0.1, below_is_bad=True, highest=1,
+              runbook="InodesRunningOut"),
     ]  # fmt: skip
     executors = [
         panel("Executors per job", "short", "Executors of each Spark application, the driver's own "

@@ -68,9 +68,15 @@ class Settings(BaseSettings):
     )
     kept_versions: int = Field(
         2_000,
-        ge=100,
+        ge=1,
         description="Newest versions of a table that its log keeps, where one machine writes it, besides"
         " those that a stream of K2 has not read; a thousand cost each commit two milliseconds.",
+    )
+    history_minutes: int = Field(
+        60,
+        ge=1,
+        description="How far back a table goes at least: for so long its log keeps a version, and with it"
+        " the files that later ones have replaced. Whoever reads a version for longer may miss some.",
     )
     lateness_minutes: int = Field(
         5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."

@@ -54,7 +54,9 @@ def all_streams(
     streams = [*bronze, *silver, gold, bars]
     if not isinstance(writer, ArrowWriter):
         return streams  # Delta itself shortens the logs of Spark's writer
-    writer.retention = LogRetention(settings.kept_versions, consumers_of(streams, settings))
+    writer.retention = LogRetention(
+        settings.kept_versions, consumers_of(streams, settings), settings.history_minutes * 60
+    )
     if together and settings.chain_streams:
         return chained(bronze, silver, gold, bars, settings, writer, schemas, readers)
     return streams

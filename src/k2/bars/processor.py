@@ -131,7 +131,11 @@ class BarProcessor:
 def bar_store(settings: Settings) -> BarStore:
     """Return the stored bars of a home."""
     lateness = timedelta(minutes=settings.lateness_minutes)
-    return BarStore(settings.lake, lateness, LogRetention(settings.kept_versions, consumers={}))
+    return BarStore(
+        settings.lake,
+        lateness,
+        LogRetention(settings.kept_versions, {}, settings.history_minutes * 60),
+    )
 
 
 def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:

@@ -1,7 +1,7 @@
 """The stored bars: recomputed ones take their place, all of a batch in one commit."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,21 +13,17 @@ from k2.bars.revisions import changed_bars, with_changes
 from k2.bars.table import GOLD_OHLCV
 from k2.bars.watermarks import ExchangeTime, exchange_times
 from k2.sql import literal
-from k2.storage.delta import ensure_table, named_errors, table_path
+from k2.storage.delta import NOTHING_ELSE, ensure_table, named_errors, table_path
+from k2.storage.exact_types import rebuilt
 from k2.storage.handles import TableHandle
 from k2.storage.maintenance.log_cleanup import LogRetention
-from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log
+from k2.storage.maintenance.small_files import keep_log
 from k2.storage.scan import scan
-from k2.storage.writers.arrow import rebuilt
 from k2.storage.writers.writer import TxnId
 
 _COMPRESSION = WriterProperties(compression="ZSTD", compression_level=1)
 _INSTANT = pa.timestamp("us", "UTC")
 _LONGEST_BAR = timedelta(days=1)
-
-# Replaced files are removed as often as this, unless a reader may still be at them.
-_VACUUM_EVERY = 200
-_KEPT_HOURS = 1
 
 
 @dataclass
@@ -42,7 +38,6 @@ class BarStore:
     retention: LogRetention | None = None
     _table: TableHandle | None = None
     _times: dict[str, ExchangeTime] | None = None
-    _replaced: int = field(default=0)
 
     def has(self, txn: TxnId) -> bool:
         """Tell whether the batch, or a later one, has been written."""
@@ -149,9 +144,6 @@ class BarStore:
                 post_commithook_properties=NOTHING_ELSE,
             )
             keep_log(table, GOLD_OHLCV, self.retention)
-            self._replaced += 1
-            if self._replaced % _VACUUM_EVERY == 0:
-                table.vacuum(_KEPT_HOURS, dry_run=False, enforce_retention_duration=False)
 
 
 def _days(first: datetime, last: datetime) -> Iterable[date]:

@@ -80,6 +80,4 @@ GOLD_OHLCV = Table(
     key=("exchange", "symbol", "timeframe", "bar_start"),
     partitioned_by=("timeframe", "bar_date"),
     stats_columns=("exchange", "symbol", "bar_start"),
-    # Every batch replaces files; without this their names would fill the log for a week.
-    properties={"delta.deletedFileRetentionDuration": "interval 1 hours"},
 )

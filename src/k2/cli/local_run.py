@@ -20,6 +20,7 @@ from k2.cli.render.streams import streams_table
 from k2.connectors.committed_reader import CommittedReader
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.engine import Engine
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.exchanges import EXCHANGES, Exchange
 from k2.home.endpoints import Endpoints
 from k2.home.paths import prepare_home
@@ -35,7 +36,7 @@ from k2.observability.redaction import redacted
 from k2.quality.backlog import backlog
 from k2.settings import Settings
 from k2.storage.table import Layer
-from k2.topology import all_streams, schema_cache
+from k2.topology import all_streams, consumers_of, schema_cache
 
 log = structlog.get_logger("k2.up")
 
@@ -108,7 +109,14 @@ def _up(
         streams = all_streams(
             settings, endpoints.kafka, endpoints.registry, settings.spark_master, together=True
         )
-        engine = started.enter_context(Engine(driver.session, settings, streams))
+        engine = started.enter_context(
+            Engine(
+                driver.session,
+                settings,
+                streams,
+                schedule=MaintenanceSchedule(settings, consumers_of(streams, settings)),
+            )
+        )
         engine.publish()  # who is told that we are up finds the streams
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []

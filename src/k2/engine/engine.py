@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from k2.engine.backlog_monitor import BacklogMonitor
 from k2.engine.buffer_flusher import BufferFlusher
 from k2.engine.failures import cause_of
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.request_server import request_server
 from k2.engine.stream import BatchResult, RunningStream, Stream, reserved
 from k2.engine.stream_scheduler import StreamScheduler
@@ -46,6 +47,7 @@ class Engine:
     streams: Iterable[Stream]
     available_now: bool = False
     on_batch: Callable[[Stream, BatchResult], None] = lambda _stream, _report: None
+    schedule: MaintenanceSchedule | None = None
     _tasks: list[StreamTask] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _server: RequestServer | None = None
@@ -79,7 +81,7 @@ class Engine:
             )
             for task in self._tasks:
                 self._start(task)
-            self._server = request_server(self._tasks, self.settings)
+            self._server = request_server(self._tasks, self.settings, self.schedule)
             self._server.start()
             if metrics is not None:
                 self._backlog_monitor = BacklogMonitor(metrics, self._tasks, self.settings)
@@ -138,6 +140,9 @@ class Engine:
         while self.watch():
             on_tick()
             time.sleep(0.1)
+        if self._server is not None and self.schedule is not None:
+            for _ in self._tasks:
+                self._server.look_after(self.schedule)
         for failure in self.failures:
             raise failure
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream_task import StreamTask
 from k2.engine.streams_behind import mark_readers_behind
 from k2.engine.table_owner import RequestServer, TableOwner
@@ -12,7 +13,9 @@ from k2.engine.table_requests import Request
 from k2.settings import Settings
 
 
-def request_server(tasks: Sequence[StreamTask], settings: Settings) -> RequestServer:
+def request_server(
+    tasks: Sequence[StreamTask], settings: Settings, schedule: MaintenanceSchedule | None = None
+) -> RequestServer:
     """Return the server of the requests to these streams, which are reserved; it is not started."""
 
     def carried_out(request: Request, result: Mapping[str, Any]) -> None:
@@ -24,7 +27,7 @@ def request_server(tasks: Sequence[StreamTask], settings: Settings) -> RequestSe
                 mark_readers_behind(task, tasks)
 
     owners: dict[str, TableOwner] = {}
-    server = RequestServer(settings, owners, carried_out)
+    server = RequestServer(settings, owners, carried_out, schedule)
     for task in tasks:
         owners[task.stream.name] = TableOwner(
             task.stream, settings, partial(_turn, task), lambda: not server.ending

@@ -11,9 +11,11 @@ from deltalake import DeltaTable
 from k2.engine.stream import Stream
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import ExclusiveSection
-from k2.storage.delta import open_table
+from k2.storage.delta import keep_properties, open_table
 from k2.storage.maintenance.compaction import Partition, compact, write_compacted
-from k2.storage.maintenance.vacuum import closed_partitions, files_of, retention, vacuum
+from k2.storage.maintenance.log_cleanup import LogRetention
+from k2.storage.maintenance.replaced_files import remove_replaced_files
+from k2.storage.maintenance.vacuum import closed_partitions, files_of
 from k2.storage.table import Table
 
 
@@ -28,12 +30,14 @@ def maintain(
     """Look after each table that the stream writes; None when ``should_continue`` said no before the end.
 
     ``consumers`` names, by table, the checkpoints of the streams that read it. Partitions are
-    compacted once they are closed: a day or an hour that ended longer ago than trades may be late.
+    compacted once they are closed: a day or an hour that ended longer ago than trades may be late. What a
+    stream has not read is neither compacted nor cleaned up.
     """
+    paths = {table: [Path(path) for path in given] for table, given in consumers.items()}
+    retention = LogRetention(settings.kept_versions, paths, settings.history_minutes * 60)
     found: dict[str, Any] = {}
     for table in (*stream.tables, *stream.audit_tables):
-        checkpoints = [Path(path) for path in consumers.get(table.name, ())]
-        facts = _maintain(table, settings, exclusive_section, should_continue, checkpoints, dry_run)
+        facts = _maintain(table, settings, exclusive_section, should_continue, retention, dry_run)
         if facts is None:
             return None
         found |= {table.name: facts} if facts else {}
@@ -45,7 +49,7 @@ def _maintain(
     settings: Settings,
     exclusive_section: ExclusiveSection,
     should_continue: Callable[[], bool],
-    consumers: list[Path],
+    retention: LogRetention,
     dry_run: bool,
 ) -> dict[str, Any] | None:
     stored = open_table(settings.lake, table)
@@ -53,32 +57,40 @@ def _maintain(
         return {}
     before, now = files_of(stored), datetime.now(UTC)
     lateness = timedelta(minutes=settings.lateness_minutes)
-    closed = closed_partitions(stored, table, now, lateness)
+    read_before = retention.unread_since(stored, table)
+    closed = closed_partitions(stored, table, now, lateness, read_before)
     for partition in () if dry_run else closed:
+        _compact(stored, table, partition, exclusive_section, read_before, should_continue)
         if not should_continue():
             return None
-        _compact(stored, table, partition, exclusive_section)
-    with exclusive_section():
-        stored.update_incremental()
-        kept = retention(stored, consumers, datetime.now(UTC))
-        deleted = 0 if kept is None else vacuum(stored, kept, dry_run)
-        stored.update_incremental()
+    if not dry_run:
+        with exclusive_section():
+            stored.update_incremental()
+            keep_properties(stored, table, settings.history_minutes)
+            retention.trim_log(stored, table)
+    # No batch waits for it: what no version refers to is nobody's.
+    deleted = remove_replaced_files(stored, retention.seconds, dry_run)
     return {
         "before": asdict(before),
         "after": asdict(files_of(stored)),
         "partitions_compacted": len(closed),
-        "retention_hours": None if kept is None else kept // timedelta(hours=1),
+        "retention_hours": settings.history_minutes / 60,
         "files_deleted": deleted,
     }
 
 
 def _compact(
-    stored: DeltaTable, table: Table, partition: Partition, exclusive_section: ExclusiveSection
+    stored: DeltaTable,
+    table: Table,
+    partition: Partition,
+    exclusive_section: ExclusiveSection,
+    before: int,
+    should_continue: Callable[[], bool],
 ) -> None:
     """Pack beside the stream's batches, and commit between two of them."""
     stored.update_incremental()
-    packed = write_compacted(stored, table, partition)
+    packed = write_compacted(stored, table, partition, before, should_continue)
     with exclusive_section():
         if packed is not None and not packed.commit(stored):
             # The stream has merged files of the partition meanwhile: now it cannot.
-            compact(stored, table, partition)
+            compact(stored, table, partition, before)

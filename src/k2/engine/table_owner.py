@@ -9,17 +9,27 @@ from typing import Any
 
 import structlog
 
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream import Stream, reserved
 from k2.engine.table_maintenance import maintain
-from k2.engine.table_requests import Request, answer, answered, delete_request, pending, submit
-from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
+from k2.engine.table_requests import (
+    MAINTAIN,
+    REPLAY,
+    VERSIONS,
+    Request,
+    answer,
+    answered,
+    delete_request,
+    pending,
+    submit,
+)
+from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError, first_line
 from k2.settings import Settings
 from k2.silver.dead_letters.replay import ExclusiveSection
 from k2.storage.delta import ensure_table, open_table
 
 log = structlog.get_logger("k2.requests")
 
-REPLAY, MAINTAIN, VERSIONS = "dlq-replay", "maintain", "versions"
 _PATIENCE = 60.0  # seconds that a holder tries again what is unavailable
 
 
@@ -110,11 +120,13 @@ class RequestServer:
         settings: Settings,
         owners: Mapping[str, TableOwner],
         on_done: Callable[[Request, dict[str, Any]], None],
+        schedule: MaintenanceSchedule | None = None,
         interval: float = 0.5,
     ) -> None:
         self._settings = settings
         self._holders = owners
         self._on_done = on_done
+        self._schedule = schedule
         self._interval = interval
         self._first_tried: dict[str, float] = {}
         self._ending = threading.Event()
@@ -141,9 +153,30 @@ class RequestServer:
             if not self.ending:
                 self._execute(request)
 
+    def look_after(self, schedule: MaintenanceSchedule) -> None:
+        """Maintain the tables that are due, of one stream; what fails is tried again next time."""
+        request = schedule.next_request(list(self._holders))
+        if request is None or self.ending:
+            return
+        try:
+            result = self._holders[request.stream].execute(request)
+        except Exception as error:  # the streams go on, and files wait
+            reason = f"{type(error).__name__}: {first_line(str(error))}"
+            log.warning("maintenance_failed", job_name=request.stream, reason=reason)
+            return
+        if result is not None:
+            deleted = sum(facts["files_deleted"] for facts in result.values())
+            compacted = sum(facts["partitions_compacted"] for facts in result.values())
+            log.info(
+                "maintenance_done", job_name=request.stream, files=deleted, partitions=compacted
+            )
+            self._on_done(request, result)
+
     def _serve(self) -> None:
         while not self._ending.wait(self._interval):
             self.serve_once()
+            if self._schedule is not None:
+                self.look_after(self._schedule)
 
     def _execute(self, request: Request) -> None:
         try:

@@ -20,6 +20,7 @@ from k2.errors import ConfigError, FailedError, K2Error, UnavailableError
 from k2.observability.redaction import redacted
 from k2.settings import Settings
 
+REPLAY, MAINTAIN, VERSIONS = "dlq-replay", "maintain", "versions"
 _KEPT_SECONDS = 86_400.0  # of an answer whose asker did not wait for it
 
 

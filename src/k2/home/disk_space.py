@@ -1,16 +1,19 @@
 """Room on the disk of ``K2_HOME``: what ends for want of it says so, whoever found none first."""
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from k2.errors import FailedError, UnavailableError, is_full_disk
 from k2.settings import Settings
 
 _LEAST = 1_000_000  # bytes
+_LEAST_INODES = 100
 _LATELY = 60.0  # seconds in which what was short of room may end of it
 
 
@@ -28,7 +31,7 @@ class DiskSpace:
     def look(self) -> None:
         """Note whether there is any."""
         with suppress(OSError):  # no home, no news
-            if shutil.disk_usage(self.settings.home).free < _LEAST:
+            if _is_short(self.settings.home):
                 self._short_at = time.monotonic()
 
     @property
@@ -41,6 +44,11 @@ class DiskSpace:
     def remedy(self) -> str:
         """The sentence that says so."""
         home = self.settings.home
+        if _lacks_inodes(home):
+            return (
+                f"The disk of K2_HOME={home} is full: it has room, but no inodes for further files; run"
+                " `k2 maintain`, remove files or set K2_HOME elsewhere."
+            )
         return f"The disk of K2_HOME={home} is full; make room or set K2_HOME elsewhere."
 
     @contextmanager
@@ -60,3 +68,16 @@ class DiskSpace:
             if is_full_disk(error) or not self.was_full:
                 raise
             raise FailedError(f"{str(error).rstrip('.')}. {self.remedy}") from error
+
+
+def _is_short(home: Path) -> bool:
+    return shutil.disk_usage(home).free < _LEAST or _lacks_inodes(home)
+
+
+def _lacks_inodes(home: Path) -> bool:
+    """Whether no further file can be made; a file system that makes inodes as it goes has none to count."""
+    try:
+        found = os.statvfs(home)
+    except OSError:
+        return False
+    return bool(found.f_files) and found.f_favail < _LEAST_INODES

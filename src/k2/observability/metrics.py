@@ -137,6 +137,10 @@ CATALOGUE: tuple[Metric, ...] = (
     _of_process("k2_host_cpus", "CPUs of the machine."),
     _of_process("k2_disk_free_bytes", "Free space of the disk of K2_HOME."),
     _of_process("k2_disk_size_bytes", "Size of the disk of K2_HOME."),
+    _of_process(
+        "k2_disk_free_inodes_ratio",
+        "Share of the files that the disk of K2_HOME can hold that can still be made; 1 where as many as fit.",
+    ),
     Metric(
         "k2_service_restarts_total",
         "counter",

@@ -36,7 +36,8 @@ def machine(home: Path) -> dict[str, float]:
 
     CPU is the mean since the last call, so there is one caller.
     """
-    disk = shutil.disk_usage(home if home.exists() else home.anchor)
+    folder = home if home.exists() else home.anchor
+    disk, inodes = shutil.disk_usage(folder), os.statvfs(folder)
     return {
         "k2_host_cpu_usage_ratio": psutil.cpu_percent() / 100,
         "k2_host_memory_usage_ratio": psutil.virtual_memory().percent / 100,
@@ -44,6 +45,8 @@ def machine(home: Path) -> dict[str, float]:
         "k2_host_cpus": psutil.cpu_count() or 1,
         "k2_disk_free_bytes": disk.free,
         "k2_disk_size_bytes": disk.total,
+        # Some file systems make them as they go, and count none.
+        "k2_disk_free_inodes_ratio": inodes.f_favail / inodes.f_files if inodes.f_files else 1.0,
     }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from deltalake import DeltaTable, Schema
+from deltalake import DeltaTable, PostCommitHookProperties, Schema
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from k2.errors import FailedError, TableDriftError
@@ -21,15 +21,26 @@ from k2.storage.table_checksum import keep_checksum
 # performance.md measured fewer as dearer for reading and more as dearer for writing.
 CHECKPOINT_INTERVAL = 50
 VERSION = "k2.tableVersion"  # the property that says of which definition a stored table is
+# For write_deltalake: what K2 does with a log it does itself (maintenance/small_files.py).
+NOTHING_ELSE = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
-_PROPERTIES = {
-    "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
-    "delta.logRetentionDuration": "interval 7 days",  # of the Spark writer
-    # How long the log says which files were removed, which every small file is in the end. A week of
-    # a fast feed's are half a million, in each checkpoint and in the memory of whoever opens the table.
-    # The files themselves stay for longer (io/maintenance.py).
-    "delta.deletedFileRetentionDuration": "interval 2 hours",
-}
+HISTORY_MINUTES = 60
+
+
+def properties(history_minutes: int = HISTORY_MINUTES) -> dict[str, str]:
+    """Return the properties of every table, which say how far back it goes.
+
+    How long the log says which files were removed, which every small file is in the end: a week of a fast
+    feed's are half a million, in each checkpoint and in the memory of whoever opens the table.
+    """
+    kept = f"interval {history_minutes} minutes"
+    return {
+        "delta.checkpointInterval": str(CHECKPOINT_INTERVAL),
+        "delta.logRetentionDuration": kept,
+        "delta.deletedFileRetentionDuration": kept,
+        # Who cleans up by the clock alone takes entries that a stream of K2 has not read.
+        "delta.enableExpiredLogCleanup": "false",
+    }
 
 
 def table_path(lake: Path, table: Table) -> Path:
@@ -57,7 +68,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         return stored
     indexed = ",".join((*table.stats_columns,))
     configuration = {
-        **_PROPERTIES,
+        **properties(),
         **table.properties,
         "delta.dataSkippingStatsColumns": indexed,
         VERSION: str(table.version),
@@ -74,6 +85,18 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
         )
         keep_checksum(created, path)
     return created
+
+
+def keep_properties(stored: DeltaTable, table: Table, history_minutes: int) -> bool:
+    """Have a table's properties say how far back it goes; tell whether they said something else."""
+    wanted = properties(history_minutes)
+    have = stored.metadata().configuration
+    odd = {name: value for name, value in wanted.items() if have.get(name) != value}
+    if odd:
+        with named_errors(table, "altered"):
+            stored.alter.set_table_properties(odd)
+            stored.update_incremental()
+    return bool(odd)
 
 
 @contextmanager

@@ -33,6 +33,7 @@ ASKED_FOR = {
     "TargetDown",
     "BalanceBroken",
     "DiskFilling",
+    "InodesRunningOut",
     "Watchdog",
 }
 

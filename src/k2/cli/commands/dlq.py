@@ -14,8 +14,8 @@ import typer
 from k2.cli.app import group_of
 from k2.cli.offline import local_streams, schemas_of
 from k2.cli.render.printing import print_json, print_table
-from k2.engine.table_owner import REPLAY, execute_on_owner
-from k2.engine.table_requests import Request
+from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_requests import REPLAY, Request
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
 from k2.home.paths import require_home

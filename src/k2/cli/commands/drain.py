@@ -13,6 +13,7 @@ from k2.bars.table import BARS
 from k2.cli.options import seconds_of
 from k2.cli.render.printing import print_json
 from k2.engine.engine import Engine
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream import Stream
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges import EXCHANGES
@@ -26,7 +27,7 @@ from k2.quality.backlog import backlog
 from k2.quality.step_goal import KafkaEnds, StepGoal, kafka_ends, step_goal
 from k2.settings import Settings
 from k2.storage.table import Layer, Table
-from k2.topology import all_streams, all_tables
+from k2.topology import all_streams, all_tables, consumers_of
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
@@ -69,6 +70,7 @@ def _drain(
     addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
     together = not any(_is_held(table, settings) for table in all_tables())
     streams = all_streams(settings, *addresses, together=together)
+    schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
     # Of streams that do not, each would end before the one ahead of it has written.
     hand_on = any(stream.follower is not None for stream in streams)
     groups = [_STEPS] if hand_on else [(step,) for step in _STEPS]
@@ -92,7 +94,7 @@ def _drain(
             left = max(goal.rows_left() for goal in goals)
             spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
             if free and left:
-                _run(free, spark(), settings, limit)
+                _run(free, spark(), settings, limit, schedule)
             for step in steps:
                 # What the step before has taken by now, which is all that this one must have.
                 goal = step_goal(settings, _streams_of(step, streams), ends)
@@ -102,13 +104,19 @@ def _drain(
             stop_session(started)
 
 
-def _run(streams: list[Stream], spark: SparkSession, settings: Settings, limit: float) -> None:
+def _run(
+    streams: list[Stream],
+    spark: SparkSession,
+    settings: Settings,
+    limit: float,
+    schedule: MaintenanceSchedule,
+) -> None:
     def check_time() -> None:
         if time.monotonic() > limit:
             waiting = [f"{state.name}: {state.error}" for state in engine.statuses if state.error]
             raise _late("; ".join(waiting) or "a batch is still running")
 
-    with Engine(spark, settings, streams, available_now=True) as engine:
+    with Engine(spark, settings, streams, available_now=True, schedule=schedule) as engine:
         engine.run_to_end(check_time)
 
 

@@ -6,8 +6,8 @@ import typer
 
 from k2.cli.offline import local_streams
 from k2.cli.render.printing import bytes_text, print_json, print_table
-from k2.engine.table_owner import MAINTAIN, execute_on_owner
-from k2.engine.table_requests import Request
+from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_requests import MAINTAIN, Request
 from k2.observability.logs import configure_logs
 from k2.settings import Settings
 from k2.topology import consumers_of
@@ -21,8 +21,9 @@ def maintain_command(
 ) -> None:
     """Compact closed partitions and delete files that nothing needs.
 
-    Files stay for 7 days, and longer where a stream that reads the table is further behind. Works
-    beside running streams.
+    What a version that is still in a table's log refers to stays: those of the last hour
+    (K2_HISTORY_MINUTES), and all that a stream has not read. Running streams do this by themselves;
+    works beside them.
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
@@ -46,7 +47,7 @@ def maintain_command(
             *(name, f["before"]["files"], f["after"]["files"]),
             *(bytes_text(f["before"]["bytes"]), bytes_text(f["after"]["bytes"])),
             *(f["partitions_compacted"], f["files_deleted"]),
-            "all: not read yet" if f["retention_hours"] is None else f"{f['retention_hours']} h",
+            f"{f['retention_hours']:g} h",
         ]
         for name, f in found.items()
     ]

@@ -13,8 +13,8 @@ from k2.bronze.table import bronze_trades
 from k2.cli.app import group_of
 from k2.cli.offline import local_streams, schemas_of
 from k2.cli.render.printing import print_json, print_table
-from k2.engine.table_owner import VERSIONS, execute_on_owner
-from k2.engine.table_requests import Request
+from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_requests import VERSIONS, Request
 from k2.errors import ConfigError
 from k2.exchanges import Exchange, exchange_named
 from k2.home.instrument_lists import InstrumentLists

@@ -13,6 +13,7 @@ from k2.cli.app import app_of, run
 from k2.cli.unexpected import keep_traces_of_threads
 from k2.connectors.kafka import watermarks
 from k2.engine.engine import Engine
+from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import Endpoints, find_endpoints
@@ -25,7 +26,7 @@ from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
 from k2.settings import Settings
 from k2.storage.table import Layer
-from k2.topology import all_streams, stream_named
+from k2.topology import all_streams, consumers_of, stream_named
 
 _NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
 
@@ -101,7 +102,9 @@ def _stream(
 ) -> None:
     master = str(spark.sparkContext.master)
     streams = all_streams(settings, endpoints.kafka, endpoints.registry, master)
-    with Engine(spark, settings, [stream_named(streams, name)], available_now) as engine:
+    schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
+    one = [stream_named(streams, name)]
+    with Engine(spark, settings, one, available_now, schedule=schedule) as engine:
         if available_now:
             engine.run_to_end()
             return

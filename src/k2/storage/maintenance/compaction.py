@@ -6,7 +6,7 @@ A stored file never changes: only the commit needs the table for itself, not the
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from deltalake.transaction import AddAction, RemoveAction
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.errors import FailedError
-from k2.storage.delta import folder_of
+from k2.storage.checkpoints.unread_files import ALL_READ
+from k2.storage.delta import NOTHING_ELSE, folder_of
 from k2.storage.delta_log import actions_of
-from k2.storage.maintenance.small_files import NOTHING_ELSE
+from k2.storage.exact_types import rebuilt
 from k2.storage.parquet_encoding import COMPACT, layout
 from k2.storage.scan import data_files, scan
 from k2.storage.table import Table
-from k2.storage.writers.arrow import rebuilt
 
 Partition = tuple[tuple[str, str], ...]  # column and value
 
@@ -81,16 +81,21 @@ class CompactionPlan:
         return True
 
 
-def compact(stored: DeltaTable, table: Table, partition: Partition) -> None:
-    """Pack a partition for a caller who has the table to himself."""
-    packed = write_compacted(stored, table, partition)
+def compact(stored: DeltaTable, table: Table, partition: Partition, before: int = ALL_READ) -> None:
+    """Pack a partition for a caller who has the table to himself; ``before`` as of :func:`write_compacted`."""
+    packed = write_compacted(stored, table, partition, before)
     if packed is not None:
         packed.commit(stored)
 
 
-def small_files(stored: DeltaTable) -> list[StoredFile]:
-    """Return the files that could be packed, oldest first."""
-    adds = pa.table(stored.get_add_actions(flatten=True)).to_pylist()
+def small_files(
+    stored: DeltaTable, below_bytes: int | None = None, before: int = ALL_READ
+) -> list[StoredFile]:
+    """Return the files that could be packed, oldest first: smaller ones, written ``before`` (ms since 1970)."""
+    actions = pa.table(stored.get_add_actions(flatten=True))
+    is_small = pc.less(actions["size_bytes"], below_bytes or _LARGE_ENOUGH)
+    is_read = pc.less(actions["modification_time"].cast(pa.int64()), before)
+    adds = actions.filter(pc.and_(is_small, is_read)).to_pylist()
     names = stored.metadata().partition_columns
     files = (
         StoredFile(
@@ -102,25 +107,60 @@ def small_files(stored: DeltaTable) -> list[StoredFile]:
         )
         for add in adds
     )
-    found = (file for file in files if file.bytes < _LARGE_ENOUGH)
-    return sorted(found, key=lambda file: (file.written_at, file.path))
+    return sorted(files, key=lambda file: (file.written_at, file.path))
 
 
 def write_compacted(
-    stored: DeltaTable, table: Table, partition: Partition
+    stored: DeltaTable,
+    table: Table,
+    partition: Partition,
+    before: int = ALL_READ,
+    should_continue: Callable[[], bool] = lambda: True,
 ) -> CompactionPlan | None:
-    """Write a partition's large files; None when it has not several small ones.
+    """Write a partition's large files, sorted.
 
-    They are no part of the table before they are committed; else ``vacuum`` deletes them.
+    Files that were not written ``before`` (ms since 1970) stay: a stream has not read them, and whoever
+    removes replaced files, whichever engine that is, must not take them. The large files are no part of
+    the table before they are committed; else maintenance deletes them.
+
+    Returns:
+        None when the partition has not several such files, or ``should_continue`` said no meanwhile.
     """
-    replaced = [file for file in small_files(stored) if file.partition == partition]
+    files = [file for file in small_files(stored, before=before) if file.partition == partition]
+    try:
+        return write_together(stored, table, files, COMPACT, table.sorted_by, should_continue)
+    except Exception:
+        if should_continue():
+            raise
+        return None
+
+
+def write_together(
+    stored: DeltaTable,
+    table: Table,
+    replaced: list[StoredFile],
+    level: int,
+    order: Sequence[str] = (),
+    should_continue: Callable[[], bool] = lambda: True,
+) -> CompactionPlan | None:
+    """Write the rows of some files to as few as there are partitions; None for less than two files.
+
+    Args:
+        stored: the table, at the version that the files are of.
+        table: its definition.
+        replaced: the files.
+        level: of compression.
+        order: columns to sort by.
+        should_continue: asked now and then; a no raises what the caller has to expect.
+    """
     if len(replaced) < 2:
         return None
     folder = folder_of(stored)
     scratch = folder / _SCRATCH
     shutil.rmtree(scratch, ignore_errors=True)  # of one that was killed
     try:
-        written = _write(stored, table, replaced, scratch)
+        rows = _sorted(_read(stored, table, replaced), table, order, should_continue)
+        written = _write(stored, table, rows, scratch, level)
         before = sum(file.rows for file in replaced)
         after = sum(orjson.loads(add.stats)["numRecords"] for add in written)
         if before != after:
@@ -133,7 +173,11 @@ def write_compacted(
 
 
 def _write(
-    stored: DeltaTable, table: Table, files: list[StoredFile], scratch: Path
+    stored: DeltaTable,
+    table: Table,
+    rows: Iterable[pa.RecordBatch],
+    scratch: Path,
+    level: int,
 ) -> list[AddAction]:
     """Write the files' rows to a table of its own, which has the layout and statistics wanted."""
     packing = DeltaTable.create(
@@ -145,12 +189,10 @@ def _write(
     )
     write_deltalake(
         packing,
-        pa.RecordBatchReader.from_batches(
-            to_arrow_schema(table.schema), _sorted(_read(stored, table, files), table)
-        ),
+        pa.RecordBatchReader.from_batches(to_arrow_schema(table.schema), rows),
         mode="append",
         target_file_size=_FILE_BYTES,
-        writer_properties=layout(table, COMPACT),
+        writer_properties=layout(table, level),
         post_commithook_properties=NOTHING_ELSE,
     )
     entries = actions_of(scratch, packing.version()) or []
@@ -168,12 +210,19 @@ def _add(entry: dict[str, Any]) -> AddAction:
     )
 
 
-def _sorted(parts: Iterable[pa.RecordBatch], table: Table) -> Iterator[pa.RecordBatch]:
-    """The rows: so many at a time, and those in the table's order."""
-    order = [(name, "ascending") for name in table.sorted_by]
+def _sorted(
+    parts: Iterable[pa.RecordBatch],
+    table: Table,
+    order: Sequence[str],
+    should_continue: Callable[[], bool],
+) -> Iterator[pa.RecordBatch]:
+    """The rows: so many at a time, and those in order."""
+    keys = [(name, "ascending") for name in order]
     for rows in _portions(parts):
+        if not should_continue():
+            raise InterruptedError
         part = rebuilt(rows, table)
-        yield from (part.sort_by(order) if order else part).to_batches()
+        yield from (part.sort_by(keys) if keys else part).to_batches()
 
 
 def _portions(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

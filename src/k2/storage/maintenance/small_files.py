@@ -5,19 +5,18 @@ milliseconds for every thousand commits before it. And each costs five microseco
 that the table has, of which a stream leaves some with every batch.
 """
 
+from itertools import groupby
+from operator import attrgetter
 from zlib import crc32
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
+from deltalake import DeltaTable
 
+from k2.storage.checkpoints.unread_files import ALL_READ
 from k2.storage.delta import CHECKPOINT_INTERVAL
+from k2.storage.maintenance.compaction import StoredFile, small_files, write_together
 from k2.storage.maintenance.log_cleanup import LogRetention
-from k2.storage.parquet_encoding import QUICK, layout
+from k2.storage.parquet_encoding import QUICK
 from k2.storage.table import Table
-
-# For write_deltalake: what is below does it.
-NOTHING_ELSE = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 
 # Files are counted as often as this, each table at commits of its own: a batch waits for one at most.
 _LOOK_EVERY = 16
@@ -29,34 +28,28 @@ _MERGE_BYTES = 4 * 1024 * 1024
 _LARGE_ENOUGH = 1024 * 1024
 
 
-def merge_small_files(stored: DeltaTable, table: Table) -> None:
-    """Merge small files when it is time, in a commit that says that no data changed."""
+def merge_small_files(
+    stored: DeltaTable, table: Table, retention: LogRetention | None = None
+) -> None:
+    """Merge small files when it is time, in a commit that says that no data changed.
+
+    Only files that every stream has read: what is replaced may be gone soon, by whichever engine.
+    """
     if (stored.version() + crc32(table.name.encode())) % _LOOK_EVERY:
         return
-    files, size = _mergeable(stored)
-    if files >= _MERGE_FILES or size >= _MERGE_BYTES:
-        stored.optimize.compact(
-            target_size=_LARGE_ENOUGH,
-            max_concurrent_tasks=1,
-            writer_properties=layout(table, QUICK),
-            # Nobody else may commit here, so a conflict is a failure, not a retry.
-            commit_properties=CommitProperties(max_commit_retries=0),
-            post_commithook_properties=NOTHING_ELSE,
-        )
+    before = ALL_READ if retention is None else retention.unread_since(stored, table)
+    files = _mergeable(small_files(stored, _LARGE_ENOUGH, before))
+    if len(files) >= _MERGE_FILES or sum(file.bytes for file in files) >= _MERGE_BYTES:
+        merged = write_together(stored, table, files, QUICK)
+        if merged is not None:
+            merged.commit(stored)
 
 
-def _mergeable(stored: DeltaTable) -> tuple[int, int]:
-    """Number and bytes of the small files that have others beside them in their partition."""
-    adds = pa.table(stored.get_add_actions(flatten=True))
-    small = adds.filter(pc.less(adds["size_bytes"], _LARGE_ENOUGH))
-    partition = [f"partition.{name}" for name in stored.metadata().partition_columns]
-    counted = small.group_by(partition).aggregate([("size_bytes", "count"), ("size_bytes", "sum")])
-    several = counted.filter(pc.greater(counted["size_bytes_count"], 1))
-    return _sum(several["size_bytes_count"]), _sum(several["size_bytes_sum"])
-
-
-def _sum(numbers: pa.ChunkedArray) -> int:
-    return pc.sum(numbers).as_py() or 0
+def _mergeable(files: list[StoredFile]) -> list[StoredFile]:
+    """The small files that have others beside them in their partition, the oldest first."""
+    partition = attrgetter("partition")
+    groups = (list(of_one) for _, of_one in groupby(sorted(files, key=partition), partition))
+    return [file for group in groups if len(group) > 1 for file in group]
 
 
 def keep_log(stored: DeltaTable, table: Table, retention: LogRetention | None) -> None:

@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from pyspark.sql import DataFrame
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
-from k2.storage.delta import named_errors, table_path
+from k2.storage.delta import NOTHING_ELSE, named_errors, table_path
+from k2.storage.exact_types import rebuilt
 from k2.storage.handles import TableHandle
 from k2.storage.maintenance.log_cleanup import LogRetention
-from k2.storage.maintenance.small_files import NOTHING_ELSE, keep_log, merge_small_files
+from k2.storage.maintenance.small_files import keep_log, merge_small_files
 from k2.storage.parquet_encoding import QUICK, layout
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
@@ -98,7 +98,7 @@ class ArrowWriter:
                 post_commithook_properties=NOTHING_ELSE,
             )
             keep_log(stored, table, self.retention)
-            merge_small_files(stored, table)
+            merge_small_files(stored, table, self.retention)
             keep_checksum(stored, table_path(self.lake, table))
         spread = pc.min_max(rows["kafka_timestamp"])
         oldest, newest = spread["min"].as_py(), spread["max"].as_py()
@@ -160,39 +160,3 @@ def _record(rows: pa.Table) -> pa.ChunkedArray:
     """One number for partition and offset: no partition has 2^48 records."""
     partition = pc.shift_left(rows["partition"].cast(pa.int64()), 48)
     return pc.bit_wise_or(partition, rows["offset"])
-
-
-def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
-    """Return the rows in the table's exact Arrow types, nullability included.
-
-    Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
-    panics; concatenating with a well-formed empty array makes them anew.
-    """
-    wanted = to_arrow_schema(table.schema)
-    arrays = [
-        (_anew(column) if any(map(_lacks_offsets, column.chunks)) else column).cast(kind.type)
-        for column, kind in zip(rows.columns, wanted, strict=True)
-    ]
-    return pa.table(arrays, schema=wanted)
-
-
-def _lacks_offsets(array: pa.Array) -> bool:
-    """Whether an array, or one of the lists or structs in it, is such a one."""
-    if pa.types.is_struct(array.type):
-        return any(map(_lacks_offsets, array.flatten()))
-    if not _has_offsets(array.type):
-        return False
-    offsets = array.buffers()[1]
-    if offsets is None or not offsets.size:
-        return True
-    return pa.types.is_list(array.type) and _lacks_offsets(array.values)
-
-
-def _has_offsets(kind: pa.DataType) -> bool:
-    return any(
-        is_kind(kind) for is_kind in (pa.types.is_string, pa.types.is_binary, pa.types.is_list)
-    )
-
-
-def _anew(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.concat_arrays([*column.chunks, pa.array([], column.type)])])

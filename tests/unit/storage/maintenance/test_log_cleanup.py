@@ -1,5 +1,6 @@
 """A table's log keeps its newest versions and whatever a stream has not read, and the table stays whole."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from pyspark.sql import SparkSession
 
 from k2.exchanges.binance import BINANCE
 from k2.silver.tables import duplicates
-from k2.storage.delta import ensure_table, table_path
+from k2.storage.delta import ensure_table, keep_properties, table_path
 from k2.storage.maintenance import log_cleanup as log_retention
+from k2.storage.maintenance import small_files
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
@@ -58,8 +60,8 @@ def checkpoints(lake):
     return sorted(int(path.name[:20]) for path in log_of(lake).glob("*.checkpoint.parquet"))
 
 
-def shorten(lake, keep=100, consumers=()):
-    LogRetention(keep, {TABLE.name: consumers}).trim_log(stored(lake), TABLE)
+def shorten(lake, keep=100, consumers=(), seconds=0.0):
+    LogRetention(keep, {TABLE.name: consumers}, seconds).trim_log(stored(lake), TABLE)
 
 
 def test_the_newest_versions_stay_from_a_checkpoint_on(lake):
@@ -108,10 +110,31 @@ def test_the_slowest_of_several_streams_counts(lake, tmp_path):
     assert versions(lake)[0] == 50
 
 
-def test_nothing_goes_while_a_stream_has_read_nothing(lake, tmp_path):
-    shorten(lake, consumers=[tmp_path / "never ran"])
+def test_nothing_goes_while_a_stream_is_in_its_first_batch(lake, tmp_path):
+    reader = checkpoint(tmp_path / "reader", stored(lake), 200)
+    (reader / "commits" / "0").unlink()
+
+    shorten(lake, consumers=[reader])
 
     assert versions(lake)[0] == 0
+
+
+def test_a_stream_that_never_began_keeps_nothing(lake, tmp_path):
+    shorten(lake, consumers=[tmp_path / "never ran"])
+
+    assert versions(lake)[0] == 100
+
+
+@pytest.mark.parametrize(
+    ("last_old", "first"), [(-1, 0), (49, 0), (60, 50), (120, 100), (229, 100)]
+)
+def test_young_versions_stay_however_many_they_are(lake, last_old, first):
+    for version in range(last_old + 1):
+        os.utime(log_of(lake) / f"{version:020}.json", (0, 0))
+
+    shorten(lake, seconds=3600)
+
+    assert versions(lake)[0] == first
 
 
 @pytest.mark.parametrize(("lost", "first"), [([100], 50), ([50, 100], 0)])
@@ -172,6 +195,47 @@ def test_a_stream_of_spark_that_is_behind_finds_all_that_it_has_not_read(
     seen += read_on(spark, lake, progress)
 
     assert sorted(seen) == list(range(COMMITS))
+
+
+def test_whatever_another_engine_vacuums_a_stream_that_is_behind_finds_all_that_it_has_not_read(
+    tmp_path: Path, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(small_files, "_MERGE_FILES", 8)
+    lake, progress = tmp_path / "lake", tmp_path / "checkpoint"
+    write(ArrowWriter(lake), range(10))
+    seen = read_on(spark, lake, progress)
+    # As `k2 up` writes: merges go on beside the stream that is behind.
+    writer = ArrowWriter(lake, LogRetention(100, {TABLE.name: [progress]}))
+    write(writer, range(10, COMMITS))
+    merged = [commit for commit in commits_of(lake) if '"dataChange":false' in commit]
+    deleted = stored(lake).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+
+    seen += read_on(spark, lake, progress)
+
+    assert merged
+    assert deleted
+    assert sorted(seen) == list(range(COMMITS))
+
+
+def commits_of(lake: Path) -> list[str]:
+    return [path.read_text() for path in sorted(log_of(lake).glob("[0-9]*.json"))]
+
+
+def test_a_stream_goes_on_when_a_tables_properties_change(
+    tmp_path: Path, spark: SparkSession
+) -> None:
+    lake, progress = tmp_path / "lake", tmp_path / "checkpoint"
+    write(ArrowWriter(lake), range(3))
+    seen = read_on(spark, lake, progress)
+
+    assert keep_properties(stored(lake), TABLE, 90)
+    assert not keep_properties(stored(lake), TABLE, 90)
+    write(ArrowWriter(lake), range(3, 6))
+    seen += read_on(spark, lake, progress)
+
+    assert sorted(seen) == list(range(6))
+    kept = stored(lake).metadata().configuration["delta.deletedFileRetentionDuration"]
+    assert kept == "interval 90 minutes"
 
 
 def test_spark_reads_a_table_whose_first_versions_are_gone(lake: Path, spark: SparkSession) -> None:

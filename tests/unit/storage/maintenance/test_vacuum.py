@@ -1,26 +1,19 @@
-"""Upkeep of tables: closed partitions only, and never a file that a stream still needs."""
+"""Upkeep of tables: closed partitions only, and never a file that a stream has not read."""
 
 import json
-import os
 from datetime import UTC, datetime, timedelta
 
+import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
 
 from k2.bronze.table import bronze_trades
 from k2.exchanges.binance import BINANCE
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import silver_trades
+from k2.storage.checkpoints.unread_files import ALL_READ, unread_since
 from k2.storage.delta import open_table, table_path
 from k2.storage.maintenance.compaction import compact
-from k2.storage.maintenance.vacuum import (
-    LEAST_RETENTION,
-    Files,
-    closed_partitions,
-    files_of,
-    retention,
-    vacuum,
-)
+from k2.storage.maintenance.vacuum import Files, closed_partitions, files_of
 from tests.support.trades import TRADE_TIME, append, append_bronze, append_silver, silver_row
 
 pytestmark = pytest.mark.unit
@@ -53,12 +46,6 @@ def checkpoint(folder, table, version, **more):
     return folder
 
 
-def written(table, version, when):
-    """Date a version of a table."""
-    log = table.table_uri.removeprefix("file://").rstrip("/") + f"/_delta_log/{version:020}.json"
-    os.utime(log, (when.timestamp(), when.timestamp()))
-
-
 @pytest.mark.parametrize(
     ("after_midnight", "closed"),
     [(timedelta(0), 0), (LATENESS - timedelta(seconds=1), 0), (LATENESS, 1), (timedelta(9), 1)],
@@ -87,72 +74,94 @@ def test_a_partition_of_one_file_is_left_alone(tmp_path):
     assert closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS) == []
 
 
-def test_without_readers_files_stay_for_seven_days(tmp_path):
-    assert retention(silver(tmp_path), [], MIDNIGHT) == LEAST_RETENTION
+def since(tmp_path, stored, *consumers):
+    table = silver_trades(BINANCE)
+    folder = table_path(tmp_path, table)
+    return unread_since(consumers, folder, str(stored.metadata().id), stored.version())
 
 
-def test_a_reader_that_is_far_behind_keeps_files_longer(tmp_path):
+def times(stored):
+    return sorted(pa.table(stored.get_add_actions())["modification_time"].cast("int64").to_pylist())
+
+
+def test_without_readers_all_has_been_read(tmp_path):
+    assert since(tmp_path, silver(tmp_path)) == ALL_READ
+
+
+def test_files_from_a_readers_next_version_on_are_unread(tmp_path):
     stored = silver(tmp_path)
-    written(stored, 2, MIDNIGHT - timedelta(days=30))
-    reader = checkpoint(tmp_path / "reader", stored, 2)
+    consumers = [checkpoint(tmp_path / str(v), stored, v) for v in (2, 3)]
 
-    assert retention(stored, [reader], MIDNIGHT) == timedelta(days=30, hours=1)
-
-
-def test_the_slowest_of_several_readers_counts(tmp_path):
-    stored = silver(tmp_path)
-    written(stored, 1, MIDNIGHT - timedelta(days=40))
-    consumers = [checkpoint(tmp_path / str(v), stored, v) for v in (4, 1)]
-
-    assert retention(stored, consumers, MIDNIGHT) == timedelta(days=40, hours=1)
+    assert since(tmp_path, stored, *consumers) == times(stored)[1]
 
 
 def test_a_reader_with_only_a_compaction_ahead_is_not_behind(tmp_path):
     stored = silver(tmp_path)
     (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
     compact(stored, silver_trades(BINANCE), partition)
-    written(stored, stored.version(), MIDNIGHT - timedelta(days=30))
     reader = checkpoint(tmp_path / "reader", stored, stored.version())
 
-    assert retention(stored, [reader], MIDNIGHT) == LEAST_RETENTION
+    assert since(tmp_path, stored, reader) == ALL_READ
 
 
-def test_nothing_may_go_while_a_reader_has_read_nothing(tmp_path):
-    assert retention(silver(tmp_path), [tmp_path / "never ran"], MIDNIGHT) is None
+def test_a_reader_that_has_not_begun_needs_nothing(tmp_path):
+    assert since(tmp_path, silver(tmp_path), tmp_path / "never ran") == ALL_READ
 
 
-def test_nothing_may_go_while_a_reader_is_at_what_was_there_when_it_began(tmp_path):
+def test_all_is_unread_while_a_reader_is_in_its_first_batch(tmp_path):
+    stored = silver(tmp_path)
+    reader = checkpoint(tmp_path / "reader", stored, 1)
+    (reader / "commits" / "0").unlink()
+
+    assert since(tmp_path, stored, reader) == 0
+
+
+def test_all_is_unread_while_a_reader_is_at_what_was_there_when_it_began(tmp_path):
     stored = silver(tmp_path)
     reader = checkpoint(tmp_path / "reader", stored, 3, isStartingVersion=True)
 
-    assert retention(stored, [reader], MIDNIGHT) is None
+    assert since(tmp_path, stored, reader) == 0
 
 
-def test_nothing_may_go_when_the_checkpoint_is_of_another_table(tmp_path):
+def test_all_is_unread_when_the_checkpoint_is_of_another_table(tmp_path):
     append_bronze(tmp_path, BINANCE, [b"x"])
     other = checkpoint(tmp_path / "reader", open_table(tmp_path, bronze_trades(BINANCE)), 1)
 
-    assert retention(silver(tmp_path), [other], MIDNIGHT) is None
+    assert since(tmp_path, silver(tmp_path), other) == 0
 
 
-def test_nothing_may_go_when_the_log_no_longer_reaches_back_to_the_reader(tmp_path):
+def test_all_is_unread_when_the_log_no_longer_reaches_back_to_the_reader(tmp_path):
     stored = silver(tmp_path)
     log = table_path(tmp_path, silver_trades(BINANCE)) / "_delta_log"
     (log / f"{1:020}.json").unlink()
     reader = checkpoint(tmp_path / "reader", stored, 1)
 
-    assert retention(stored, [reader], MIDNIGHT) is None
+    assert since(tmp_path, stored, reader) == 0
 
 
-def test_fresh_files_survive_however_short_the_retention_asked_for(tmp_path):
+def test_what_is_unread_is_left_out_of_a_compaction(tmp_path):
+    stored = silver(tmp_path, commits=4)
+    before = times(stored)[2]
+    (partition,) = closed_partitions(
+        stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS, before
+    )
+
+    compact(stored, silver_trades(BINANCE), partition, before)
+
+    assert files_of(stored).files == 3
+    assert times(stored)[:2] == times(silver(tmp_path, commits=0))[:2]
+    assert before in times(stored)
+
+
+def test_a_partition_whose_files_are_unread_is_not_compacted(tmp_path):
     stored = silver(tmp_path)
-    (partition,) = closed_partitions(stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS)
-    compact(stored, silver_trades(BINANCE), partition)
 
-    deleted = vacuum(stored, timedelta(0), dry_run=False)
-
-    assert deleted == 0
-    assert DeltaTable(stored.table_uri, version=3).to_pyarrow_table().num_rows == 3
+    assert (
+        closed_partitions(
+            stored, silver_trades(BINANCE), MIDNIGHT + LATENESS, LATENESS, times(stored)[1]
+        )
+        == []
+    )
 
 
 def test_files_are_counted_from_the_log(tmp_path):
