@@ -58,6 +58,12 @@ class DataLossError(ContractError):
     """The broker no longer has records that Bronze has not read."""
 
 
+class PartlyDoneError(K2Error):
+    """Part of what was asked for is done; the message names the rest."""
+
+    exit_code = 4
+
+
 class FailedError(K2Error):
     """K2 tried and could not."""
 

@@ -53,6 +53,19 @@ class Settings(BaseSettings):
     registry_port: Port = Field(0, description="Port of the local registry; 0 takes a free one.")
     topic_partitions: int = Field(2, ge=1, description="Partitions of a topic that K2 creates.")
 
+    feed_spool_bytes: int = Field(
+        2_000_000_000,
+        ge=1_000_000,
+        description="Size of what a live feed keeps on disk while Kafka takes no records; of more the"
+        " oldest goes, and is recorded as a gap.",
+    )
+    feed_spool_hours: float = Field(
+        24.0,
+        gt=0,
+        description="Age of what a live feed keeps on disk while Kafka takes no records.",
+    )
+    feed_metrics_port: Port = Field(8030, description="Metrics port of the live feed.")
+
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
     max_records_per_batch: int = Field(
         120_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."

@@ -166,6 +166,7 @@ class StreamMetrics:
         versions: Mapping[str, str] | None = None,
         kind: str = "",
         is_first: bool = True,
+        catalogue: tuple[Metric, ...] = CATALOGUE,
     ) -> None:
         """Register the metrics of the stream's ``kind``, which is its layer unless it is said.
 
@@ -182,7 +183,7 @@ class StreamMetrics:
             "version": (build["version"],),
             "spark": (build["spark"],),
         }
-        for metric in CATALOGUE:
+        for metric in catalogue:
             if (kind or layer) in metric.layers and (is_first or not metric.once):
                 self._metrics[metric.name] = made = _registered(metric, registry)
                 values = [metric.labels[label] or known[label] for label in metric.labels]

@@ -1,0 +1,123 @@
+"""``k2 feed``: trades live from the exchanges' websockets."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from k2.avro.encoding import Encoder, encoder
+from k2.avro.schema_files import schema_text
+from k2.cli.app import group_of
+from k2.cli.commands.replay import prepare_topics
+from k2.cli.options import seconds_of
+from k2.connectors.kafka import ensure_topics
+from k2.connectors.schema_registry import SchemaRegistry
+from k2.errors import FailedError, PartlyDoneError
+from k2.exchanges import exchange_named
+from k2.exchanges.live_services import LIVE_SERVICES
+from k2.feeds.live.feed_state import feed_place
+from k2.feeds.live.journal import EVENTS_TOPIC
+from k2.feeds.live.plan import FeedPlan, FeedPlans
+from k2.feeds.live.run import LiveRun
+from k2.home.endpoints import Endpoints, find_endpoints
+from k2.observability.logs import configure_logs
+from k2.observability.metrics_server import serve
+from k2.settings import Settings
+
+feed = group_of("Take trades live from the exchanges.")
+
+
+@feed.command("run")
+def run_command(
+    exchange: Annotated[
+        str, typer.Option(help="Exchanges or services, separated by commas.")
+    ] = "binance,kraken,coinbase",
+    symbols: Annotated[
+        str, typer.Option(help="Markets, such as BTC-USDT,ETH-USD or BTC-USDT-PERP.")
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file with [services.<name>] in their place.")
+    ] = None,
+    duration: Annotated[str | None, typer.Option("--for", help="How long, such as 60s.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
+) -> None:
+    """Send the exchanges' trades to Kafka until stopped.
+
+    A hole in a market's numbering is filled from the exchange's REST history; what that no longer
+    has stays recorded as a gap. A second process on the same markets does no harm: a rolling restart
+    is to start the new one, and then to stop the old one.
+    """
+    plans = (
+        FeedPlans.of_file(config)
+        if config is not None
+        else FeedPlans.of_options(_parts(exchange), _parts(symbols))
+    ).plans
+    settings = Settings.load()
+    configure_logs(settings)
+    endpoints = find_endpoints(settings)
+    with ExitStack() as held:
+        place = held.enter_context(feed_place(settings))
+        encoders = _encoders(plans, settings, endpoints)
+        run = LiveRun(plans, encoders, endpoints.kafka, settings, place)
+        port = settings.feed_metrics_port
+        server = serve(run.registry, settings.bind_host, port + place if port else 0)
+        held.callback(server.close)
+        asyncio.run(run.run(seconds_of(duration) if duration else None))
+    summary = run.summary()
+    if as_json:
+        typer.echo(json.dumps(summary))
+    else:
+        Console().print(_table(summary))
+    _raise_failures(run)
+
+
+@feed.command("services")
+def services_command() -> None:
+    """List the live services, with the address of each."""
+    table = Table("service", "exchange", "address")
+    for service in LIVE_SERVICES.values():
+        table.add_row(service.name, service.exchange, service.url)
+    Console().print(table)
+
+
+def _raise_failures(run: LiveRun) -> None:
+    if not run.failures:
+        return
+    text = "; ".join(f"{name}: {reason}" for name, reason in run.failures.items())
+    if len(run.failures) == len(run.feeds):
+        raise FailedError(f"The live feed ended: {text}.")
+    raise PartlyDoneError(f"Part of the live feed ended: {text}.")
+
+
+def _encoders(
+    plans: Sequence[FeedPlan], settings: Settings, endpoints: Endpoints
+) -> dict[str, Encoder]:
+    registry = SchemaRegistry(endpoints.registry)
+    encoders: dict[str, Encoder] = {}
+    for name in {plan.service.exchange for plan in plans}:
+        source = exchange_named(name)
+        prepare_topics(endpoints, source, settings.topic_partitions)
+        ids = registry.register(source)
+        encoders[name] = encoder(schema_text(source.reader_schema), ids[source.reader_schema])
+    ensure_topics(endpoints.kafka, [EVENTS_TOPIC], 1)
+    return encoders
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _table(summary: dict[str, dict[str, object]]) -> Table:
+    table = Table("service", title="Live feed")
+    for heading in ("trades", "other", "rejected", "disconnects", "missing"):
+        table.add_column(heading, justify="right")
+    for name, counts in summary.items():
+        keys = ("trades", "other_messages", "rejected_messages", "reconnects", "missing")
+        table.add_row(name, *(f"{counts[key]:,}" for key in keys))
+    return table

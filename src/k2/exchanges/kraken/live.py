@@ -1,0 +1,127 @@
+"""Kraken's live service: websocket version 2, whose trades have numbers.
+
+Sources: the exchange's documents of the v2 ``trade``, ``status`` and ``heartbeat`` channels and of the
+REST endpoint ``Trades``, which is asked by time and answers with the same numbers.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from k2.errors import FailedError, UnavailableError
+from k2.exchanges.live import Answer, Get, History, LiveService, Missing, Notice
+from k2.exchanges.parsing import RawRecord, Unusable, decode
+from k2.exchanges.rest import LimitedError, require_ok
+
+_BATCH = 100
+_BEFORE_US = 1_000_000  # `since` has been read as inclusive and as exclusive: begin earlier
+_PATH = "/0/public/Trades"
+_SIDES = {"b": "buy", "s": "sell"}
+_ORDER_TYPES = {"l": "limit", "m": "market"}
+
+
+def _subscribe(markets: Sequence[str]) -> list[str]:
+    batches = [markets[start : start + _BATCH] for start in range(0, len(markets), _BATCH)]
+    return [
+        json.dumps(
+            {
+                "method": "subscribe",
+                # The last 50 trades overlap with what a connection before this one received.
+                "params": {"channel": "trade", "symbol": list(batch), "snapshot": True},
+                "req_id": number,
+            },
+            ensure_ascii=False,
+        )
+        for number, batch in enumerate(batches, 1)
+    ]
+
+
+def _notice(message: dict[str, Any]) -> Notice | None:
+    if message.get("method") == "subscribe":
+        result = message.get("result") or {}
+        symbol = result.get("symbol") or message.get("symbol")
+        markets = (str(symbol),) if symbol else ()
+        if message.get("success"):
+            return Notice("subscribed", markets)
+        return Notice("refused" if markets else "failed", markets, str(message.get("error")))
+    channel = message.get("channel")
+    if channel == "heartbeat":
+        return Notice("heartbeat")
+    if channel == "status":
+        states = [str(item.get("system")) for item in message.get("data", ())]
+        return Notice("status", reason=", ".join(states))
+    return None
+
+
+def _number(record: RawRecord) -> tuple[int, int] | None:
+    number = record.get("trade_id")
+    return None if number is None else (number, number)
+
+
+async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
+    """Page ``Trades`` from just before the missing ones; ``last`` is the next page's ``since``."""
+    since = str((missing.after_us - _BEFORE_US) * 1_000)
+    while True:
+        asked = {"pair": missing.market, "since": since, "count": "1000"}
+        rows, last = _page(await get(_PATH, asked))
+        for row in rows:
+            if missing.first <= row[6] <= missing.last:
+                yield _message(missing.market, row)
+        if not rows or rows[-1][6] >= missing.last or last in (None, since):
+            return
+        since = str(last)
+
+
+def _page(answer: Answer) -> tuple[list[list[Any]], Any]:
+    try:
+        decoded = decode(require_ok(answer, _PATH))
+    except Unusable as error:
+        raise UnavailableError(f"{_PATH} did not answer in JSON: {error}") from error
+    errors = ", ".join(decoded.get("error") or ())
+    if "Rate limit" in errors or "Throttled" in errors:
+        raise LimitedError(f"{_PATH}: {errors}", None)
+    if "EService" in errors:
+        raise UnavailableError(f"{_PATH}: {errors}")
+    if errors:
+        raise FailedError(f"{_PATH}: {errors}")
+    result = decoded.get("result") or {}
+    # The pair is answered under a name of the exchange's choice.
+    rows: list[list[Any]] = next((value for key, value in result.items() if key != "last"), [])
+    return [row for row in rows if len(row) > 6 and row[6]], result.get("last")
+
+
+def _message(market: str, row: list[Any]) -> bytes:
+    """A row in the form of a version 2 message; its numbers keep their digits."""
+    price, volume, time, side, order_type = (str(value) for value in row[:5])
+    trade = (
+        f'{{"symbol":{json.dumps(market)},"side":"{_SIDES.get(side, side)}","price":{price},'
+        f'"qty":{volume},"ord_type":"{_ORDER_TYPES.get(order_type, order_type)}",'
+        f'"trade_id":{row[6]},"timestamp":"{_rfc3339(time)}"}}'
+    )
+    return f'{{"channel":"trade","type":"update","data":[{trade}]}}'.encode()
+
+
+def _rfc3339(seconds: str) -> str:
+    whole, _, fraction = seconds.partition(".")
+    moment = datetime.fromtimestamp(int(whole), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{(fraction or '0')[:9].ljust(6, '0')}Z"
+
+
+KRAKEN_SERVICES = (
+    LiveService(
+        name="kraken",
+        exchange="kraken",
+        url="wss://ws.kraken.com/v2",
+        subscribe=_subscribe,
+        notice=_notice,
+        numbers=_number,
+        history=History("https://api.kraken.com", 1.5, _trades),
+        max_markets=500,
+        message_seconds=0.5,
+        max_connects=120,  # about 150 in ten minutes, then a ban of ten
+        connects_seconds=600.0,
+        silence_seconds=15.0,  # a heartbeat a second when nothing else comes
+        snapshot=True,
+    ),
+)

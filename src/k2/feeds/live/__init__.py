@@ -1,0 +1,1 @@
+"""Live feeds: trades of the exchanges' websockets to Kafka, and nothing lost unnoticed."""

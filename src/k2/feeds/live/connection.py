@@ -1,0 +1,169 @@
+"""One websocket connection: open, subscribe, read, and notice when it is dead or must be replaced."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import orjson
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from k2.exchanges.live import LiveService, Notice
+from k2.feeds.live.failures import FeedFailure, failure_of
+
+MAX_MESSAGE_BYTES = 4 << 20
+_OPEN_SECONDS = 10.0
+_PING_SECONDS = 15.0
+_BREATHE_EVERY = 128  # messages, after which others may run
+_LIFETIME_MARGIN_SECONDS = 600.0  # before the exchange's own cut
+
+# Takes a message, when it was received (µs since 1970), and from which connection; tells whether it
+# was one of trades.
+Take = Callable[[bytes, int, "Connection"], bool]
+
+
+@dataclass
+class Connection:
+    """One connection for some markets of a service.
+
+    ``replace`` is set when the connection should be replaced by another while it still works:
+    announced by the server, or near the end of its life. ``proven`` is set by the first trades, or,
+    where a subscription was acknowledged, by that after a while.
+    """
+
+    service: LiveService
+    url: str
+    markets: Sequence[str]
+    take: Take
+    on_notice: Callable[[Notice, "Connection"], None]
+    session: str = field(default_factory=lambda: uuid4().hex[:12])
+    opened_us: int = 0
+    messages: int = 0
+    acknowledged: set[str] = field(default_factory=set)
+    replace: asyncio.Event = field(default_factory=asyncio.Event)
+    proven: asyncio.Event = field(default_factory=asyncio.Event)
+    replaced_for: str = ""
+    _socket: ClientConnection | None = None
+    _last_message: float = 0.0
+    _is_silent: bool = False
+
+    async def open(self) -> None:
+        """Connect. Raises what :func:`failure_of` classifies."""
+        self._socket = await connect(
+            self.url,
+            open_timeout=_OPEN_SECONDS,
+            ping_interval=_PING_SECONDS,
+            ping_timeout=_PING_SECONDS,
+            close_timeout=2.0,
+            max_size=MAX_MESSAGE_BYTES,
+            max_queue=(4096, 1024),
+            user_agent_header="k2",
+        )
+        self.opened_us = time.time_ns() // 1000
+        self._last_message = time.monotonic()
+
+    async def serve(self) -> FeedFailure:
+        """Subscribe and read until the connection ends; return why it did."""
+        assert self._socket is not None  # noqa: S101 — opened before
+        watchers = [
+            asyncio.ensure_future(self._subscribe()),
+            asyncio.ensure_future(self._watch()),
+        ]
+        try:
+            await self._read(self._socket)
+            return FeedFailure("stopped", "closed by K2")
+        except ConnectionClosed as error:
+            if self._is_silent:
+                return FeedFailure("silent", f"no message for {self.service.silence_seconds:.0f} s")
+            return failure_of(error)
+        except OSError as error:
+            return failure_of(error)
+        finally:
+            for watcher in watchers:
+                watcher.cancel()
+            await asyncio.gather(*watchers, return_exceptions=True)
+            with contextlib.suppress(Exception):
+                await self._socket.close()
+
+    async def close(self) -> None:
+        """End the connection."""
+        if self._socket is not None:
+            await self._socket.close()
+
+    def ask_replacement(self, reason: str) -> None:
+        """Ask for another connection in place of this one, which goes on until that works."""
+        self.replaced_for = self.replaced_for or reason
+        self.replace.set()
+
+    async def _read(self, socket: ClientConnection) -> None:
+        async for message in _messages(socket):
+            received_us = time.time_ns() // 1000
+            self._last_message = time.monotonic()
+            self.messages += 1
+            if self.take(message, received_us, self):
+                self.proven.set()
+            else:
+                self._notice(message)
+            if self.messages % _BREATHE_EVERY == 0:
+                await asyncio.sleep(0)
+
+    def _notice(self, message: bytes) -> None:
+        try:
+            content = orjson.loads(message)
+        except orjson.JSONDecodeError:
+            return  # the parser has rejected it
+        if not isinstance(content, dict):
+            return
+        notice = self.service.notice(content)
+        if notice is None:
+            return
+        if notice.kind == "subscribed":
+            self.acknowledged.update(notice.markets)
+        elif notice.kind == "shutdown":
+            self.ask_replacement(notice.reason)
+        self.on_notice(notice, self)
+
+    async def _subscribe(self) -> None:
+        assert self._socket is not None  # noqa: S101 — opened before
+        for place, message in enumerate(self.service.subscribe(self.markets)):
+            if place:
+                await asyncio.sleep(self.service.message_seconds)
+            with contextlib.suppress(ConnectionClosed):
+                await self._socket.send(message)
+
+    async def _watch(self) -> None:
+        """Notice silence where the exchange promises heartbeats, and the end of a connection's life."""
+        life = self.service.lifetime_seconds
+        begun = time.monotonic()
+        while True:
+            await asyncio.sleep(0.5)
+            now = time.monotonic()
+            limit = self.service.silence_seconds
+            if limit is not None and now - self._last_message > limit and self._socket is not None:
+                self._is_silent = True
+                # The other side may be gone: what is not answered is not waited for.
+                self._socket.transport.abort()
+                return
+            if life is not None and now - begun > max(life - _LIFETIME_MARGIN_SECONDS, life / 2):
+                self.ask_replacement("the exchange cuts connections of this age")
+
+
+async def _messages(socket: ClientConnection) -> AsyncIterator[bytes]:
+    while True:
+        message = await socket.recv(decode=False)
+        yield message if isinstance(message, bytes) else message.encode()
+
+
+def describe(markets: Sequence[str]) -> str:
+    """Name some markets in a sentence."""
+    shown = ", ".join(markets[:5])
+    return shown if len(markets) <= 5 else f"{shown} and {len(markets) - 5} more"
+
+
+def event_json(content: dict[str, object]) -> bytes:
+    """Return an event as the JSON that goes to Kafka."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,230 @@
+"""The live feed of one service: its sessions, the numbers that came, and the holes to fill."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from k2.avro.encoding import Encoder
+from k2.exchanges import Exchange
+from k2.exchanges.live import LiveService, Notice
+from k2.exchanges.parsing import Parser, RawRecord
+from k2.feeds.live.connection import Connection, describe
+from k2.feeds.live.failures import Backoff, FeedFailure
+from k2.feeds.live.feed_metrics import FeedMetrics
+from k2.feeds.live.feed_state import placed, read_state, state_content, write_state
+from k2.feeds.live.gap_filler import GapFiller
+from k2.feeds.live.holes import FINAL, Hole, MarketNumbers
+from k2.feeds.live.journal import FeedJournal
+from k2.feeds.live.refill import Refill
+from k2.feeds.live.sender import Sender
+from k2.feeds.live.session import ConnectBudget, PermanentFailure, Session
+from k2.feeds.live.spool import Dropped, FeedRecord
+from k2.settings import Settings
+
+log = structlog.get_logger("k2.feeds")
+
+
+@dataclass
+class LiveFeed:
+    """Takes the trades of some markets of one service to Kafka.
+
+    Every number that an exchange gives is accounted for: sent, or in a hole that is open, or final
+    with a reason. What happens to connections and holes goes to the journal.
+    """
+
+    service: LiveService
+    exchange: Exchange
+    markets: Sequence[str]
+    parse: Parser
+    encode: Encoder
+    sender: Sender
+    journal: FeedJournal
+    metrics: FeedMetrics
+    settings: Settings
+    place: int
+    refill: Refill | None
+    url: str
+    numbers: dict[str, MarketNumbers] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    failure: FeedFailure | None = None
+    _sessions: list[Session] = field(default_factory=list)
+    _saved: tuple[int, bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.numbers = read_state(self.settings, self.service.name, self.place)
+        budget = ConnectBudget(self.service)
+        most = self.service.max_markets
+        for start in range(0, len(self.markets), most):
+            group = self.markets[start : start + most]
+            self._sessions.append(
+                Session(self.service, self.url, group, self.take, self, budget, Backoff())
+            )
+
+    @property
+    def open_trades(self) -> int:
+        """How many trades are missing and may still come."""
+        return sum(hole.size for market in self.numbers.values() for hole in market.open_holes())
+
+    @property
+    def final_trades(self) -> int:
+        """How many trades are missing for good."""
+        every = (hole for market in self.numbers.values() for hole in market.holes)
+        return sum(hole.size for hole in every if hole.state == FINAL)
+
+    async def run(self) -> None:
+        """Run until :meth:`stop`, or until the exchange refuses for good."""
+        filler = GapFiller(self.numbers, self.refill, self.journal)
+        filling = asyncio.ensure_future(filler.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for session in self._sessions:
+                    group.create_task(session.run())
+        except* PermanentFailure as errors:
+            self.failure = errors.exceptions[0].failure  # type: ignore[union-attr]
+            self.journal.write("feed_failed", reason=self.failure.text)
+            log.error("feed_failed", service=self.service.name, reason=self.failure.text)
+        finally:
+            filling.cancel()
+            await asyncio.gather(filling, return_exceptions=True)
+
+    def stop(self) -> None:
+        """End all connections."""
+        for session in self._sessions:
+            session.stop()
+
+    def take(self, message: bytes, received_us: int, _connection: Connection | None = None) -> bool:
+        """Send what is in a message; tell whether it was one of trades."""
+        parsed = self.parse(message, received_us)
+        self.metrics.message(parsed.kind, received_us)
+        if parsed.rejected is not None:
+            self.sender.send(
+                FeedRecord(self.exchange.rejected_topic, None, message, received_us // 1000)
+            )
+            return False
+        for record in parsed.trades:
+            self._send(record, received_us, parsed.event_us or received_us)
+        return bool(parsed.trades)
+
+    def take_again(self, message: bytes, received_us: int) -> None:
+        """Send a message of the history, in the websocket's form."""
+        self.take(message, received_us)
+
+    def _send(self, record: RawRecord, received_us: int, event_us: int) -> None:
+        market: str = record["symbol"]
+        numbers = self.service.numbers(record)
+        first, last = numbers if numbers is not None else (None, None)
+        if first is not None and last is not None:
+            self._account(market, first, last, event_us, received_us)
+        value, time_ms = self.encode(record), received_us // 1000
+        self.sender.send(
+            FeedRecord(self.exchange.topic, market.encode(), value, time_ms, market, first, last)
+        )
+        self.metrics.trade(event_us, received_us)
+
+    def _account(self, market: str, first: int, last: int, event_us: int, now_us: int) -> None:
+        known = self.numbers.get(market)
+        if known is None:
+            known = self.numbers[market] = MarketNumbers()
+        hole = known.take(first, last, event_us, now_us)
+        if hole is not None:
+            self._found(market, hole)
+
+    def _found(self, market: str, hole: Hole) -> None:
+        self.metrics.hole(hole.size)
+        self.journal.write("gap_opened", markets=[market], first=hole.first, last=hole.last)
+
+    def lost(self, dropped: Dropped) -> None:
+        """Note what a full spool dropped: holes again, which the exchange may fill."""
+        self.metrics.dropped(dropped.records)
+        now_us = time.time_ns() // 1000
+        for market, (first, last, before_ms) in dropped.ranges.items():
+            if market in self.numbers:
+                hole = self.numbers[market].reopen(
+                    first, last, before_ms * 1000 - 1_000_000, now_us, "the spool was full"
+                )
+                self._found(market, hole)
+        log.error("spool_dropped", service=self.service.name, records=dropped.records)
+
+    def tick(self) -> None:
+        """Write the numbers that Kafka has to disk, and tell the gauges. Once a second."""
+        is_broken = any(session.backoff.is_open for session in self._sessions)
+        self.metrics.look(self.sender, self.open_trades, self.final_trades, is_broken)
+        # What is written names no number that Kafka may not have yet.
+        if self._saved is None:
+            self._saved = self.sender.queued, state_content(self.numbers)
+        elif not len(self.sender.spool) and self.sender.taken >= self._saved[0]:
+            write_state(self.settings, placed(self.service.name, self.place), self._saved[1])
+            self._saved = None
+
+    def finish(self) -> None:
+        """Write the numbers for the next start; everything sent is in Kafka or in the spool."""
+        write_state(
+            self.settings, placed(self.service.name, self.place), state_content(self.numbers)
+        )
+
+    # What sessions tell.
+
+    def connected(self, connection: Connection) -> None:
+        """Note a new connection."""
+        self.metrics.connected(1)
+        self.journal.write(
+            "connected", session=connection.session, markets=list(connection.markets)
+        )
+        log.info("feed_connected", service=self.service.name, session=connection.session)
+
+    def disconnected(self, connection: Connection, failure: FeedFailure) -> None:
+        """Note the end of a connection."""
+        self.metrics.connected(-1)
+        self.metrics.reconnect(failure.kind)
+        self.journal.write(
+            "disconnected",
+            session=connection.session,
+            reason=failure.text,
+            kind=failure.kind,
+            messages=connection.messages,
+        )
+        log.info("feed_disconnected", service=self.service.name, reason=failure.text)
+
+    def not_connected(self, service: LiveService, failure: FeedFailure, pause: float) -> None:
+        """Note a failed attempt."""
+        self.metrics.reconnect(failure.kind)
+        log.warning(
+            "feed_waits", service=service.name, reason=failure.text, seconds=round(pause, 1)
+        )
+
+    def noticed(self, notice: Notice, connection: Connection) -> None:
+        """Take what the exchange says beside its trades."""
+        if notice.kind == "heartbeat":
+            if notice.last is not None and notice.markets and self.service.snapshot:
+                self._expect(notice.markets[0], notice.last)
+            return
+        if notice.kind == "refused":
+            self.refused.update(notice.markets)
+            reason = f"{describe(notice.markets)}: {notice.reason}"
+            raise_later = FeedFailure("refused", reason, permanent=True)
+            self.failure = self.failure or raise_later
+            log.error("market_refused", service=self.service.name, reason=reason)
+        elif notice.kind == "failed":
+            log.warning("feed_error", service=self.service.name, reason=notice.reason)
+        self.journal.write(
+            notice.kind,
+            session=connection.session,
+            markets=list(notice.markets),
+            reason=notice.reason,
+        )
+
+    def _expect(self, market: str, last: int) -> None:
+        known = self.numbers.get(market)
+        if known is not None:
+            hole = known.expect(last, time.time_ns() // 1000)
+            if hole is not None:
+                self._found(market, hole)
+
+
+def count_by_market(numbers: Mapping[str, MarketNumbers]) -> dict[str, int]:
+    """Return how many trades each market lacks, open or final; markets without any are left out."""
+    found = {market: sum(hole.size for hole in n.holes) for market, n in numbers.items()}
+    return {market: count for market, count in found.items() if count}

@@ -1,0 +1,90 @@
+"""How far a live feed is, under ``K2_HOME/run/feeds``: the numbers that Kafka has, and the holes."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import orjson
+import structlog
+
+from k2.errors import InUseError
+from k2.feeds.live.holes import MarketNumbers
+from k2.home.locks import exclusive
+from k2.settings import Settings
+
+log = structlog.get_logger("k2.feeds")
+
+
+MAX_PLACES = 4  # processes of live feeds on one home
+
+
+@contextmanager
+def feed_place(settings: Settings) -> Iterator[int]:
+    """Hold the first free place of a feed's process on this home, 0 or more.
+
+    Two may run at once, as in a rolling restart: each has its own state and spool.
+
+    Raises:
+        InUseError: all places are taken.
+    """
+    for place in range(MAX_PLACES):
+        with ExitStack() as held:
+            try:
+                name = placed("feed-live", place)
+                held.enter_context(exclusive(settings.run / "locks", [name], "live feed"))
+            except InUseError:
+                if place == MAX_PLACES - 1:
+                    raise
+                continue
+            yield place
+            return
+
+
+def placed(name: str, place: int) -> str:
+    """Return a name of the process at a place: the name itself at the first."""
+    return name if place == 0 else f"{name}.{place}"
+
+
+def state_file(settings: Settings, name: str) -> Path:
+    """Return where a state is kept."""
+    return settings.run / "feeds" / f"{name}.json"
+
+
+def read_state(settings: Settings, service: str, place: int = 0) -> dict[str, MarketNumbers]:
+    """Return what earlier runs left, by market: the holes of this place, the newest numbers of any.
+
+    Nothing where there is none or it is unreadable: then a market's next trade shows no hole before it.
+    """
+    found = _read(state_file(settings, placed(service, place)))
+    for other in range(MAX_PLACES):
+        for market, numbers in _read(state_file(settings, placed(service, other))).items():
+            known = found.setdefault(market, MarketNumbers())
+            if known.newest is None or (numbers.newest or 0) > known.newest:
+                known.newest, known.newest_us = numbers.newest, numbers.newest_us
+    return found
+
+
+def _read(file: Path) -> dict[str, MarketNumbers]:
+    try:
+        content = orjson.loads(file.read_bytes())
+        return {market: MarketNumbers.from_json(found) for market, found in content.items()}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        log.warning("feed_state_unreadable", file=str(file), reason=str(error)[:200])
+        return {}
+
+
+def state_content(numbers: Mapping[str, MarketNumbers]) -> bytes:
+    """Return the state as it is written."""
+    return orjson.dumps({market: known.as_json() for market, known in numbers.items()})
+
+
+def write_state(settings: Settings, name: str, content: bytes) -> None:
+    """Replace a state, whole or not at all."""
+    file = state_file(settings, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial.write_bytes(content)
+    partial.replace(file)

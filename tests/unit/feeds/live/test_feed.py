@@ -1,0 +1,216 @@
+"""A live feed beside a server that misbehaves: what it sent and its gaps are what there was."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from k2.exchanges.live_services import LIVE_SERVICES
+from k2.feeds.live import failures, gap_filler, session
+from tests.support.exchange_server import ExchangeServer
+from tests.unit.feeds.live.running_feed import (
+    MARKETS,
+    Running,
+    is_listened_to,
+    play,
+    running,
+    until,
+)
+
+pytestmark = pytest.mark.unit
+
+SERVICES = sorted(MARKETS)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(failures, "FIRST_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(failures, "MAX_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(gap_filler, "_FIRST_WAIT_SECONDS", 0.1)
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_quiet_day_sends_every_trade_once(service: str, tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        await server.publish(300)
+
+    feed = play(service, tmp_path, scene)
+
+    assert len(feed.records) == sum(len(trades) for trades in feed.server.history.values())
+    assert feed.server.rest_requests == 0
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_lost_messages_are_fetched_from_the_history(service: str, tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        server.lose = 0.3
+        await server.publish(200)
+        server.lose = 0.0
+
+    feed = play(service, tmp_path, scene)
+
+    assert all(feed.gaps(market) == set() for market in feed.server.markets)
+    assert feed.server.rest_requests > 0
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1006, 1008, 1011, 1012, 1013])
+def test_a_connection_that_ends_leaves_no_hole(code: int, tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        await server.drop(code)
+        for market in server.markets:  # while nobody listens
+            server.make(market)
+        await until(lambda: server.connections == 2 and is_listened_to(server))
+
+    feed = play("binance-spot", tmp_path, scene)
+
+    assert all(feed.gaps(market) == set() for market in feed.server.markets)
+    assert "disconnected" in [event["event"] for event in feed.events]
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_repeated_reordered_split_and_binary_messages_change_nothing(
+    service: str, tmp_path: Path
+) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        server.repeat, server.reorder, server.as_binary, server.split = 0.2, 0.2, 0.3, 0.3
+        await server.publish(300)
+        server.reorder = 0.0
+        await server.publish(4)
+
+    feed = play(service, tmp_path, scene)
+
+    assert all(feed.gaps(market) == set() for market in feed.server.markets)
+
+
+def test_malformed_messages_go_to_the_rejected_topic(tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        server.malform = 0.5
+        await server.publish(50)
+
+    feed = play("kraken", tmp_path, scene)
+
+    assert len(feed.messages("market.crypto.feed.kraken.rejected")) > 5
+
+
+def test_what_the_history_no_longer_has_stays_a_gap_with_its_reason(tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        server.lose = 1.0
+        await server.publish(10)
+        server.lose = 0.0
+        server.forgotten = dict.fromkeys(server.markets, 1_020)
+
+    feed = play("binance-spot", tmp_path, scene)
+
+    reasons = {event["reason"] for event in feed.events if event["event"] == "gap_final"}
+    assert reasons == {"the exchange's history does not have it"}
+    assert any(feed.gaps(market) for market in feed.server.markets)
+
+
+@pytest.mark.parametrize(
+    "trouble", [{"rest_status": 429}, {"rest_status": 503}, {"rest_is_wrong": True}]
+)
+def test_a_history_in_trouble_is_asked_again(trouble: dict[str, Any], tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        for name, value in trouble.items():
+            setattr(server, name, value)
+        server.lose = 1.0
+        await server.publish(10)
+        server.lose = 0.0
+        await server.publish(2)
+        await until(lambda: server.rest_requests > 0)
+        server.rest_status, server.rest_is_wrong = None, False
+
+    feed = play("binance-spot", tmp_path, scene)
+
+    assert all(feed.gaps(market) == set() for market in feed.server.markets)
+
+
+def test_an_announced_shutdown_is_overlapped_and_needs_no_history(tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        await server.announce_shutdown()
+        await until(lambda: len(server.clients) == 2 and is_listened_to(server))
+        await server.publish(20)  # to both
+        await until(lambda: len(server.clients) == 1)
+
+    feed = play("binance-spot", tmp_path, scene)
+
+    assert feed.server.rest_requests == 0
+    assert "planned" in [event.get("kind") for event in feed.events]
+
+
+def test_a_half_open_connection_is_noticed_by_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LIVE_SERVICES["kraken"].__dict__, "silence_seconds", 1.0)
+
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        server.stall()
+        await server.publish(10)
+        await until(lambda: server.connections > 1 and is_listened_to(server))
+
+    feed = play("kraken", tmp_path, scene)
+
+    assert "silent" in [event.get("kind") for event in feed.events]
+
+
+def test_a_start_after_a_stop_fills_what_came_between(tmp_path: Path) -> None:
+    async def both() -> Running:
+        async with ExchangeServer("binance-spot", ("BTCUSDT",)) as server:
+            async with running(server, tmp_path) as first:
+                await server.publish(10)
+                await first.all_there()
+            await server.publish(10)  # nobody listens
+            async with running(server, tmp_path) as second:
+                await server.publish(10)
+                await second.all_there()
+            second.producers += first.producers
+            return second
+
+    feed = asyncio.run(both())
+
+    assert feed.numbers("BTCUSDT") == feed.server.numbers("BTCUSDT")
+
+
+@pytest.mark.parametrize("status", [401, 403, 451])
+def test_a_refusal_ends_the_service_by_name(status: int, tmp_path: Path) -> None:
+    async def refused() -> dict[str, str]:
+        async with ExchangeServer("kraken", ("BTC/USD",), refuse_status=status) as server:
+            feed = Running(server, tmp_path)
+            await asyncio.wait_for(feed.run.run(), 10)
+            return feed.run.failures
+
+    assert str(status) in asyncio.run(refused())["kraken"]
+
+
+def test_an_unknown_market_is_named(tmp_path: Path) -> None:
+    async def unknown() -> dict[str, str]:
+        async with ExchangeServer("kraken", ("BTC/USD", "ETH/USD")) as server:
+            feed = Running(server, tmp_path)
+            server.markets = ("ETH/USD",)
+            task = asyncio.ensure_future(feed.run.run())
+            await until(lambda: bool(feed.run.failures))
+            feed.run.stop()
+            await task
+            return feed.run.failures
+
+    assert "BTC/USD" in asyncio.run(unknown())["kraken"]
+
+
+def test_kafka_away_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        producer = feed.producers[0]
+        producer.is_up = False
+        await server.publish(100)
+        producer.fail_brokers()
+        feed.run.feeds[0].sender.tick()
+        await server.publish(100)
+        await until(lambda: feed.run.feeds[0].sender.spooled > 0)
+        producer.is_up = True
+
+    feed = play("binance-spot", tmp_path, scene)
+
+    assert len(feed.records) == sum(len(trades) for trades in feed.server.history.values())
+    assert feed.server.rest_requests == 0
