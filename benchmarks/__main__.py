@@ -22,6 +22,7 @@ from benchmarks import (
     growth,
     guard,
     live,
+    live_feed,
     scale_out,
     scenarios,
     stages,
@@ -54,6 +55,7 @@ def main() -> int:
         "scale_out": lambda: _scale_out(arguments.records),
         "catch_up": lambda: scenarios.catch_up(arguments.records),
         "gold_reads": _gold_reads,
+        "live_feed": live_feed.live_feed,
     }
     for name in arguments.names or list(plan):
         result = plan[name]()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
 from k2.observability.metrics_server import port_of, stream_names
 from k2.settings import Settings
@@ -38,7 +39,7 @@ def metrics(rows: Rows) -> Iterator[str]:
         ("metric", "type", "further labels", "where", "what it says"),
         [
             (f"`{m.name}`", _kind(m), _labels(m), _where(m), m.help)
-            for m in sorted(CATALOGUE, key=lambda metric: metric.name)
+            for m in sorted((*CATALOGUE, *FEED_CATALOGUE), key=lambda metric: metric.name)
         ],
     )
 

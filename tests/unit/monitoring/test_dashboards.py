@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is not installed")
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
+from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.metrics import CATALOGUE, Metric
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.grafana import generate
@@ -43,7 +44,7 @@ def series_of(metric: Metric) -> set[str]:
     return {metric.name}
 
 
-KNOWN = FOREIGN.union(*map(series_of, CATALOGUE))
+KNOWN = FOREIGN.union(*map(series_of, (*CATALOGUE, *FEED_CATALOGUE)))
 
 
 @pytest.mark.parametrize("name", generate.BOARDS)

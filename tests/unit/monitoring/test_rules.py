@@ -12,6 +12,7 @@ import yaml
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 from k2.exchanges import EXCHANGES
+from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.metrics import CATALOGUE
 from k2.observability.metrics_server import port_of
 from k2.settings import Settings
@@ -34,6 +35,9 @@ ASKED_FOR = {
     "BalanceBroken",
     "DiskFilling",
     "InodesRunningOut",
+    "FeedDown",
+    "FeedSilent",
+    "FeedGapOpen",
     "Watchdog",
 }
 
@@ -62,7 +66,7 @@ ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 SERIES = {
     name
-    for metric in CATALOGUE
+    for metric in (*CATALOGUE, *FEED_CATALOGUE)
     for name in (
         [f"{metric.name}_{part}" for part in ("bucket", "sum", "count")]
         if metric.kind == "histogram"
