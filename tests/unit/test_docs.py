@@ -138,3 +138,18 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
 
     assert [name for name in decisions if f"({name})" not in listed] == []
     assert [int(name[:4]) for name in decisions] == list(range(1, len(decisions) + 1))
+
+
+def test_every_page_can_be_reached_from_the_index() -> None:
+    docs = ROOT / "docs"
+    reached, waiting = set(), [docs / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = (link.partition("#")[0] for link in LINK.findall(page.read_text("utf-8")))
+        targets = ((page.parent / link).resolve() for link in links if link.endswith(".md"))
+        waiting += [target for target in targets if target.is_relative_to(docs)]
+
+    assert sorted(set(docs.rglob("*.md")) - reached) == []
