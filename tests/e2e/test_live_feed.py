@@ -1,0 +1,144 @@
+"""A bad minute of three exchanges: Gold and the recorded gaps are what they sent, to the trade."""
+
+import asyncio
+import json
+import random
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deltalake import DeltaTable
+
+from tests.support.exchange_server import ExchangeServer
+from tests.support.home import K2Home
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+MARKETS = {
+    "binance-spot": ("BTCUSDT", "ETHUSDT"),
+    "kraken": ("BTC/USD", "ETH/USD"),
+    "coinbase-exchange": ("BTC-USD", "ETH-USD"),
+}
+SYMBOLS = {"BTCUSDT": "BTC-USDT", "ETHUSDT": "ETH-USDT"}
+TRADES_OF_EACH = 6_000
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> K2Home:
+    return K2Home(tmp_path / "home", K2_FEED_METRICS_PORT="0")
+
+
+def write_config(home: K2Home, servers: list[ExchangeServer]) -> Path:
+    lines = []
+    for server in servers:
+        lines += [f"[services.{server.service}]", f"markets = {json.dumps(server.markets)}"]
+        lines += [f'url = "{server.url}"', f'history_url = "{server.history_url}"']
+    file = home.folder / "feeds.toml"
+    file.write_text("\n".join(lines))
+    return file
+
+
+async def misbehave(server: ExchangeServer, chance: random.Random) -> None:
+    """Send everything, and do something wrong ever so often."""
+    sent = 0
+    while sent < TRADES_OF_EACH:
+        count = chance.randrange(50, 400)
+        await server.publish(count, rate=400)
+        sent += count
+        wrong = chance.choice(["lose", "reorder", "repeat", "malform", "close", "rest", "restart"])
+        server.lose = server.reorder = server.repeat = server.malform = 0.0
+        server.rest_status = None
+        if wrong == "close":
+            await server.drop(chance.choice([1000, 1001, 1006, 1008, 1011, 1012, 1013]))
+        elif wrong == "rest":
+            server.rest_status, server.lose = chance.choice([429, 503]), 0.2
+        elif wrong == "restart":
+            await server.stop()
+            await asyncio.sleep(chance.random())
+            await server.start()
+        else:
+            setattr(server, wrong, 0.1)
+    server.lose = server.reorder = server.repeat = server.malform = 0.0
+    server.rest_status = None
+    await server.beat()
+    while not all(c.markets for c in server.clients) or not server.clients:
+        await asyncio.sleep(0.1)
+    await server.publish(20)
+    await server.beat()
+
+
+async def whole_again(home: K2Home, servers: list[ExchangeServer]) -> dict[str, Any]:
+    """Wait until every feed has the newest trade and no open hole; return the states."""
+    while True:
+        states: dict[str, Any] = {}
+        for file in (home.folder / "run" / "feeds").glob("*.json"):
+            for market, state in json.loads(file.read_text()).items():
+                known = states.setdefault(market, state)
+                if (state["newest"] or 0) > (known["newest"] or 0):
+                    states[market] = state
+        newest = {m: t[-1].number for server in servers for m, t in server.history.items()}
+        is_there = all((states.get(m) or {}).get("newest") == last for m, last in newest.items())
+        is_open = any(h["state"] == "open" for s in states.values() for h in s["holes"])
+        if is_there and not is_open:
+            return states
+        await asyncio.sleep(0.5)
+
+
+async def bad_minute(home: K2Home) -> tuple[list[ExchangeServer], dict[str, Any]]:
+    servers = [ExchangeServer(name, markets, seed=11) for name, markets in MARKETS.items()]
+    for server in servers:
+        await server.start()
+    config = write_config(home, servers)
+    first = home.start("feed", "run", "--config", config)
+    while not all(server.clients for server in servers):
+        await asyncio.sleep(0.1)
+    playing = [
+        asyncio.ensure_future(misbehave(server, random.Random(place)))
+        for place, server in enumerate(servers)
+    ]
+    await asyncio.sleep(5)
+    home.record("kafka").send_signal(signal.SIGKILL)  # `k2 up` starts it again
+    await asyncio.sleep(10)
+    second = home.start("feed", "run", "--config", config)  # a rolling restart
+    await asyncio.sleep(10)
+    await asyncio.to_thread(_end, first)
+    await asyncio.gather(*playing)
+    states = await asyncio.wait_for(whole_again(home, servers), 240)
+    await asyncio.to_thread(_end, second)
+    for server in servers:
+        await server.stop()
+    return servers, states
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(60)
+
+
+def test_gold_and_the_recorded_gaps_are_what_the_exchanges_sent(home: K2Home) -> None:
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    try:
+        servers, states = asyncio.run(bad_minute(home))
+        home.run("drain")
+        gold = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(
+            columns=["symbol", "exchange", "trade_id"]
+        )
+        home.run("balance")
+    finally:
+        home.run("down")
+        home.kill_all()
+
+    rows = list(zip(*(gold[name].to_pylist() for name in gold.column_names), strict=True))
+    assert len(rows) == len(set(rows)), "a trade is in Gold twice"
+    for server in servers:
+        for market, trades in server.history.items():
+            symbol = SYMBOLS.get(market, market.replace("/", "-"))
+            exchange = server.service.partition("-")[0]
+            found = {int(n) for s, e, n in rows if (s, e) == (symbol, exchange)}
+            holes = states[market]["holes"]
+            gaps = {n for hole in holes for n in range(hole["first"], hole["last"] + 1)}
+            first = min(found)
+            assert found | gaps == {t.number for t in trades if t.number >= first}, market
+            assert not gaps, "the history had everything"
