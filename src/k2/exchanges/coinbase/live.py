@@ -84,7 +84,10 @@ async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
 
 
 def _message(market: str, row: dict[str, Any]) -> bytes:
-    """A row in the form of Advanced Trade, which like it has no sequence and no orders."""
+    """A row in the form of Advanced Trade, which like it names no orders.
+
+    Its event is a ``history``, and the 0 in place of a connection's count is no message's number.
+    """
     trade = {
         "trade_id": str(row["trade_id"]),
         "product_id": market,
@@ -93,8 +96,9 @@ def _message(market: str, row: dict[str, Any]) -> bytes:
         "side": row["side"].upper(),
         "time": row["time"],
     }
-    events = [{"type": "update", "trades": [trade]}]
-    return orjson.dumps({"channel": "market_trades", "events": events})
+    events = [{"type": "history", "trades": [trade]}]
+    message = {"channel": "market_trades", "timestamp": row["time"], "sequence_num": 0}
+    return orjson.dumps(message | {"events": events})
 
 
 _HISTORY = History("https://api.exchange.coinbase.com", 0.2, _trades)

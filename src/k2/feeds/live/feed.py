@@ -109,8 +109,14 @@ class LiveFeed:
         return bool(parsed.trades)
 
     def take_again(self, message: bytes, received_us: int) -> None:
-        """Send a message of the history, in the websocket's form."""
-        self.take(message, received_us)
+        """Send what is missing of a message of the history, which is in the websocket's form."""
+        parsed = self.parse(message, received_us)
+        if parsed.rejected is not None:
+            raise ValueError(f"the history gave no trade: {parsed.rejected}")
+        for record in parsed.trades:
+            numbers, known = self.service.numbers(record), self.numbers.get(record["symbol"])
+            if numbers is not None and known is not None and known.lacks(*numbers):
+                self._send(record, received_us, parsed.event_us or received_us)
 
     def _send(self, record: RawRecord, received_us: int, event_us: int) -> None:
         market: str = record["symbol"]

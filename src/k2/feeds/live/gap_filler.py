@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
@@ -17,6 +17,7 @@ log = structlog.get_logger("k2.feeds")
 
 _GRACE_SECONDS = 2.0  # for what is only out of order
 _MAX_HOLE = 1_000_000  # trades that are asked for at once
+_PAGE = 1_000  # holes nearer to each other than this are asked for together
 # The history may lag behind the websocket: what it does not have is asked for again, ever later.
 _FIRST_WAIT_SECONDS, MAX_TRIES = 1.0, 6
 
@@ -45,13 +46,20 @@ class GapFiller:
                 await self._fill(market, hole)
 
     def _due(self, now: float) -> list[tuple[str, Hole]]:
+        """Return what to ask for: the holes that are due, those near each other as one."""
         old_enough = time.time_ns() // 1000 - int(_GRACE_SECONDS * 1e6)
-        return [
-            (market, hole)
-            for market, known in self.numbers.items()
-            for hole in known.open_holes()
-            if hole.found_us < old_enough and now >= self._retry_at.get((market, hole.first), 0.0)
-        ]
+        found: list[tuple[str, Hole]] = []
+        for market, known in self.numbers.items():
+            together: Hole | None = None
+            for hole in known.open_holes():
+                if hole.found_us > old_enough or now < self._retry_at.get((market, hole.first), 0):
+                    continue
+                if together is not None and hole.last - together.first < _PAGE:
+                    together.last = hole.last
+                    continue
+                together = replace(hole)
+                found.append((market, together))
+        return found
 
     async def _fill(self, market: str, hole: Hole) -> None:
         assert self.refill is not None  # noqa: S101 — asked before

@@ -74,6 +74,10 @@ class MarketNumbers:
             if hole.first <= last and hole.last >= first:
                 hole.state, hole.reason = FINAL, reason
 
+    def lacks(self, first: int, last: int) -> bool:
+        """Tell whether any of these numbers is missing."""
+        return any(hole.first <= last and hole.last >= first for hole in self.holes)
+
     def open_holes(self) -> list[Hole]:
         """Return the holes that may still be filled."""
         return [hole for hole in self.holes if hole.state == OPEN]

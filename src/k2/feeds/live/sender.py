@@ -80,14 +80,14 @@ class Sender:
     _moved_at: float = 0.0
     _brokers_down: bool = False
     _since_poll: int = 0
-    _is_spooling: bool = False
+    is_spooling: bool = False
     _draining_until: int | None = None
 
     def __post_init__(self) -> None:
         callbacks = {"on_delivery": self._on_delivery, "error_cb": self._on_error}
         self._producer: ProducerLike = self.make(producer_settings(self.bootstrap, callbacks))
         self._moved_at = self.clock()
-        self._is_spooling = len(self.spool) > 0
+        self.is_spooling = len(self.spool) > 0
 
     @property
     def taken(self) -> int:
@@ -108,8 +108,8 @@ class Sender:
 
     def send(self, record: FeedRecord) -> None:
         """Give a record to Kafka, or to the spool while there is something in it or Kafka is away."""
-        if self._is_spooling or not self._produce(record):
-            self._is_spooling = True
+        if self.is_spooling or not self._produce(record):
+            self.is_spooling = True
             self.spool.append(record)
             self.spooled += 1
         self._since_poll += 1
@@ -127,14 +127,14 @@ class Sender:
         if taken != self._taken_before or not len(self._producer):
             self._taken_before, self._moved_at = taken, self.clock()
             self._brokers_down = False
-        if self.is_stalled and not self._is_spooling:
-            self._is_spooling = True
+        if self.is_stalled and not self.is_spooling:
+            self.is_spooling = True
             log.warning("kafka_away", waiting=self.waiting)
         while (dropped := self.spool.trim(time.time())) is not None:
             self._draining_until = None
             self.on_drop(dropped)
         self.spool.flush()
-        if self._is_spooling and not self.is_stalled:
+        if self.is_spooling and not self.is_stalled:
             self._drain()
 
     def close(self, seconds: float = 10.0) -> None:
@@ -170,7 +170,7 @@ class Sender:
             self._draining_until = None
         records = self.spool.oldest()
         if not records:
-            self._is_spooling = False
+            self.is_spooling = False
             log.info("kafka_back", spooled=self.spooled)
             return
         if len(self._producer) + len(records) > MAX_QUEUED:
