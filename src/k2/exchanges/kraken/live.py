@@ -11,7 +11,7 @@ from typing import Any
 
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges.live import Answer, Get, History, LiveService, Missing, Notice
-from k2.exchanges.parsing import RawRecord, Unusable, decode
+from k2.exchanges.parsing import MessageRejected, RawRecord, decode
 from k2.exchanges.rest import LimitedError, require_ok
 
 _BATCH = 100
@@ -76,7 +76,7 @@ async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
 def _page(answer: Answer) -> tuple[list[list[Any]], Any]:
     try:
         decoded = decode(require_ok(answer, _PATH))
-    except Unusable as error:
+    except MessageRejected as error:
         raise UnavailableError(f"{_PATH} did not answer in JSON: {error}") from error
     errors = ", ".join(decoded.get("error") or ())
     if "Rate limit" in errors or "Throttled" in errors:
