@@ -161,7 +161,7 @@ class LiveFeed:
         # What is written names no number that Kafka may not have yet.
         if self._saved is None:
             self._saved = self.sender.queued, state_content(self.numbers)
-        elif not len(self.sender.spool) and self.sender.taken >= self._saved[0]:
+        elif not len(self.sender.spool) and self.sender.delivered >= self._saved[0]:
             write_state(self.settings, placed(self.service.name, self.place), self._saved[1])
             self._saved = None
 

@@ -19,7 +19,7 @@ from k2.feeds.live.spool import Dropped, FeedRecord, Spool
 log = structlog.get_logger("k2.feeds")
 
 MAX_QUEUED = 50_000  # records in the producer's memory
-_STALLED_SECONDS = 2.0  # without one record taken, while some wait
+_STALLED_SECONDS = 2.0  # without one record delivered, while some wait
 _POLL_EVERY = 256
 
 
@@ -54,7 +54,7 @@ def producer_settings(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any
         "queue.buffering.max.messages": MAX_QUEUED * 2,
         "queue.buffering.max.kbytes": 131_072,
         "message.max.bytes": MAX_MESSAGE_BYTES,
-        "message.timeout.ms": 0,  # never: what is not taken waits
+        "message.timeout.ms": 0,  # never: what is not delivered waits
         "delivery.report.only.error": True,
         **extra,
     }
@@ -64,7 +64,7 @@ def producer_settings(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any
 class Sender:
     """Sends records in order. ``on_drop`` is told what a full spool lost.
 
-    ``taken`` counts the records that the broker has, ``queued`` those that it was ever given.
+    ``delivered`` counts the records that the broker has, ``queued`` those that it was ever given.
     """
 
     bootstrap: str
@@ -76,7 +76,7 @@ class Sender:
     spooled: int = 0
     refused: int = 0
     _failed: list[FeedRecord] = field(default_factory=list)
-    _taken_before: int = 0
+    _delivered_before: int = 0
     _moved_at: float = 0.0
     _brokers_down: bool = False
     _since_poll: int = 0
@@ -90,13 +90,13 @@ class Sender:
         self.is_spooling = len(self.spool) > 0
 
     @property
-    def taken(self) -> int:
+    def delivered(self) -> int:
         """How many records the broker has."""
         return self.queued - len(self._producer) - len(self._failed)
 
     @property
     def waiting(self) -> int:
-        """How many records the broker has not taken yet, in memory and on disk."""
+        """How many records the broker has not delivered yet, in memory and on disk."""
         return len(self._producer) + len(self._failed) + len(self.spool)
 
     @property
@@ -123,9 +123,9 @@ class Sender:
         Called several times a second.
         """
         self._producer.poll(0)
-        taken = self.taken
-        if taken != self._taken_before or not len(self._producer):
-            self._taken_before, self._moved_at = taken, self.clock()
+        delivered = self.delivered
+        if delivered != self._delivered_before or not len(self._producer):
+            self._delivered_before, self._moved_at = delivered, self.clock()
             self._brokers_down = False
         if self.is_stalled and not self.is_spooling:
             self.is_spooling = True
@@ -164,7 +164,7 @@ class Sender:
     def _drain(self) -> None:
         """Move segments to the producer; each leaves the disk when the broker has all of it."""
         if self._draining_until is not None:
-            if self.taken < self._draining_until:
+            if self.delivered < self._draining_until:
                 return
             self.spool.done()
             self._draining_until = None

@@ -56,7 +56,7 @@ def test_a_record_goes_to_kafka_at_once(tmp_path: Path, clock: Clock) -> None:
     feed.tick()
 
     assert sent(producer) == [1]
-    assert (feed.taken, feed.waiting, feed.spooled) == (1, 0, 0)
+    assert (feed.delivered, feed.waiting, feed.spooled) == (1, 0, 0)
 
 
 def test_what_comes_while_kafka_is_away_arrives_once_in_order(tmp_path: Path, clock: Clock) -> None:
