@@ -17,7 +17,7 @@ def test_a_timed_run_shows_what_it_did_and_leaves_nothing_running(home: K2Home) 
     said = home.run("up", "--for", "10s", "--rate", "300/s")
 
     assert "Starting" not in said  # piped, it prints its summary alone
-    for part in ("Rows", "Balance", "Newest Gold trades", "DeltaTable(", str(home.folder)):
+    for part in ("Rows", "Balance", "Newest Gold trades", "k2.Lake(", str(home.folder)):
         assert part in said
     home.require_nothing_left()
     assert home.json("balance", "--tables-only")["balanced"] is True
