@@ -10,6 +10,7 @@ from k2.exchanges.names import FUTURE, PERPETUAL, SUPPORTED, Name
 
 UNKNOWN, AMBIGUOUS, NOT_SUPPORTED = "symbol_unknown", "symbol_ambiguous", "instrument_not_supported"
 
+_FIRST = -(2**63)  # before any time
 _SUFFIX = {PERPETUAL: "-PERP", FUTURE: "-{}"}
 
 
@@ -51,7 +52,8 @@ class MarketIndex:
     def meanings(self, name: str, market: str) -> list[Meaning]:
         """Return what a name means, for each time that it meant something else."""
         if listed := self._listed.get((market, name)):
-            return [meaning for fact in listed for meaning in self._of_fact(fact)]
+            in_time = sorted(listed, key=lambda fact: microseconds(fact.since) or _FIRST)
+            return [meaning for fact in in_time for meaning in self._of_fact(fact)]
         read = self._exchange.read_name(name, market)
         if read is None:
             return [Meaning(problem=UNKNOWN)]

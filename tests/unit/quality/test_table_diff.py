@@ -51,14 +51,14 @@ def test_added_and_removed_records_are_named(tmp_path):
 
 
 def test_the_last_digit_of_a_price_is_a_difference(tmp_path):
-    found = compared(tmp_path, rows(0), rows(0, price=Decimal("61837.63000001")))
+    found = compared(tmp_path, rows(0), rows(0, price=Decimal("61837.63000001000000")))
 
     assert found.changed == {"price": 1}
     assert found.samples["price"] == [
         {
             "record": f"{BINANCE.topic}-0@0",
-            "live": "61837.63000000",
-            "rebuilt": "61837.63000001",
+            "live": "61837.63000000000000",
+            "rebuilt": "61837.63000001000000",
         }
     ]
 

@@ -64,7 +64,7 @@ def letters(home):
     # As after a run: what the registry told is on disk.
     cache = schema_cache(Settings.load(home=home), "")
     cache.mkdir(parents=True)
-    (cache / f"{KRAKEN_V2_ID}.avsc").write_text(schema_text(KRAKEN.reader_schema))
+    (cache / f"{KRAKEN_V2_ID}.avsc").write_text(schema_text("kraken_raw_trade_v2.avsc"))
     return stored
 
 
