@@ -10,6 +10,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from k2.observability.metrics import StreamMetrics
+from k2.storage.handles import TableHandle
+
+_MAX_COMMITS = 100  # that a handle follows: a look a second may cost some milliseconds now and then
 
 
 def record_checkpoint(metrics: StreamMetrics, checkpoint: Path, now: float) -> None:
@@ -56,18 +59,16 @@ class OpenTables:
     def __init__(self, lake: Path) -> None:
         """Look at the tables under ``lake``."""
         self._lake = lake
-        self._open: dict[str, DeltaTable] = {}
+        self._open: dict[str, TableHandle] = {}
 
     def stored(self, table: str) -> DeltaTable | None:
         """Return a table as of now; None when it is not there or cannot be read just now."""
         try:
-            if table not in self._open:
-                self._open[table] = DeltaTable(self._lake / table)
-            else:
-                self._open[table].update_incremental()
+            handle = self._open.setdefault(table, TableHandle(self._lake / table, _MAX_COMMITS))
+            return handle.latest()
         except (TableNotFoundError, DeltaError, OSError):
             self._open.pop(table, None)
-        return self._open.get(table)
+            return None
 
 
 def _batches(folder: Path) -> list[int]:

@@ -18,20 +18,29 @@ _MOST_COMMITS = 12
 
 @dataclass
 class TableHandle:
-    """One stored table, by its folder."""
+    """One stored table, by its folder.
+
+    Who asks rarely lets it follow more commits, ``max_commits``, before it is opened anew.
+    """
 
     path: Path
+    max_commits: int = _MOST_COMMITS
     _stored: DeltaTable | None = None
     _since: int = 0  # version when it was opened
 
     def latest(self) -> DeltaTable:
         """Return the table as it is now."""
-        if self._stored is None or self._stored.version() - self._since >= _MOST_COMMITS:
+        if self._stored is None or self._is_old(self._stored):
             self._stored = DeltaTable(self.path)
             self._since = self._stored.version()
         elif self._has_news(self._stored):
             self._stored.update_incremental()
         return self._stored
+
+    def _is_old(self, stored: DeltaTable) -> bool:
+        # Where the log has been shortened beyond it, the next entry is not there either.
+        was_left_behind = not commit_file(self.path, stored.version()).exists()
+        return was_left_behind or stored.version() - self._since >= self.max_commits
 
     def _has_news(self, stored: DeltaTable) -> bool:
         return commit_file(self.path, stored.version() + 1).exists()
