@@ -29,7 +29,7 @@ from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
 from k2.silver.dedup.index import DedupIndex
 from k2.silver.rules.apply_rules import DEAD_LETTER, TRADE
-from k2.silver.tables import dead_letters, duplicates, silver_trades
+from k2.silver.tables import REPEATED, dead_letters, duplicates, silver_trades
 from k2.silver.transform import to_silver, validated_columns
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
@@ -137,7 +137,11 @@ def _run(
         with clock.step("write Silver"):
             judged.append(silver_table, txn, new)
         with clock.step("write duplicates and dead letters"):
-            judged.append(duplicate_table, txn, Rows(TRADE, again, True))
+            known = [name for name in duplicate_table.columns if name != "reason"]
+            repeated = judged.columns(*known, of=Rows(TRADE, again, True))
+            reason = pa.repeat(REPEATED, repeated.num_rows)
+            repeated = repeated.append_column("reason", reason).select(duplicate_table.columns)
+            writer.append(duplicate_table, txn, repeated)
             judged.append(letter_table, txn, Rows(DEAD_LETTER))
             seen.commit_batch(found, txn.version)
         with clock.step("shape Gold"):

@@ -51,7 +51,8 @@ class Window:
         self.high, self.low = max(self.high, price), min(self.low, price)
         self.volume += quantity
         self.quote += price * quantity
-        self.count += 1
+        # Binance's spot numbers each fill; a contract's aggregate is one of its trades.
+        self.count += 1 if fact.contract or fact.ids is None else len(fact.fills)
         if fact.side == "BUY":
             self.bought += quantity
 
@@ -98,9 +99,11 @@ def _windows(facts: Iterable[Sent]) -> tuple[dict[Key, Window], dict[str, int]]:
     windows: dict[Key, Window] = {}
     newest: dict[str, int] = {}
     for position, fact in enumerate(facts):
-        if not fact.is_first:
+        if not fact.is_first or not fact.counts:
             continue
         time, exchange, symbol, number = fact.time_us, fact.exchange, fact.symbol, fact.trade_id
+        if fact.ids is not None:
+            number = fact.ids[0]  # an aggregate is where its first fill is
         newest[exchange] = max(newest.get(exchange, time), time)
         # The trade id is the sequence. Without one the offset decides, which grows with the
         # position: a market keeps to one partition.

@@ -66,22 +66,38 @@ def _check_exchange(
 ) -> list[str]:
     silver, dup, dlq = (f"{layer}_{exchange}_trades" for layer in ("silver", "dup", "dlq"))
     first: dict[str, tuple[Identity, tuple[int, int]]] = {}
+    kept_at: dict[tuple[str, int], tuple[int, int]] = {}  # where a fill is, by its space and id
+    symbol_of: dict[str, str] = {}  # of what a message id says before its number
     stored: Counter[Identity] = Counter()
-    for row in rows(home, silver, (*_COLUMNS, *_PLACE)):
+    for row in rows(home, silver, (*_COLUMNS, *_PLACE, "first_trade_id", "last_trade_id")):
         identity = _identity_of_row(row, hashed)
         stored[identity] += 1
-        first[row["message_id"]] = identity, (row["partition"], row["offset"])
+        place = row["partition"], row["offset"]
+        first[row["message_id"]] = identity, place
+        if row["first_trade_id"] is not None:
+            space = row["message_id"][:-16]
+            symbol_of[space] = row["symbol"]
+            for number in range(row["first_trade_id"], row["last_trade_id"] + 1):
+                kept_at[space, number] = place
     trades = Counter(_identity(fact) for fact in facts if fact.is_first)
-    repeated = Counter(_identity(fact) for fact in facts if fact.kind == "duplicate")
+    repeated: Counter[Identity] = Counter(
+        (fact.symbol, fact.fills[0]) if fact.fills else _identity(fact)
+        for fact in facts
+        if fact.kind == "duplicate"
+    )
     found: Counter[Identity] = Counter()
     problems = []
-    for row in rows(home, dup, ("message_id", *_PLACE)):
-        identity, kept = first.get(
-            row["message_id"], (("not in Silver", row["message_id"]), (0, 0))
-        )
-        found[identity] += 1
-        if (row["partition"], row["offset"]) <= kept:
-            problems.append(f"{dup}: offset {row['offset']} is before the one that stayed, {kept}")
+    for row in rows(home, dup, ("message_id", "reason", *_PLACE)):
+        space, digits = row["message_id"][:-16], row["message_id"][-16:]
+        known, place = first.get(row["message_id"], (None, None))
+        if space in symbol_of:
+            known = symbol_of[space], int(digits, 16)
+            place = kept_at.get((space, int(digits, 16)))
+        found[known or ("not in Silver", row["message_id"])] += 1
+        if row["reason"] != "repeated":
+            problems.append(f"{dup}: offset {row['offset']} {row['reason']}")
+        if place is not None and (row["partition"], row["offset"]) <= place:
+            problems.append(f"{dup}: offset {row['offset']} is before the one that stayed, {place}")
     return [
         *_differ(silver, stored, trades),
         *_differ(dup, found, repeated),
@@ -114,6 +130,8 @@ def _check_dead_letters(home: Path, table: str, bad: list[Sent]) -> list[str]:
         stored[digest] += 1
         defect = defect_of.get(digest)
         allowed = ("decode", "schema") if defect in _NOT_DECODED else ("rule", "schema")
+        if defect == "filler":
+            allowed = ("filler",)
         if defect and row["error_type"] not in allowed:
             problems.append(
                 f"{table}: {defect} is {row['error_type']!r} {row['error_reasons']}"

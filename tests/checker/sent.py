@@ -30,6 +30,16 @@ class Sent(NamedTuple):
     defect: str | None
     sha256: str | None
     broker_time_ms: int | None
+    ids: tuple[int, int] | None = None  # of an aggregate's fills
+    contract: bool = False
+    counts: bool = True
+
+    @property
+    def fills(self) -> range:
+        """The ids that it covers; none where the exchange gives none."""
+        if self.ids is not None:
+            return range(self.ids[0], self.ids[1] + 1)
+        return range(0) if self.trade_id is None else range(self.trade_id, self.trade_id + 1)
 
     @property
     def is_first(self) -> bool:
@@ -39,7 +49,7 @@ class Sent(NamedTuple):
     @property
     def symbol(self) -> str:
         """The market in standard codes."""
-        return _symbol(self.exchange, self.market)
+        return _symbol(self.exchange, self.market) + ("-PERP" if self.contract else "")
 
 
 def facts_of(path: Path) -> Iterator[Sent]:
@@ -76,6 +86,9 @@ def _sent(line: dict[str, Any]) -> Sent:
         *(line["trade_id"], line["time_us"]),
         *(units(Decimal(line["price"])), units(Decimal(line["quantity"])), intern(line["side"])),
         *(line.get("defect"), line.get("sha256"), line.get("broker_time_ms")),
+        ids=(line["ids"][0], line["ids"][1]) if "ids" in line else None,
+        contract=line.get("contract", False),
+        counts=line.get("counts", True),
     )
 
 

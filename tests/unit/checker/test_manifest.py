@@ -9,7 +9,7 @@ import pytest
 
 from tests.checker.manifest import check_manifest
 from tests.support.bars import plain_bars
-from tests.unit.checker.stored import BROKER_TIME, gold_row, store
+from tests.unit.checker.stored import BROKER_TIME, gold_row, silver_row, store
 
 pytestmark = pytest.mark.unit
 
@@ -46,10 +46,15 @@ def simulated(tmp_path, expected):
             bronze_row(b"XBT/USD", 1, BROKER_TIME),
             bronze_row(b"ETH/USD", 2, AN_HOUR_LATER),
         ],
-        "silver_binance_trades": gold[:1],
-        "silver_kraken_trades": gold[1:],
+        "silver_binance_trades": [silver_row(gold[0])],
+        "silver_kraken_trades": [silver_row(row) for row in gold[1:]],
         "dup_kraken_trades": [
-            {"message_id": gold[1]["message_id"], "partition": 0, "offset": 2},
+            {
+                "message_id": gold[1]["message_id"],
+                "reason": "repeated",
+                "partition": 0,
+                "offset": 2,
+            },
         ],
         "dlq_binance_trades": [letter | {"partition": 0, "offset": 1}],
         "gold_trades": gold,
@@ -116,6 +121,7 @@ def test_a_row_too_few_and_a_row_too_many_are_found_in_every_table(tmp_path, sim
         ("silver_kraken_trades", "price", Decimal("1774.14000001"), "extra 1 ×"),
         ("silver_kraken_trades", "offset", 3, "silver, dup and dlq of kraken"),
         ("dup_kraken_trades", "offset", 0, "is before the one that stayed"),
+        ("dup_kraken_trades", "reason", "overlaps", "offset 2 overlaps"),
         ("gold_trades", "side", "BUY", "extra 1 ×"),
         ("gold_trades", "is_late", True, "is_late is True"),
     ],

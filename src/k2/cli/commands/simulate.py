@@ -45,6 +45,12 @@ def simulate_command(
     bad: Annotated[float, typer.Option(help="Share of bad records, of every kind.")] = 0.005,
     kraken: Annotated[float, typer.Option(help="Share of trades on Kraken.")] = 0.2,
     coinbase: Annotated[float, typer.Option(help="Share of trades on Coinbase.")] = 0.15,
+    aggregates: Annotated[
+        float, typer.Option(help="Share of Binance's spot orders told of by an aggregate too.")
+    ] = 0.0,
+    contracts: Annotated[
+        float, typer.Option(help="Share of Binance's trades that are of a perpetual contract.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same records.")] = 7,
     start: Annotated[
         int | None, typer.Option(help="First event time, µs since 1970; default: now.")
@@ -65,6 +71,8 @@ def simulate_command(
         *(start_us, step_us, seed, duplicates, old, late, bad, kraken, coinbase),
         block_size=_block_size(schedule),
         broker_times=span is not None,
+        aggregates=aggregates,
+        contracts=contracts,
     )
     settings = Settings.load()
     configure_logs(settings)

@@ -90,9 +90,10 @@ class Manifest:
 def _line(record: SimulatedRecord) -> str:
     fact = record.fact
     line: dict[str, Any] = fact._asdict()
-    if fact.defect is None:
-        del line["defect"]
-    else:
+    for name, usual in GroundTruth._field_defaults.items():
+        if line[name] == usual:
+            del line[name]
+    if fact.defect is not None:
         line["sha256"] = None if record.value is None else hashlib.sha256(record.value).hexdigest()
     if record.broker_time_ms is not None:
         line["broker_time_ms"] = record.broker_time_ms

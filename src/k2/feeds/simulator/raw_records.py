@@ -24,9 +24,36 @@ class TradeDraft(NamedTuple):
     position: int
 
 
+def raw_aggregate(
+    market: Market, number: int, ids: tuple[int, int], draft: TradeDraft
+) -> RawRecord:
+    """Return an aggregate of Binance, whose fills have the ids from the first to the last of ``ids``."""
+    fills = {"aggregate_id": number, "first_trade_id": ids[0], "last_trade_id": ids[1]}
+    raw = _binance(market, number, draft) | {"event_type": "aggTrade", "market": "spot"}
+    return _OF_VERSION_2 | raw | fills
+
+
+def raw_contract_trade(market: Market, number: int, draft: TradeDraft, kind: str) -> RawRecord:
+    """Return a trade of a USD-M contract; ``kind`` is how it came about, NA that it is none."""
+    raw = _binance(market, number, draft) | {"is_best_match": None, "execution_type": kind}
+    if kind == "NA":
+        raw |= {"price": "0", "quantity": "0"}
+    return _OF_VERSION_2 | raw
+
+
 def raw_record(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:
     """Return a trade as the market's feed has it; ``number`` is its id, None where there is none."""
     return _FORMS[market.exchange](market, number, draft)
+
+
+# What a Binance record has since version 2, each null unless the message says it.
+_OF_VERSION_2: RawRecord = dict.fromkeys(
+    (
+        *("market", "aggregate_id", "first_trade_id", "last_trade_id", "buyer_order_id"),
+        *("seller_order_id", "execution_type", "normal_quantity", "contract_type", "taker_side"),
+        *("stream", "extra", "message_extra"),
+    )
+)
 
 
 def _binance(market: Market, number: int | None, draft: TradeDraft) -> RawRecord:

@@ -12,7 +12,11 @@ from k2.feeds.simulator.raw_records import TradeDraft, raw_record
 
 
 class GroundTruth(NamedTuple):
-    """What is true of a sent record. ``kind``: trade, late, duplicate or bad."""
+    """What is true of a sent record. ``kind``: trade, late, duplicate or bad.
+
+    ``ids`` are those of an aggregate's fills, first and last. A print of a contract that does not
+    ``count`` is a trade and in no bar.
+    """
 
     kind: str
     exchange: str
@@ -23,6 +27,9 @@ class GroundTruth(NamedTuple):
     quantity: str
     side: str
     defect: str | None = None
+    ids: tuple[int, int] | None = None
+    contract: bool = False
+    counts: bool = True
 
 
 class SimulatedRecord(NamedTuple):
@@ -45,10 +52,10 @@ class RecordEncoder:
         exchange = exchange_named(market.exchange)
         self.name = f"{market.exchange}:{market.symbol}"
         self.next_id = next_ids.get(self.name, market.first_id)
-        self._market = market
+        self.market = market
         self._encode = encode
-        self._topic = exchange.topic
-        self._key = market.symbol.encode()
+        self.topic = exchange.topic
+        self.key = market.symbol.encode()
         self._bad_kinds = kinds_of(market.exchange)
         self._is_binance = market.exchange == "binance"
         self._numbered = market.first_id > 0
@@ -58,7 +65,7 @@ class RecordEncoder:
         raw = self._raw(draft)
         fact = self._fact(kind, draft, raw)
         self.next_id += 1
-        return SimulatedRecord(self._topic, self._key, self._encode(raw), fact)
+        return SimulatedRecord(self.topic, self.key, self._encode(raw), fact)
 
     def bad(self, draft: TradeDraft, chance: float) -> SimulatedRecord:
         """Return a record with the defect that ``chance`` (0 to 1) picks."""
@@ -67,13 +74,13 @@ class RecordEncoder:
         raw = self._raw(draft)
         value = bad_value(kind, raw, self._encode)
         fact = self._fact("bad", draft, raw)._replace(defect=kind.name)
-        return SimulatedRecord(self._topic, self._key, value, fact)
+        return SimulatedRecord(self.topic, self.key, value, fact)
 
     def _fact(self, kind: str, draft: TradeDraft, raw: RawRecord) -> GroundTruth:
         return GroundTruth(
             kind,
-            self._market.exchange,
-            self._market.symbol,
+            self.market.exchange,
+            self.market.symbol,
             self.next_id if self._numbered else None,
             draft.moment_us // 1000 * 1000 if self._is_binance else draft.moment_us,
             raw["price"],
@@ -83,4 +90,4 @@ class RecordEncoder:
 
     def _raw(self, draft: TradeDraft) -> RawRecord:
         number = self.next_id if self._numbered else None
-        return raw_record(self._market, number, draft)
+        return raw_record(self.market, number, draft)

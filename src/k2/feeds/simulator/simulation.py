@@ -7,6 +7,7 @@ import numpy as np
 
 from k2.avro.encoding import Encoder
 from k2.errors import ConfigError
+from k2.feeds.simulator.binance_orders import BinanceOrders
 from k2.feeds.simulator.duplicate_pool import DuplicatePool
 from k2.feeds.simulator.market import MARKETS
 from k2.feeds.simulator.raw_records import TradeDraft
@@ -20,6 +21,9 @@ _MAX_DELAY_US = 50_000  # from the trade to the feed
 @dataclass(frozen=True)
 class Simulation:
     """What to simulate. Shares are of all records, ``old_duplicates`` of the duplicates.
+
+    ``aggregates`` is the share of Binance's spot orders that an aggregate of their fills tells of, alone
+    or beside the trades; ``contracts`` that of Binance's trades that are of a perpetual contract.
 
     Record i has the event time ``start_us + i × step_us``: never a clock's. With ``broker_times``
     its Kafka timestamp is simulated too; without, it is that of the sending.
@@ -36,9 +40,14 @@ class Simulation:
     coinbase_share: float = 0.15
     block_size: int = 1024
     broker_times: bool = False
+    aggregates: float = 0.0
+    contracts: float = 0.0
 
     def __post_init__(self) -> None:
-        shares = ("duplicates", "old_duplicates", "late", "bad", "kraken_share", "coinbase_share")
+        shares = (
+            *("duplicates", "old_duplicates", "late", "bad", "kraken_share", "coinbase_share"),
+            *("aggregates", "contracts"),
+        )
         for name in shares:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"{name}={getattr(self, name)}: a share from 0 to 1 is wanted.")
@@ -81,6 +90,7 @@ class SimulatedFeed:
         self._forms = [
             RecordEncoder(market, encoders[market.schema], progress.next_ids) for market in MARKETS
         ]
+        self._orders = BinanceOrders(self._forms, encoders, progress.next_ids)
         self._runs = progress.runs + 1
         self._made = 0
         self._before = DuplicatePool()
@@ -88,7 +98,7 @@ class SimulatedFeed:
     @property
     def progress(self) -> Progress:
         """What a later simulation needs to continue after the last block."""
-        ids = {form.name: form.next_id for form in self._forms}
+        ids = {form.name: form.next_id for form in self._forms} | self._orders.next_ids
         return Progress(self._runs, ids, self._walk.rates.values)
 
     def blocks(self) -> Iterator[list[SimulatedRecord]]:
@@ -125,9 +135,12 @@ class SimulatedFeed:
             if bad_from <= fate < late_from:
                 records.append(self._sent(form.bad(draft, picks[i][0]), received))
                 continue
-            record = form.trade(draft, "late" if is_late else "trade")
-            self._before.remember(record, received, picks[i][0])
-            records.append(self._sent(record, received))
+            kind = "late" if is_late else "trade"
+            told = self._orders.records(market, draft, kind, wanted, picks[i])
+            for record in told or [form.trade(draft, kind)]:
+                if record.fact.kind == kind:
+                    self._before.remember(record, received, picks[i][0])
+                records.append(self._sent(record, received))
         self._made += size
         return records
 
