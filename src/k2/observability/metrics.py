@@ -67,7 +67,7 @@ CATALOGUE: tuple[Metric, ...] = (
         "k2_dlq_records_total",
         "Records that became dead letters.",
         "silver",
-        error_type=("decode", "schema", "rule"),
+        error_type=("decode", "schema", "rule"),  # and filler, where an exchange has such
     ),
     _counter("k2_duplicate_records_total", "Further records of trades that are there.", "silver"),
     _counter("k2_late_records_total", "Trades that reached the broker too late.", "gold"),

@@ -4,7 +4,7 @@ All of this is delta-rs and needs no Spark.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -134,6 +134,20 @@ def open_table(lake: Path, table: Table) -> DeltaTable | None:
 def stored_version(stored: DeltaTable) -> int:
     """Return the version of the definition that a table was created from."""
     return int(stored.metadata().configuration.get(VERSION, "1"))
+
+
+def refuse_missing_columns(stored: DeltaTable, names: Iterable[str]) -> None:
+    """Raise when a stored table lacks columns that a reader wants.
+
+    Raises:
+        TableDriftError: names them, and the version of the table.
+    """
+    missing = sorted(set(names) - {field.name for field in stored.schema().fields})
+    if missing:
+        raise TableDriftError(
+            f"Table {folder_of(stored).name}, of version {stored_version(stored)}, has no "
+            f"{', '.join(missing)}. `k2 upgrade` makes it anew where it is older than this K2."
+        )
 
 
 def row_count(stored: DeltaTable) -> int:

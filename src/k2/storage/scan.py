@@ -18,7 +18,7 @@ from deltalake import DeltaTable
 
 from k2.errors import ContractError
 from k2.sql import identifier, literal, query, query_batches, text, type_name
-from k2.storage.delta import open_table, wanted_schema
+from k2.storage.delta import open_table, refuse_missing_columns, wanted_schema
 from k2.storage.file_pruning import Condition, prune
 from k2.storage.read_errors import named_read_errors
 from k2.storage.table import Table
@@ -91,6 +91,7 @@ def scan(
 
     Raises:
         ContractError: the table needs a feature of Delta that K2 does not read, or lacks a file.
+        TableDriftError: the table lacks a column.
     """
     features = _NOT_READ & set(stored.protocol().reader_features or ())
     if features:
@@ -99,6 +100,7 @@ def scan(
         )
     stored_schema = pa.schema(stored.schema().to_arrow())
     names = stored_schema.names if columns is None else list(columns)
+    refuse_missing_columns(stored, names)
     schema = pa.schema([stored_schema.field(name) for name in names])
     files = prune(data_files(stored) if files is None else files, stored_schema, where)
     paths = _paths(stored, files)

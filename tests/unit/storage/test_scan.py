@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.transaction import AddAction
+from pyspark.sql.types import StructType
 
-from k2.errors import ContractError
+from k2.errors import ContractError, TableDriftError
 from k2.gold.table import GOLD_TRADES
 from k2.sql import utc_database
-from k2.storage.delta import open_table, table_path
+from k2.storage.delta import ensure_table, open_table, table_path
 from k2.storage.scan import Scan, scan, scan_table
 from tests.support.stored_rows import store_gold
 
@@ -239,3 +241,17 @@ def test_a_view_of_a_missing_file_is_a_sentence_too(gold: DeltaTable) -> None:
 
     with pytest.raises(ContractError, match="Table gold_trades lacks the file"):
         found.create_view(utc_database(), "gold")
+
+
+def test_a_column_that_an_older_table_lacks_is_named_with_the_remedy(tmp_path):
+    older = replace(
+        GOLD_TRADES,
+        schema=StructType([f for f in GOLD_TRADES.schema if f.name != "trade_count"]),
+        version=1,
+    )
+    stored = ensure_table(tmp_path, older)
+
+    with pytest.raises(
+        TableDriftError, match=r"gold_trades, of version 1, has no trade_count\. `k2"
+    ):
+        scan(stored, ["symbol", "trade_count"])

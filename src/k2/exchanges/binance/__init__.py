@@ -48,8 +48,9 @@ BINANCE = Exchange(
         "side": "if(is_buyer_maker, 'SELL', 'BUY')",
         "timestamp": TRADE_TIME,
         "trade_conditions": (
-            "if(event_type = 'aggTrade', ['aggregate'], []) || case when execution_type is null"
-            " or execution_type in ('MARKET', '') then [] else [lower(execution_type)] end"
+            "case when execution_type not in ('MARKET', '') then"
+            " if(event_type = 'aggTrade', ['aggregate'], []) || [lower(execution_type)]"
+            " when event_type = 'aggTrade' then ['aggregate'] else [] end"
         ),
         "source_sequence": _FIRST,
         "ingestion_timestamp": "ingestion_timestamp",
@@ -73,8 +74,8 @@ BINANCE = Exchange(
     ),
     # X=NA with price 0 and quantity 0: an id that no trade has (hftbacktest #263).
     filler=(
-        "coalesce(execution_type = 'NA' and try_cast(price as decimal(38, 10)) = 0"
-        " and try_cast(quantity as decimal(38, 10)) = 0, false)"
+        "case when execution_type = 'NA' then coalesce(try_cast(price as decimal(38, 10)) = 0"
+        " and try_cast(quantity as decimal(38, 10)) = 0, false) else false end"
     ),
     conditions=(
         Condition("insurance_fund", _USDM_DOCUMENT),

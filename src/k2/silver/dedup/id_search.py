@@ -54,7 +54,7 @@ class _Pieces:
 
 
 @dataclass
-class _Taken:
+class TakenIds:
     """Ids that records of the batch added, as ranges; ids of fillers among those of trades."""
 
     lows: list[int] = field(default_factory=list)
@@ -62,6 +62,7 @@ class _Taken:
     fillers: set[int] = field(default_factory=set)
 
     def count(self, first: int, last: int) -> int:
+        """Return how many ids of a range are here."""
         start, end = bisect_left(self.highs, first), bisect_right(self.lows, last)
         pairs = zip(self.lows[start:end], self.highs[start:end], strict=True)
         return sum(min(high, last) - max(low, first) + 1 for low, high in pairs)
@@ -164,7 +165,7 @@ def _decide_alone(ids: IdBatch, rows: Numbers, found: Numbers, seen: SeenNumbers
     partly = np.where(counts == sizes, REPEATED, OVERLAPS)
     outcomes = np.where(counts == 0, NEW, partly).astype(np.int8)
     for at in np.flatnonzero(outcomes == OVERLAPS).tolist():
-        if _rest_is_fillers(ids, int(rows[at]), _Taken(), seen):
+        if _rest_is_fillers(ids, int(rows[at]), TakenIds(), seen):
             outcomes[at] = REPEATED
     return outcomes
 
@@ -173,7 +174,7 @@ def _decide_in_order(
     ids: IdBatch, rows: Numbers, found: Numbers, outcomes: Outcomes, seen: SeenNumbers
 ) -> None:
     """Decide records that have ids in common, one after the other."""
-    taken = _Taken()
+    taken = TakenIds()
     for row in rows.tolist():
         first, last = int(ids.firsts[row]), int(ids.lasts[row])
         if ids.is_filler[row]:
@@ -188,7 +189,7 @@ def _decide_in_order(
             outcomes[row] = OVERLAPS
 
 
-def _rest_is_fillers(ids: IdBatch, row: int, taken: _Taken, seen: SeenNumbers) -> bool:
+def _rest_is_fillers(ids: IdBatch, row: int, taken: TakenIds, seen: SeenNumbers) -> bool:
     """Whether what was not seen of a record's ids are ids without a trade."""
     first, last, space = int(ids.firsts[row]), int(ids.lasts[row]), ids.spaces[ids.codes[row]]
     blocks = range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from k2.silver.dedup.id_search import NEW, OVERLAPS, REPEATED, IdBatch, find_repeated_ids
+from k2.silver.dedup.id_search import (
+    NEW,
+    OVERLAPS,
+    REPEATED,
+    IdBatch,
+    TakenIds,
+    find_repeated_ids,
+)
 from k2.silver.dedup.index import DedupIndex
 from k2.silver.dedup.seen_numbers import BLOCK_BITS
 
@@ -173,3 +180,27 @@ def test_a_million_fills_in_aggregates_take_a_range_a_block(index):
         take(index, *((first, first + 9) for first in range(start, start + 50_000, 10)))
 
     assert index.range_count == 1_000_000 // EDGE + 1
+
+
+@pytest.mark.parametrize(
+    ("ranges", "held"),
+    [
+        ([(1, 3), (4, 6)], [(1, 6)]),
+        ([(4, 6), (1, 3)], [(1, 6)]),
+        ([(1, 3), (7, 9), (4, 6)], [(1, 9)]),
+        ([(1, 3), (5, 6)], [(1, 3), (5, 6)]),
+        ([(5, 6), (1, 3)], [(1, 3), (5, 6)]),
+        ([(0, 0), (9, 9), (4, 5)], [(0, 0), (4, 5), (9, 9)]),
+        ([(9, 9), (4, 5), (8, 8)], [(4, 5), (8, 9)]),
+        ([(4, 5), (9, 9), (6, 6)], [(4, 6), (9, 9)]),
+        ([(1, 1), (3, 3), (5, 5), (4, 4)], [(1, 1), (3, 5)]),
+    ],
+)
+def test_neighbours_within_a_batch_become_one_range(ranges, held):
+    taken = TakenIds()
+
+    for first, last in ranges:
+        taken.add(first, last)
+
+    assert list(zip(taken.lows, taken.highs, strict=True)) == held
+    assert taken.count(-5, 20) == sum(last - first + 1 for first, last in ranges)
