@@ -1,6 +1,6 @@
 """What each step of a batch costs, without Spark and Kafka: CPU and time a record, in microseconds.
 
-The steps are those of ``streams/fused.py``, one after the other in one thread, on simulated records.
+The steps are those of a chain (:mod:`k2.engine.chain`), one after the other in one thread, on simulated records.
 """
 
 import tempfile
@@ -27,13 +27,14 @@ from k2.exchanges.instruments import shipped_instruments
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
+from k2.silver.dead_letters.replay import DUPLICATE
 from k2.silver.dedup.index import DedupIndex
 from k2.silver.rules.apply_rules import DEAD_LETTER, TRADE
 from k2.silver.tables import REPEATED, dead_letters, duplicates, silver_trades
-from k2.silver.transform import to_silver, validated_columns
+from k2.silver.transform import to_silver, validated_schema
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import Rows, TxnId
+from k2.storage.writers.writer import TxnId
 
 _FACTS = (
     "outcome",
@@ -113,7 +114,7 @@ def _run(
     bronze_table, silver_table, duplicate_table, letter_table = own
     seen = DedupIndex(folder / exchange.name / "seen-trades.db")
     reader = schema_text(exchange.reader_schema)
-    judge = partial(
+    validate = partial(
         to_silver,
         exchange=exchange,
         writer_schemas=schemas,
@@ -128,24 +129,24 @@ def _run(
         with clock.step("write Bronze"):
             bronze.append(bronze_table, txn)
         with clock.step("decode, map and judge"):
-            judged = bronze.map_arrow(judge, validated_columns(exchange))
+            validated = bronze.map_arrow(validate, validated_schema(exchange))
         with clock.step("find duplicates"):
-            facts = judged.columns(*_FACTS, of=Rows(TRADE)).combine_chunks()
+            facts = validated.select(*_FACTS, outcome=TRADE).to_arrow().combine_chunks()
             found = seen.find_duplicates(facts)
             again = facts.filter(pa.array(found.duplicates)).select(["partition", "offset"])
-            new = Rows(TRADE, again)
+            marks = {"outcome": DUPLICATE, "reason": REPEATED}
+            for name, value in marks.items():
+                again = again.append_column(name, pa.repeat(value, again.num_rows))
+            decided = validated.update(again)
         with clock.step("write Silver"):
-            judged.append(silver_table, txn, new)
+            new = decided.select(*silver_table.columns, outcome=TRADE)
+            new.append(silver_table, txn)
         with clock.step("write duplicates and dead letters"):
-            known = [name for name in duplicate_table.columns if name != "reason"]
-            repeated = judged.columns(*known, of=Rows(TRADE, again, True))
-            reason = pa.repeat(REPEATED, repeated.num_rows)
-            repeated = repeated.append_column("reason", reason).select(duplicate_table.columns)
-            writer.append(duplicate_table, txn, repeated)
-            judged.append(letter_table, txn, Rows(DEAD_LETTER))
+            for table, outcome in ((duplicate_table, DUPLICATE), (letter_table, DEAD_LETTER)):
+                decided.select(*table.columns, outcome=outcome).append(table, txn)
             seen.commit_batch(found, txn.version)
         with clock.step("shape Gold"):
-            trades = to_gold(judged.columns(*silver_table.columns, of=new), 5)
+            trades = to_gold(new.to_arrow(), 5)
         with clock.step("write Gold"):
             writer.append(GOLD_TRADES, txn, trades)
         with clock.step("add up bars"):

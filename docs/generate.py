@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
+import pyarrow as pa
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
-from pyspark.sql.types import StructField
 
 from k2 import errors
 from k2.exchanges import EXCHANGES
 from k2.settings import Settings
 from k2.storage.table import Table
+from k2.storage.writers.spark import to_spark_schema
 from k2.topology import all_tables
 
 # Beside this file: it may be run or imported from anywhere.
@@ -150,19 +151,22 @@ def main(arguments: list[str]) -> int:
 def _table(table: Table) -> Iterator[str]:
     yield f"## {table.name}"
     yield f"{table.comment} Unique by {_names(table.key)}."
-    yield _rows(
-        ("column", "type", "", "what it holds"), [_column(field) for field in table.schema.fields]
-    )
+    yield _rows(("column", "type", "", "what it holds"), [_column(field) for field in table.schema])
 
 
-def _column(field: StructField) -> tuple[str, str, str, str]:
+def _column(field: pa.Field) -> tuple[str, str, str, str]:
     required = "" if field.nullable else "required"
     return (
         f"`{field.name}`",
-        f"`{field.dataType.simpleString()}`",
+        f"`{_type_name(field.type)}`",
         required,
-        field.metadata["comment"],
+        field.metadata[b"comment"].decode(),
     )
+
+
+def _type_name(kind: pa.DataType) -> str:
+    """Spark's name of a type, as readers of Delta tables know it."""
+    return to_spark_schema(pa.schema([("column", kind)]))["column"].dataType.simpleString()
 
 
 def _rows(head: tuple[str, ...], rows: list[tuple[object, ...]]) -> str:

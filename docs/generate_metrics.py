@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
-from k2.observability.metrics_server import port_of, stream_names
 from k2.settings import Settings
+from k2.topology import port_of, stream_names
 
 _DYNAMIC = {
     "table": "the stream's tables",

@@ -7,10 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import StructType
 
 from k2.engine.engine import Engine
-from k2.engine.stream import BatchResult, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import Stream
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.gold.processor import gold_stream
@@ -21,10 +21,8 @@ from k2.storage.table import Table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.spark import SparkWriter
 from k2.storage.writers.writer import (
-    ALL,
     AppendResult,
     Batch,
-    Rows,
     TableWriter,
     Transform,
     TxnId,
@@ -69,10 +67,14 @@ class CrashingWriter:
     crash_after: int = 0
     appended: list[str] = field(default_factory=list)
 
+    def __getattr__(self, name: str) -> Any:
+        """All else is the real writer's."""
+        return getattr(self.inner, name)
+
     @contextmanager
-    def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["CrashingBatch"]:
+    def open_batch(self, rows: DataFrame) -> Iterator["CrashingBatch"]:
         """Open a batch of the real writer."""
-        with self.inner.batch(rows, reused) as batch:
+        with self.inner.open_batch(rows) as batch:
             yield CrashingBatch(batch, self)
 
     def hold(self, rows: pa.Table) -> "CrashingBatch":
@@ -87,21 +89,36 @@ class CrashingBatch:
     inner: Batch
     writer: CrashingWriter
 
-    def map_arrow(self, transform: Transform, columns: StructType) -> "CrashingBatch":
-        """Map the real batch."""
-        return CrashingBatch(self.inner.map_arrow(transform, columns), self.writer)
+    @property
+    def is_empty(self) -> bool:
+        """As the real batch."""
+        return self.inner.is_empty
 
-    def columns(self, *names: str, of: Rows = ALL) -> Any:
-        """Hand on."""
-        return self.inner.columns(*names, of=of)
+    def map_arrow(
+        self, transform: Transform, schema: pa.Schema, reused: bool = False
+    ) -> "CrashingBatch":
+        """Map the real batch."""
+        return CrashingBatch(self.inner.map_arrow(transform, schema, reused), self.writer)
+
+    def update(self, records: pa.Table) -> "CrashingBatch":
+        """Update the real batch."""
+        return CrashingBatch(self.inner.update(records), self.writer)
+
+    def select(self, *columns: str, outcome: str | None = None) -> "CrashingBatch":
+        """Select from the real batch."""
+        return CrashingBatch(self.inner.select(*columns, outcome=outcome), self.writer)
+
+    def to_arrow(self, *columns: str) -> pa.Table:
+        """As the real batch."""
+        return self.inner.to_arrow(*columns)
 
     def distinct(self, name: str) -> set[Any]:
-        """Hand on."""
+        """As the real batch."""
         return self.inner.distinct(name)
 
-    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
+    def append(self, table: Table, txn: TxnId, count: str | None = None) -> AppendResult:
         """Append, then perhaps crash."""
-        appended = self.inner.append(table, txn, rows)
+        appended = self.inner.append(table, txn, count)
         self.writer.appended.append(table.name)
         if self.writer.crash_after:
             self.writer.crash_after -= 1

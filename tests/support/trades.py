@@ -17,7 +17,6 @@ import pyarrow as pa
 from deltalake import write_deltalake
 from fastavro import parse_schema, schemaless_writer
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
@@ -183,7 +182,7 @@ def silver_row(exchange: Exchange, offset: int, **changes: Any) -> Record:
 
 def arrow(table: Table, rows: Sequence[Record]) -> pa.Table:
     """Rows as an Arrow table with the columns of ``table``."""
-    return pa.Table.from_pylist(list(rows), schema=to_arrow_schema(table.schema))
+    return pa.Table.from_pylist(list(rows), schema=table.row_schema)
 
 
 def frame(spark: SparkSession, table: Table, rows: Sequence[Record]) -> DataFrame:

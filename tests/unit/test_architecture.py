@@ -24,6 +24,7 @@ ORDER = (
         "settings",
         "sql",
         "malloc",
+        "periodic",
         "exchanges",
         "avro",
         "home",
@@ -37,16 +38,7 @@ ORDER = (
 LEVEL = {package: level for level, package in enumerate(ORDER)}
 
 # Against the order, and still to be turned around.
-TO_TURN_AROUND = {
-    "engine/backlog_monitor.py": ["engine: quality"],
-    "engine/chain.py": ["engine: bars", "engine: bronze", "engine: gold", "engine: silver"],
-    "engine/first_batch_order.py": ["engine: bars"],
-    "engine/stream.py": ["engine: silver"],
-    "engine/stream_task.py": ["engine: quality"],
-    "engine/table_maintenance.py": ["engine: silver"],
-    "engine/table_owner.py": ["engine: silver"],
-    "observability/metrics_server.py": ["observability: bars"],
-}
+TO_TURN_AROUND: dict[str, list[str]] = {}
 
 # Arrow table in, Arrow table out: no session, settings, clock, randomness or client.
 PURE = (
@@ -56,7 +48,8 @@ PURE = (
 )
 IMPURE = {
     *("time", "random", "os", "secrets", "uuid", "socket", "threading", "httpx"),
-    *("confluent_kafka", "deltalake", "k2.settings", "k2.connectors", "k2.jvm", "k2.home"),
+    *("confluent_kafka", "deltalake", "pyspark", "k2.settings", "k2.connectors", "k2.jvm"),
+    "k2.home",
 }
 # Reads the schema files that ship with K2, which are part of its code.
 NOT_PURE = {"avro/schema_files.py"}

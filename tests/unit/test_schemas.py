@@ -6,12 +6,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from fastavro import parse_schema, schema, schemaless_reader, schemaless_writer
-from pyspark.sql.types import ArrayType, DecimalType, LongType, StringType, TimestampType
 
 from k2.exchanges import EXCHANGES, Exchange
-from k2.storage.columns import TRADE
+from k2.storage.columns import TIMESTAMP_US_UTC, TRADE, list_of
 from tests.fixtures.crypto_fixtures import V2_FIELDS, CryptoDataFactory, Record
 
 pytestmark = pytest.mark.unit
@@ -19,11 +19,11 @@ pytestmark = pytest.mark.unit
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 ALL = sorted(path.name for path in SCHEMAS.glob("*.avsc"))
 
-SPARK_TYPE = {
-    "string": StringType(),
-    "long": LongType(),
-    "timestamp-micros": TimestampType(),
-    "array": ArrayType(StringType()),
+ARROW_TYPE = {
+    "string": pa.string(),
+    "long": pa.int64(),
+    "timestamp-micros": TIMESTAMP_US_UTC,
+    "array": list_of(pa.string()),
 }
 
 
@@ -36,13 +36,13 @@ def is_optional(field: dict[str, Any]) -> bool:
     return isinstance(field["type"], list) and "null" in field["type"]
 
 
-def spark_type(field: dict[str, Any]) -> Any:
+def arrow_type(field: dict[str, Any]) -> Any:
     avro = next(kind for kind in field["type"] if kind != "null") if is_optional(field) else None
     avro = avro or field["type"]
     if isinstance(avro, dict) and avro.get("logicalType") == "decimal":
-        return DecimalType(avro["precision"], avro["scale"])
+        return pa.decimal128(avro["precision"], avro["scale"])
     name = avro if isinstance(avro, str) else avro.get("logicalType", avro["type"])
-    return SPARK_TYPE[name]
+    return ARROW_TYPE[name]
 
 
 @pytest.mark.parametrize("file_name", ALL)
@@ -107,8 +107,8 @@ def test_the_v2_trade_has_the_columns_of_silver_and_gold() -> None:
 def test_the_v2_trade_has_the_types_and_comments_of_silver_and_gold() -> None:
     fields = {field["name"]: field for field in fields_of("trade_v2.avsc")}
 
-    assert {name: spark_type(field) for name, field in fields.items()} == {
-        column.name: column.dataType for column in TRADE
+    assert {name: arrow_type(field) for name, field in fields.items()} == {
+        column.name: column.type for column in TRADE
     }
     assert {name: is_optional(field) for name, field in fields.items()} == {
         column.name: column.nullable for column in TRADE

@@ -93,7 +93,7 @@ def test_a_table_has_the_columns_and_partitions_of_the_contract(name):
 def test_every_column_says_what_it_is(name):
     schema = TABLES[name].schema
 
-    assert [field.name for field in schema if not field.metadata.get("comment")] == []
+    assert [field.name for field in schema if not field.metadata.get(b"comment")] == []
 
 
 def test_required_fields_of_a_trade_hold_no_null():

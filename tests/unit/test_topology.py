@@ -88,7 +88,7 @@ def test_the_settings_and_the_master_choose_the_writer(tmp_path, name, master, k
 def test_the_arrow_writer_knows_who_reads_what_it_writes(settings):
     (bars,) = [s for s in together(settings) if s.name == "ohlcv"]
     gold = stream_named(together(settings), "gold")
-    retention = gold.follower.writer.retention
+    retention = gold.writer.retention
 
     assert retention.versions == settings.kept_versions
     assert retention.consumers["gold_trades"] == [bars.checkpoint(settings)]
@@ -119,32 +119,32 @@ def test_each_other_registrys_schemas_have_a_folder_of_their_own(settings):
     assert "secret" not in folders[3]
 
 
-def handing_on(streams):
-    return [stream.name for stream in streams if stream.follower is not None]
+def chained_of(streams):
+    return [stream.name for stream in streams if stream.chained is not None]
 
 
 def together(settings, master="local[2]"):
     return all_streams(settings, "127.0.0.1:1", "http://127.0.0.1:1", master, together=True)
 
 
-def test_all_but_bronze_follow_where_one_engine_runs_all(settings, streams):
-    fused = together(settings)
+def test_all_but_bronze_are_chained_where_one_engine_runs_all(settings, streams):
+    chained = together(settings)
 
-    assert [stream.name for stream in fused] == NAMES
-    assert handing_on(fused) == [name for name in NAMES if not name.startswith("bronze")]
-    assert handing_on(streams) == []
+    assert [stream.name for stream in chained] == NAMES
+    assert chained_of(chained) == [name for name in NAMES if not name.startswith("bronze")]
+    assert chained_of(streams) == []
 
 
 def test_both_forms_have_the_same_tables_and_checkpoints(settings, streams):
-    for fused, alone in zip(together(settings), streams, strict=True):
-        assert (fused.app_id, fused.tables, fused.reads) == (
+    for chained, alone in zip(together(settings), streams, strict=True):
+        assert (chained.app_id, chained.tables, chained.reads) == (
             alone.app_id,
             alone.tables,
             alone.reads,
         )
-        assert fused.checkpoint(settings) == alone.checkpoint(settings)
+        assert chained.checkpoint(settings) == alone.checkpoint(settings)
 
 
 def test_nobody_follows_where_rows_stay_on_executors_or_the_settings_say_no(settings):
-    assert handing_on(together(settings, "spark://host:7077")) == []
-    assert handing_on(together(settings.model_copy(update={"chain_streams": False}))) == []
+    assert chained_of(together(settings, "spark://host:7077")) == []
+    assert chained_of(together(settings.model_copy(update={"chain_streams": False}))) == []

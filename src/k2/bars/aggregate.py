@@ -9,22 +9,13 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import (
-    BooleanType,
-    IntegerType,
-    LongType,
-    StructField,
-    StructType,
-    TimestampType,
-)
 
 from k2.bars.counting import counted
 from k2.bars.table import GOLD_OHLCV, QUOTE_VOLUME, TIMEFRAMES, VOLUME
 from k2.exchanges import EXCHANGES, Exchange
 from k2.silver.decimals import narrowed
-from k2.sql import query, text
-from k2.storage.columns import PRICE
+from k2.sql import query, text, type_name
+from k2.storage.columns import PRICE, TIMESTAMP_US_UTC
 
 MINUTE = TIMEFRAMES["1m"]
 HOUR = TIMEFRAMES["1h"]
@@ -33,25 +24,25 @@ _SET_WHEN_STORED = ("is_final", "revision", "bar_date")
 # What is stored of a bar when it is made.
 STORED = tuple(name for name in GOLD_OHLCV.columns if name not in _SET_WHEN_STORED)
 # Where a trade is among all trades; what has no sequence comes before what has.
-_PLACE = StructType(
+_PLACE = pa.struct(
     [
-        StructField("timestamp_us", LongType()),
-        StructField("has_sequence", BooleanType()),
-        StructField("sequence", LongType()),
-        StructField("offset", LongType()),
-        StructField("partition", IntegerType()),
+        ("timestamp_us", pa.int64()),
+        ("has_sequence", pa.bool_()),
+        ("sequence", pa.int64()),
+        ("offset", pa.int64()),
+        ("partition", pa.int32()),
     ]
 )
 # A bar as it is made: with the places of its first and last trade, how many rows of Gold it was made of,
 # and when the broker had the first and the last of them to arrive.
-BAR = StructType(
+BAR = pa.schema(
     [
-        *(StructField(name, GOLD_OHLCV.schema[name].dataType) for name in STORED),
-        StructField("first_trade", _PLACE),
-        StructField("last_trade", _PLACE),
-        StructField("rows", LongType()),
-        StructField("oldest", TimestampType()),
-        StructField("newest", TimestampType()),
+        *((name, GOLD_OHLCV.schema.field(name).type) for name in STORED),
+        ("first_trade", _PLACE),
+        ("last_trade", _PLACE),
+        ("rows", pa.int64()),
+        ("oldest", TIMESTAMP_US_UTC),
+        ("newest", TIMESTAMP_US_UTC),
     ]
 )
 
@@ -63,7 +54,7 @@ MADE_OF = (
     *("trade_conditions", "trade_count"),
 )
 
-_VOLUME, _QUOTE_VOLUME = VOLUME.simpleString(), QUOTE_VOLUME.simpleString()
+_VOLUME, _QUOTE_VOLUME = type_name(VOLUME), type_name(QUOTE_VOLUME)
 _WHERE_PRICED = "case when price is not null then"
 # Of narrow numbers a product that DuckDB does not widen for itself; of others null where it does not fit.
 _NARROW_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8))"
@@ -210,7 +201,7 @@ def _summed(bars: str) -> str:
 
 
 def _bars(made: pa.Table) -> pa.Table:
-    start = made["start_us"].cast(pa.timestamp("us", "UTC"))
+    start = made["start_us"].cast(TIMESTAMP_US_UTC)
     vwap = pa.array(map(_vwap, made["quote_volume"].to_pylist(), made["volume"].to_pylist()),
                     pa.decimal128(PRICE.precision, PRICE.scale))  # fmt: skip
     return _of_schema(made.append_column("bar_start", start).append_column("vwap", vwap))
@@ -224,8 +215,7 @@ def _vwap(quote_volume: Decimal | None, volume: Decimal) -> Decimal | None:
 
 
 def _of_schema(bars: pa.Table) -> pa.Table:
-    schema = to_arrow_schema(BAR)
-    return pa.table([bars[field.name].cast(field.type) for field in schema], schema=schema)
+    return pa.table([bars[field.name].cast(field.type) for field in BAR], schema=BAR)
 
 
 def _window(moment: str, seconds: int) -> str:

@@ -3,19 +3,19 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.bars.aggregate import BAR, HOUR, MADE_OF, add_up, to_minute_bars, with_ends
 from k2.bars.gold_hours import read_hours
 from k2.bars.minute_cache import MinuteCache, hours_of
 from k2.bars.store import BarStore
 from k2.bars.table import BARS, BARS_VERSION, GOLD_OHLCV, TIMEFRAMES
-from k2.engine.stream import BatchResult, ResultCallback, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import Reduction, Stream
 from k2.engine.upstream import new_rows
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
@@ -23,7 +23,10 @@ from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import open_table, table_path
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.table import Layer
-from k2.storage.writers.writer import AppendResult, TableWriter, TxnId
+from k2.storage.writers.writer import AppendResult, Batch, TableWriter, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 # A batch writes whole days of bars anew: a few seconds' trades at a time cost little more than one's.
 _TRIGGERS = 10
@@ -32,23 +35,27 @@ _FILES_PER_GOLD_FILE = 8
 _DAY = 24  # hours; those of an argument or result count from 1970
 
 
-def ohlcv_stream(settings: Settings, writer: TableWriter) -> Stream:
+def bars_stream(settings: Settings, writer: TableWriter) -> Stream:
     """Keep up the bars of all exchanges and lengths."""
 
-    def source(spark: SparkSession) -> DataFrame:
+    def source(spark: "SparkSession") -> "DataFrame":
         files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
         return new_rows(spark, settings, GOLD_TRADES, files).select(*MADE_OF)
 
     return Stream(
+        name=BARS,
         layer=Layer.GOLD,
         exchange=None,
         version=BARS_VERSION,
-        called=BARS,
         tables=(GOLD_OHLCV,),
         reads=(GOLD_TRADES,),
         source=source,
-        sink=lambda _: BarProcessor(settings, writer),
+        processor=BarProcessor(settings),
+        writer=writer,
         triggers=_TRIGGERS,
+        reduction=Reduction(to_minute_bars, BAR),
+        is_critical=False,
+        kind="bars",
     )
 
 
@@ -61,24 +68,18 @@ class BarProcessor:
     """
 
     settings: Settings
-    writer: TableWriter
     known: MinuteCache = field(default_factory=MinuteCache)
     _store: BarStore | None = None
 
-    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
-        """Replace the bars of a batch of Gold's trades."""
-        with self.writer.batch(rows) as batch:
-            parts = batch.map_arrow(to_minute_bars, BAR).columns(*BAR.fieldNames())
-        on_result(self.take(parts, txn))
-
-    def take(self, parts: pa.Table, txn: TxnId) -> BatchResult:
+    def process(self, batch: Batch, txn: TxnId) -> BatchResult:
         """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.
 
-        ``parts`` are its one-minute bars, or parts of them.
+        The batch are its one-minute bars, or parts of them (``BAR``).
         """
         store = self._opened()
         if store.has(txn):
             return BatchResult(txn.app_id, txn.version)
+        parts = batch.to_arrow(*BAR.names)
         if (priced := _with_prices(parts)).num_rows:
             self._replace(priced, txn)
         written = AppendResult(
@@ -157,7 +158,7 @@ def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
     """The one-minute bars of these hours, of all that a version of Gold has."""
     parts = [_with_prices(to_minute_bars(part)) for part in read_hours(gold, hours, MADE_OF)]
     if not parts:
-        return to_arrow_schema(BAR).empty_table()
+        return BAR.empty_table()
     return add_up((pa.concat_tables(parts), ("1m",)))
 
 

@@ -2,18 +2,21 @@
 
 from dataclasses import dataclass
 from functools import partial
-
-from pyspark.sql import DataFrame, SparkSession
+from typing import TYPE_CHECKING
 
 from k2.avro.wire_format import NEEDED, to_bronze
 from k2.bronze.table import bronze_trades
 from k2.bronze.topic_progress import VERSION, unread_records
-from k2.engine.stream import BatchResult, ResultCallback, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import Stream
 from k2.exchanges import Exchange
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog
 from k2.storage.table import Layer
 from k2.storage.writers.writer import Batch, TableWriter, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 # Spark asks for a partition's ends at each poll, and the client then throws away what it had fetched
 # beyond it: so a poll takes all that a fetch brings, 1 MiB.
@@ -28,7 +31,7 @@ def bronze_stream(
 ) -> Stream:
     """Read an exchange's topic from its first record; a record that is gone fails the stream."""
 
-    def source(spark: SparkSession) -> DataFrame:
+    def source(spark: "SparkSession") -> "DataFrame":
         records = (
             spark.readStream.format("kafka")
             .option("kafka.bootstrap.servers", bootstrap)
@@ -47,39 +50,33 @@ def bronze_stream(
         return records.select(*NEEDED)
 
     return Stream(
+        name=f"{Layer.BRONZE}-{exchange.name}",
         layer=Layer.BRONZE,
         exchange=exchange,
         version=VERSION,
         tables=(bronze_trades(exchange),),
         source=source,
-        sink=lambda _: BronzeProcessor(exchange, settings, writer),
+        processor=BronzeProcessor(exchange, settings),
+        writer=writer,
         unread=lambda: unread_records(settings, exchange, bootstrap),
     )
 
 
 @dataclass(frozen=True)
 class BronzeProcessor:
-    """Writes a batch of Kafka's records to the exchange's table."""
+    """Writes Kafka's records to the exchange's table."""
 
     exchange: Exchange
     settings: Settings
-    writer: TableWriter
 
-    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
-        """Append the batch."""
-        with self.writer.batch(rows) as batch:
-            on_result(self.take(self.shaped(batch, txn), txn))
-
-    def shaped(self, records: Batch, txn: TxnId) -> Batch:
-        """Return Kafka's records as rows of Bronze."""
+    def process(self, batch: Batch, txn: TxnId) -> BatchResult:
+        """Append the records; when they were read is when the batch was planned, however often it runs."""
         read_at = OffsetLog(self.settings.checkpoint(txn.app_id)).planned_at(txn.version)
         shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
-        return records.map_arrow(shape, bronze_trades(self.exchange).schema)
-
-    def take(self, bronze: Batch, txn: TxnId) -> BatchResult:
-        """Append rows of Bronze."""
-        written = bronze.append(bronze_trades(self.exchange), txn)
-        return BatchResult(txn.app_id, txn.version, written)
+        table = bronze_trades(self.exchange)
+        bronze = batch.map_arrow(shape, table.row_schema)
+        written = bronze.append(table, txn)
+        return BatchResult(txn.app_id, txn.version, written, output=bronze)
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Nothing is open."""

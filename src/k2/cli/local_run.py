@@ -31,12 +31,12 @@ from k2.local.monitoring import Monitoring
 from k2.local.orphans import run_owner
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
-from k2.observability.metrics_server import check_ports, stream_names
+from k2.observability.metrics_server import check_ports
 from k2.observability.redaction import redacted
 from k2.quality.backlog import backlog
 from k2.settings import Settings
 from k2.storage.table import Layer
-from k2.topology import all_streams, consumers_of, schema_cache
+from k2.topology import all_streams, consumers_of, port_of, schema_cache, stream_names
 
 log = structlog.get_logger("k2.up")
 
@@ -66,7 +66,9 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
         prepare_home(settings)
         configure_logs(settings, started.enter_context(_open_log(settings)))
         if run.streams and run_owner(settings) is None:  # else it is the home that is taken
-            check_ports(settings, stream_names())
+            check_ports(
+                settings, map(partial(port_of, first=settings.metrics_port), stream_names())
+            )
         monitoring = None
         if run.monitoring:
             monitoring = Monitoring.found(settings, partial(_say, console))

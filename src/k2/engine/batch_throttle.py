@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-_LOOK = 0.2  # seconds
+_LOOK_SECONDS = 0.2
 
 
 class BatchThrottle:
@@ -25,4 +25,4 @@ class BatchThrottle:
     def hold(self, is_shut: Callable[[], bool], until: float) -> None:
         """Wait in this thread while ``is_shut`` says so, at most ``until`` (seconds, monotonic)."""
         while time.monotonic() < until and not self.is_over and is_shut():
-            self._over.wait(_LOOK)
+            self._over.wait(_LOOK_SECONDS)

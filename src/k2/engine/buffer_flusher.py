@@ -1,57 +1,53 @@
-"""Writes what streams collect, when it is due: by a thread, since no batch may come to do it."""
+"""Writes what streams buffer, when it is due: by a thread, since no batch may come to do it."""
 
-import threading
 from collections.abc import Callable, Sequence
 
 import structlog
 
-from k2.engine.stream import BatchResult
+from k2.engine.processor import BatchResult
 from k2.engine.stream_task import StreamTask
+from k2.periodic import PeriodicTask
 
 log = structlog.get_logger("k2.engine")
 
-_LOOK = 0.5  # seconds
+_LOOK_SECONDS = 0.5
 
 
 class BufferFlusher:
-    """Looks after the collectors among the streams of ``tasks``."""
+    """Flushes the buffers among the streams of ``tasks``."""
 
     def __init__(
-        self, tasks: Sequence[StreamTask], on_batch: Callable[[StreamTask, BatchResult], None]
+        self, tasks: Sequence[StreamTask], on_result: Callable[[StreamTask, BatchResult], None]
     ) -> None:
-        """Have ``on_batch`` told of every batch, in the thread that wrote it."""
-        self._tasks = [task for task in tasks if task.stream.collector is not None]
-        self._on_batch = on_batch
-        self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="k2-collecting", daemon=True)
+        """Call ``on_result`` with every batch's result, in the thread that wrote it."""
+        self._tasks = [task for task in tasks if task.stream.buffer is not None]
+        self._on_result = on_result
+        self._thread = PeriodicTask("k2-buffers", _LOOK_SECONDS, self._flush_due)
 
     def start(self) -> None:
         """Start to look."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and write what is there: the next start then finds nothing left."""
-        self._ending.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        """End, and write what is there, so that the next start has nothing to catch up with."""
+        self._thread.stop()
         for task in self._tasks:
-            self.write(task)
+            self.flush(task)
 
-    def write(self, task: StreamTask) -> None:
-        """Write what a stream has collected, due or not."""
-        if task.stream.collector is None:
+    def flush(self, task: StreamTask) -> None:
+        """Write what a stream has buffered, due or not."""
+        if task.stream.buffer is None:
             return
         try:
-            report = task.stream.collector.write()
+            result = task.stream.buffer.flush()
         except Exception as error:
-            # It is left to the stream's own query, which will meet it, and say so.
+            # The stream is behind now: its own query will meet it, and say so.
             log.warning("not_written", job_name=task.stream.name, reason=str(error)[:200])
             return
-        if report is not None:
-            self._on_batch(task, report)
+        if result is not None:
+            self._on_result(task, result)
 
-    def _run(self) -> None:
-        while not self._ending.wait(_LOOK):
-            for task in self._tasks:
-                if task.stream.collector is not None and task.stream.collector.is_due:
-                    self.write(task)
+    def _flush_due(self) -> None:
+        for task in self._tasks:
+            if task.stream.buffer is not None and task.stream.buffer.is_due:
+                self.flush(task)

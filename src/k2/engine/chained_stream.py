@@ -1,18 +1,28 @@
-"""A stream that is handed batches in memory, in place of reading the table that they were written to.
+"""A chained stream receives its upstream's batches in memory instead of reading the upstream table.
 
-Its tables and its checkpoint are those that its own query would leave: each batch handed on is the
-stream's next one, planned before it is written and committed after. So its query can go on from any
-batch, as it does where streams run as jobs of their own; and must, for what was not handed on.
+The commit protocol, which leaves the checkpoint and the tables that the stream's own query would leave:
+
+1. Plan: ``offsets/<batch>`` says how far the batch reads each upstream table, before anything is written.
+2. Write: the processor writes the batch under the transaction id (app id, batch). Tables skip one that
+   they have.
+3. Commit: ``commits/<batch>`` says that the batch is written.
+
+A crash between 1 and 3 leaves a planned batch. The next start runs it again with the same offsets: in
+memory, if upstream repeats exactly its rows, else by the stream's own query. That query reads whatever was
+not passed in memory, then ends, and the stream is chained again.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from k2.engine.planned_batch import PlannedBatch, progress_of
+from k2.engine.planned_batch import EventTimeStats, PlannedBatch, progress_of
+from k2.engine.processor import BatchProcessor
+from k2.engine.stream import Stream, Watermark, prepare
+from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import (
     NOTHING_YET,
     OffsetLog,
@@ -23,52 +33,63 @@ from k2.storage.checkpoints.offset_log import (
 from k2.storage.delta import exists, table_path
 from k2.storage.delta_log import txns_between
 from k2.storage.table import Table
-from k2.storage.writers.arrow import ArrowWriter
-from k2.storage.writers.writer import TxnId
-
-
-class Closeable(Protocol):
-    """What holds something open between batches."""
-
-    def close(self) -> None:
-        """Let go of it."""
+from k2.storage.writers.writer import Batch, TableWriter, TxnId
 
 
 @dataclass
 class ChainedStream:
-    """One stream's part in being handed batches.
+    """One stream's part in a chain.
 
-    ``is_behind`` says that there may be something upstream that was not handed on, so that the stream's
-    own query is wanted; ``is_catching_up`` that this query has the tables, so that nothing is handed on.
-    ``prepare`` makes and checks what the stream writes, or raises. ``forget`` is called when that query
-    begins: it takes whatever was handed on and is not written.
+    ``is_behind`` says that upstream may have rows that were not passed in memory, so that the stream's
+    own query is wanted; ``is_catching_up`` that this query has the tables, so that nothing is passed.
+    ``prepare`` makes and checks the tables, or raises. ``discard_buffered`` is called when that query
+    begins: it takes what is buffered and not written.
     """
 
     app_id: str
     checkpoint: Path
+    lake: Path
+    table: Table  # its main one
     reads: tuple[Table, ...]
-    writer: ArrowWriter
+    processor: BatchProcessor
+    writer: TableWriter
     mutex: AbstractContextManager[Any]
     prepare: Callable[[], None]
+    watermark: Watermark | None = None
     is_behind: bool = False
     is_catching_up: bool = False
-    resources: list[Closeable] = field(default_factory=list)
     discard_buffered: Callable[[], None] = lambda: None
     _is_prepared: bool = False
 
-    @contextmanager
-    def batch(
-        self, source: Table, given: Set[TxnId], end: int | None = None
-    ) -> Iterator[PlannedBatch | None]:
-        """Give the next batch, to be written of what ``given`` added to the table ``source``.
+    @classmethod
+    def of(cls, stream: Stream, settings: Settings) -> "ChainedStream":
+        """Return a stream's part."""
+        return cls(
+            stream.app_id,
+            stream.checkpoint(settings),
+            settings.lake,
+            stream.tables[0],
+            stream.reads,
+            stream.processor,
+            stream.writer,
+            stream.mutex,
+            lambda: prepare(stream, settings),
+            stream.watermark,
+        )
 
-        ``end`` is the version of ``source`` after all of them, by itself the one that is next. The
-        step is None when the stream has it already, or it was left to the stream's query because there
-        is something else to read before it.
+    @contextmanager
+    def next_batch(
+        self, upstream: Table, upstream_txns: Set[TxnId], end: int | None = None
+    ) -> Iterator[PlannedBatch | None]:
+        """Plan the next batch, of what ``upstream_txns`` added to ``upstream``; commit it at the end.
+
+        ``end`` is the version of ``upstream`` after all of them, by itself the one that is next. Gives
+        None when the stream has the batch already, or when it is behind: then its query reads the
+        batch, after what comes before it. Raising within leaves the batch planned.
         """
         with self.mutex:
             position = self._position()
-            ends = self._next_ends(position, source, given, end)
+            ends = self._next_ends(position, upstream, upstream_txns, end)
             if ends is None:
                 yield None
                 return
@@ -77,16 +98,16 @@ class ChainedStream:
             if position.planned is None:
                 log.plan(position.batch, ends, position.watermark, int(began * 1000))
             planned = time.time()
-            step = PlannedBatch(TxnId(self.app_id, position.batch))
+            batch = PlannedBatch(TxnId(self.app_id, position.batch))
             try:
-                yield step
+                yield batch
             except Exception:
                 self.is_behind = True
                 raise
             written = time.time()
             watermark = position.watermark
-            if step.event is not None:
-                watermark = max(watermark, int(step.event.watermark.timestamp() * 1000))
+            if batch.event_time is not None:
+                watermark = max(watermark, int(batch.event_time.watermark.timestamp() * 1000))
             log.commit(position.batch, watermark)
             took = {
                 "walCommit": planned - began,
@@ -94,27 +115,29 @@ class ChainedStream:
                 "commitOffsets": time.time() - written,
                 "triggerExecution": time.time() - began,
             }
-            step.progress = progress_of(position, ends, self.reads, took, began, step.event)
+            batch.progress = progress_of(position, ends, self.reads, took, began, batch.event_time)
+
+    def event_time_of(self, batch: Batch) -> EventTimeStats | None:
+        """Return a batch's event time, where the stream has a watermark."""
+        if self.watermark is None:
+            return None
+        column, minutes = self.watermark
+        return EventTimeStats.of(batch.to_arrow(column)[column], minutes)
 
     def begin_catch_up(self) -> None:
         """Leave everything to the stream's own query, until :meth:`finish_catch_up`."""
         with self.mutex:
             self.is_catching_up, self.is_behind = True, False
             self.discard_buffered()
-            self.close_resources()
+            self.processor.close()
 
     def finish_catch_up(self, is_behind: bool = False) -> None:
         """Note that the stream's query has ended; ``is_behind`` says that it did not take all."""
         with self.mutex:
             self.is_catching_up, self.is_behind = False, self.is_behind or is_behind
 
-    def close_resources(self) -> None:
-        """Let go of what is held open: somebody else changes it."""
-        for holding in self.resources:
-            holding.close()
-
     def has_unread(self, repeated: Mapping[str, int]) -> bool:
-        """Tell whether there is something upstream that nobody will hand on.
+        """Tell whether there is something upstream that will not be passed in memory.
 
         ``repeated`` are the batches, by app, that the streams before have begun and will run again.
         """
@@ -123,16 +146,16 @@ class ChainedStream:
         for table, start in zip(self.reads, position.starts, strict=True):
             first = next_version(start)
             if first is None or (
-                exists(self.writer.lake, table)
+                exists(self.lake, table)
                 and self._added(table, first, self.writer.version(table) + 1) - again
             ):
                 return True
         return False
 
     def _next_ends(
-        self, position: Position, source: Table, given: Set[TxnId], end: int | None
+        self, position: Position, source: Table, upstream_txns: Set[TxnId], end: int | None
     ) -> tuple[str, ...] | None:
-        """How far the next batch reads, if what is ``given`` is all that it would read."""
+        """How far the next batch reads, if ``upstream_txns`` are all that it would read."""
         if self.is_catching_up:
             self.is_behind = True
             return None
@@ -145,7 +168,7 @@ class ChainedStream:
         added = {None} if first is None else self._added(source, first, end)
         if not added:
             return None
-        ends = self._ends(position, place, end) if added == given else None
+        ends = self._ends(position, place, end) if added == upstream_txns else None
         self.is_behind = self.is_behind or ends is None
         return ends
 
@@ -157,20 +180,20 @@ class ChainedStream:
         return replace(found, starts=(*found.starts, *missing), planned=planned)
 
     def _ends(self, position: Position, place: int, end: int) -> tuple[str, ...] | None:
-        """How far the next batch reads; None when one was begun that is not just what is given."""
+        """How far the next batch reads; None when one was planned that is not just this."""
         source = self.reads[place]
         if position.planned is None:
             read = table_offset(self.writer.table_id(source), end)
-            return _with(position.starts, place, read)
+            return _replace_end(position.starts, place, read)
         until = next_version(position.planned[place])
         if until is None or self._added(source, until, end):
             return None
-        same = _with(position.starts, place, position.planned[place])
+        same = _replace_end(position.starts, place, position.planned[place])
         return same if same == position.planned else None
 
     def _added(self, table: Table, first: int, end: int) -> set[TxnId | None]:
-        return txns_between(table_path(self.writer.lake, table), first, end)
+        return txns_between(table_path(self.lake, table), first, end)
 
 
-def _with(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:
+def _replace_end(ends: tuple[str, ...], place: int, end: str) -> tuple[str, ...]:
     return (*ends[:place], end, *ends[place + 1 :])

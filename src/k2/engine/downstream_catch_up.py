@@ -1,4 +1,4 @@
-"""A stream that hands its batches on waits while those that follow it catch up by themselves."""
+"""A stream at the head of a chain waits while those downstream catch up by themselves."""
 
 import time
 from collections.abc import Sequence
@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from k2.engine.batch_throttle import BatchThrottle
 from k2.engine.stream_task import StreamTask, tasks_before
 
-_LONGEST = 60.0  # seconds a batch, so that what never ends holds nothing back for ever
+_MAX_WAIT_SECONDS = 60.0  # a batch, so that what never ends holds nothing back for ever
 
 
 class DownstreamCatchUp(BatchThrottle):
-    """Holds batches back that could not be handed on yet.
+    """Holds batches back that could not be passed downstream yet.
 
-    A follower whose own query runs is handed nothing, and each batch that passes it by is one more for
-    that query. So it gets the time to come level.
+    A chained stream whose own query runs takes nothing from memory, and each batch that it misses is one
+    more for that query. So it gets the time to catch up.
     """
 
     def __init__(self, tasks: Sequence[StreamTask]) -> None:
@@ -22,9 +22,11 @@ class DownstreamCatchUp(BatchThrottle):
         self._tasks = tasks
 
     def wait(self, task: StreamTask) -> None:
-        """Wait, in the thread of a stream's batch, until those that follow it are level."""
-        followers = [other for other in self._tasks if self._comes_before(task, other)]
-        self.hold(lambda: any(map(_is_catching_up, followers)), time.monotonic() + _LONGEST)
+        """Wait, in the thread of a stream's batch, until those downstream have caught up."""
+        downstream = [other for other in self._tasks if self._comes_before(task, other)]
+        self.hold(
+            lambda: any(map(_is_catching_up, downstream)), time.monotonic() + _MAX_WAIT_SECONDS
+        )
 
     def is_before(self, task: StreamTask) -> bool:
         """Tell whether a stream before this one is catching up."""
@@ -37,4 +39,4 @@ class DownstreamCatchUp(BatchThrottle):
 def _is_catching_up(task: StreamTask) -> bool:
     # One that fails again and again holds nobody back.
     runs = task.starting is not None or task.running is not None
-    return task.stream.follower is not None and runs and task.status.error is None
+    return task.stream.chained is not None and runs and task.status.error is None

@@ -6,31 +6,34 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import structlog
 from py4j.protocol import Py4JNetworkError
-from pyspark.sql import SparkSession
 
 from k2.engine.backlog_monitor import BacklogMonitor
 from k2.engine.buffer_flusher import BufferFlusher
 from k2.engine.failures import cause_of
 from k2.engine.maintenance_schedule import MaintenanceSchedule
-from k2.engine.request_server import request_server
-from k2.engine.stream import BatchResult, RunningStream, Stream, reserved
+from k2.engine.processor import BatchResult
+from k2.engine.request_server import RequestServer, request_server
+from k2.engine.stream import Stream, StreamHandle, reserved
 from k2.engine.stream_scheduler import StreamScheduler
 from k2.engine.stream_task import StreamTask, note_lags, tasks_before
 from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
-from k2.engine.table_owner import RequestServer
 from k2.errors import FailedError, K2Error
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
 from k2.settings import Settings
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 log = structlog.get_logger("k2.engine")
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-_NEXT_LOOK = 1.0  # seconds until a stream without input is looked at again
-_PATIENCE = 120.0  # seconds that an available-now run waits for something to come back
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0
+_NEXT_LOOK_SECONDS = 1.0  # until a stream without input is looked at again
+_MAX_OUTAGE_SECONDS = 120.0  # that an available-now run waits for something to come back
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Engine:
     started again, with growing pauses; one that fails for good stays down, and the others go on.
     """
 
-    spark: SparkSession
+    spark: "SparkSession"
     settings: Settings
     streams: Iterable[Stream]
     available_now: bool = False
@@ -74,10 +77,10 @@ class Engine:
                 self._held.enter_context(reserved(stream, self.settings))
                 self._tasks.append(StreamTask.of(stream, self.settings, metrics))
             find_streams_behind(self._tasks, self.settings)
-            self._flusher = BufferFlusher(self._tasks, self._took)
+            self._flusher = BufferFlusher(self._tasks, self._on_result)
             self._flusher.start()
             self._scheduler = StreamScheduler(
-                self.spark, self.settings, self._tasks, self.available_now, self._took
+                self.spark, self.settings, self._tasks, self.available_now, self._on_result
             )
             for task in self._tasks:
                 self._start(task)
@@ -171,8 +174,8 @@ class Engine:
             self._failed(task, error, time.monotonic())
             return
         if not begun:
-            task.retry_at = time.monotonic() + _NEXT_LOOK
-            if task.stream.follower is None:
+            task.retry_at = time.monotonic() + _NEXT_LOOK_SECONDS
+            if task.stream.chained is None:
                 task.status.state, task.done = "waiting", self.available_now
                 return
             if task.status.state != "running":
@@ -182,24 +185,24 @@ class Engine:
                 self._end(task)
 
     def _end(self, task: StreamTask) -> None:
-        """End a follower that will be handed nothing more."""
+        """End a chained stream that will get no more batches."""
         if self._flusher is not None:
-            self._flusher.write(task)
-        if task.stream.follower is not None:
-            task.done = not task.stream.follower.is_behind
+            self._flusher.flush(task)
+        if task.stream.chained is not None:
+            task.done = not task.stream.chained.is_behind
 
-    def _took(self, task: StreamTask, report: BatchResult) -> None:
+    def _on_result(self, task: StreamTask, result: BatchResult) -> None:
         now = time.monotonic()
-        if report.progress is not None:
-            task = next(task for task in self._tasks if task.stream.app_id == report.stream)
-            task.count_chained_batch(report, now)
+        if result.progress is not None:  # of a chained stream, told by the one before it
+            task = next(task for task in self._tasks if task.stream.app_id == result.stream)
+            task.count_chained_batch(result, now)
         else:
-            task.count_batch(report, now)
-            if task.stream.follower is not None:
+            task.count_batch(result, now)
+            if task.stream.chained is not None:
                 mark_readers_behind(task, self._tasks)
-        self.on_batch(task.stream, report)
+        self.on_batch(task.stream, result)
 
-    def _started(self, task: StreamTask, starting: "Future[RunningStream]", now: float) -> None:
+    def _started(self, task: StreamTask, starting: "Future[StreamHandle]", now: float) -> None:
         task.starting = None
         try:
             running = starting.result()
@@ -226,7 +229,7 @@ class Engine:
             return
         task.close_resources()
         if task.running.failure is None and task.running.query.exception() is None:
-            if task.stream.follower is not None:
+            if task.stream.chained is not None:
                 task.finish_catch_up()
                 return
             task.done = True
@@ -237,12 +240,12 @@ class Engine:
     def _failed(self, task: StreamTask, error: K2Error, now: float) -> None:
         task.failed(error)
         task.failing_since = task.failing_since or now
-        gave_up = self.available_now and now - task.failing_since > _PATIENCE
+        gave_up = self.available_now and now - task.failing_since > _MAX_OUTAGE_SECONDS
         if error.retryable and not gave_up:
             task.status.state = "retrying"
-            task.pause = task.pause or FIRST_PAUSE
+            task.pause = task.pause or FIRST_PAUSE_SECONDS
             task.retry_at = now + task.pause
-            task.pause = min(task.pause * 2, LONGEST_PAUSE)
+            task.pause = min(task.pause * 2, MAX_PAUSE_SECONDS)
             log.warning("stream_retries", job_name=task.stream.name, reason=str(error))
         else:
             task.status.state, task.failure, task.done = "failed", error, True

@@ -2,7 +2,7 @@
 
 import re
 
-from k2.engine.stream import RunningStream
+from k2.engine.stream import StreamHandle
 from k2.errors import (
     DataLossError,
     FailedError,
@@ -22,7 +22,7 @@ _UNANSWERED = re.compile(
 )
 
 
-def cause_of(running: RunningStream) -> K2Error:
+def cause_of(running: StreamHandle) -> K2Error:
     """Return why a query ended."""
     if isinstance(running.failure, K2Error):
         return running.failure

@@ -3,13 +3,12 @@
 import time
 from collections.abc import Sequence
 
-from k2.bars.table import BARS
 from k2.engine.batch_throttle import BatchThrottle
 from k2.engine.rows_available import RowsAvailable
 from k2.engine.stream_task import StreamTask, tasks_before
 from k2.errors import K2Error
 
-_LONGEST = 60.0  # seconds from the start of the streams
+_MAX_WAIT_SECONDS = 60.0  # from the start of the streams
 
 
 class FirstBatchOrder(BatchThrottle):
@@ -20,11 +19,11 @@ class FirstBatchOrder(BatchThrottle):
     """
 
     def __init__(self, tasks: Sequence[StreamTask], rows_available: RowsAvailable) -> None:
-        """Begin the warm-up of the streams of ``tasks``; nobody waits for bars."""
+        """Begin the warm-up of the streams of ``tasks``; nobody waits for one that is not critical."""
         super().__init__()
-        self._tasks = [task for task in tasks if task.stream.name != BARS]
+        self._tasks = [task for task in tasks if task.stream.is_critical]
         self._rows_available = rows_available
-        self._until = time.monotonic() + _LONGEST
+        self._until = time.monotonic() + _MAX_WAIT_SECONDS
 
     def wait(self, task: StreamTask) -> None:
         """Wait, in the thread of a stream's batch, until it may begin."""

@@ -1,9 +1,12 @@
-"""One batch that a stream is handed, and what is told of it."""
+"""One batch that a chained stream has planned, and its progress once it is committed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from k2.storage.checkpoints.offset_log import Position
 from k2.storage.table import Table
@@ -12,21 +15,28 @@ from k2.storage.writers.writer import TxnId
 
 @dataclass(frozen=True)
 class EventTimeStats:
-    """What a batch says of event time: the mean of its trades', and the watermark after it."""
+    """Event time of a batch, as Spark keeps it: the mean of its rows', and the watermark after it."""
 
     mean: datetime
     watermark: datetime
 
+    @classmethod
+    def of(cls, times: pa.ChunkedArray, delay_minutes: int) -> "EventTimeStats":
+        """Work it out of a batch's times; there is at least one."""
+        mean = pc.round(pc.mean(times.cast(pa.int64()))).cast(pa.int64()).cast(times.type)
+        return cls(mean.as_py(), pc.max(times).as_py() - timedelta(minutes=delay_minutes))
+
 
 @dataclass
 class PlannedBatch:
-    """A follower's next batch: write it as ``txn``, and say what it tells of event time.
+    """A chained stream's next batch: it is to be written as ``txn``.
 
-    ``progress`` is there once it is committed, in the form of a query's.
+    Who writes it sets ``event_time``. ``progress`` is there once the batch is committed, in the form of
+    a query's.
     """
 
     txn: TxnId
-    event: EventTimeStats | None = None
+    event_time: EventTimeStats | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
 
 

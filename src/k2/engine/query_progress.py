@@ -4,8 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from pyspark.sql.streaming.listener import StreamingQueryProgress
-
 
 class Query(Protocol):
     """What is read of a :class:`~pyspark.sql.streaming.query.StreamingQuery`."""
@@ -49,6 +47,8 @@ class ProgressReader:
 
 def _as_spark_wrote(progress: Mapping[str, Any]) -> Mapping[str, Any]:
     """Undo what PySpark makes of offsets: the text of a Python dictionary, which is no JSON."""
+    from pyspark.sql.streaming.listener import StreamingQueryProgress
+
     if isinstance(progress, StreamingQueryProgress):
         written: Mapping[str, Any] = json.loads(progress.json)
         return written

@@ -1,120 +1,111 @@
-"""A stream: a named source, a function that writes a batch, and the promises around them."""
+"""A stream: a source, a processor of its batches, and the tables that these are written to."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
+import pyarrow as pa
 
-from k2.engine.chained_stream import ChainedStream
+from k2.engine.processor import BatchProcessor, ResultCallback
+from k2.engine.table_requests import RequestHandler
 from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.home.half_done_swap import refuse_half_done_swap
 from k2.home.locks import exclusive
 from k2.home.paths import file_uri
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import DeadLetterReplay
 from k2.storage.checkpoints.offset_log import newest
 from k2.storage.checkpoints.sources import admit_sources
 from k2.storage.delta import ensure_table
 from k2.storage.table import Layer, Table
-from k2.storage.writers.writer import NOTHING, AppendResult, TxnId
+from k2.storage.writers.writer import TableWriter, Transform, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.streaming.query import StreamingQuery
+
+    from k2.engine.batch_buffer import BatchBuffer
+    from k2.engine.chain import Chain
+    from k2.engine.chained_stream import ChainedStream
 
 # PySpark starts the server that a batch calls us by at the first use, and looks for no second one.
 _CALLBACKS = threading.Lock()
 
 
-@dataclass(frozen=True)
-class BatchResult:
-    """What one batch did: the rows of the main table, and what became of the others."""
+class Watermark(NamedTuple):
+    """Event time of a stream's batches: a column, and how far the watermark is behind its newest value."""
 
-    stream: str
-    batch_id: int
-    written: AppendResult = NOTHING
-    dead_letters: dict[str, int] = field(default_factory=dict)  # by error type
-    duplicates: int = 0
-    observed: Mapping[str, float] = field(default_factory=dict)  # what else was counted of it
-    # As a query's, of a batch that was handed on and that no query made.
-    progress: Mapping[str, Any] | None = None
-
-    @property
-    def rows(self) -> int:
-        """Rows that came in."""
-        return self.written.rows + sum(self.dead_letters.values()) + self.duplicates
+    column: str
+    delay_minutes: int
 
 
-ResultCallback = Callable[[BatchResult], None]
+class Reduction(NamedTuple):
+    """What a batch is reduced to before it is processed; reduced parts of a batch add up to the same."""
+
+    transform: Transform
+    schema: pa.Schema
 
 
-class BatchProcessor(Protocol):
-    """Writes one micro-batch to its tables, idempotent by the batch's id."""
-
-    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
-        """Write the batch, and tell of it, and of what followers were handed of it.
-
-        Whatever it raises fails the batch, which will run again. What followers are handed may be
-        written, and told of, when this has returned.
-        """
-
-    def close(self) -> None:
-        """Wait for what is still written, and let go of what the sink holds."""
-
-
-class Collector(Protocol):
-    """Keeps what a stream is handed until it is written."""
+class BalanceCheck(Protocol):
+    """Looks for records of one exchange that are missing, doubled or unknown."""
 
     @property
-    def is_due(self) -> bool:
-        """Whether what is here has waited long enough."""
-
-    def write(self) -> BatchResult | None:
-        """Write what is here as one batch; None when there was nothing, or it is left."""
+    def exchange(self) -> Exchange: ...
+    def differences(self) -> int:
+        """Count them."""
 
 
 @dataclass(frozen=True)
 class Stream:
-    """Name and version give the query's name, the checkpoint folder and the Delta app id.
+    """A source, a processor and the tables that it writes, under one app id.
 
-    ``audit_tables`` are tables of its own that say what became of rows already in ``tables``. ``mutex``
-    is held while a batch is written; whoever else writes the tables takes it. ``unread`` counts what
-    is still to take, for a stream whose source is no table. ``follower`` takes what the
-    streams before hand on; then the stream has a query of its own only for what they did not. One
-    with a ``collector`` writes it when that is due.
+    ``reads`` are the tables that ``source`` reads; where that is Kafka, ``unread`` counts what
+    it has still to take. ``tables`` begin with the main one; ``audit_tables`` say what became of rows that are in
+    ``tables`` already. ``requests`` are what its owner can be asked for, by kind. ``checks`` are run
+    beside it. Who writes the tables beside a batch takes ``mutex``.
+
+    In a process that chains its streams, ``chain`` passes this stream's batches on, ``chained`` is this
+    stream's part in taking them, and ``buffer`` collects them first (:mod:`k2.engine.chain`).
     """
 
+    name: str
     layer: Layer
     exchange: Exchange | None
     version: int
     tables: tuple[Table, ...]
-    source: Callable[[SparkSession], DataFrame]
-    sink: Callable[[SparkSession], BatchProcessor]
+    source: Callable[["SparkSession"], "DataFrame"]
+    processor: BatchProcessor = field(compare=False, repr=False)
+    writer: TableWriter = field(compare=False, repr=False)
     reads: tuple[Table, ...] = ()
-    called: str = ""
-    triggers: int = 1  # of the settings' triggers between two batches
     audit_tables: tuple[Table, ...] = ()
-    dead_letter_replay: DeadLetterReplay | None = None
+    triggers: int = 1  # of the settings' triggers between two batches
+    watermark: Watermark | None = None
+    reduction: Reduction | None = field(default=None, compare=False, repr=False)
+    requests: Mapping[str, RequestHandler] = field(default_factory=dict, compare=False, repr=False)
     unread: Callable[[], int] | None = field(default=None, compare=False, repr=False)
-    follower: ChainedStream | None = field(default=None, compare=False, repr=False)
-    collector: Collector | None = field(default=None, compare=False, repr=False)
+    checks: tuple[BalanceCheck, ...] = field(default=(), compare=False, repr=False)
+    is_critical: bool = True  # trades wait for it on their way to Gold
+    kind: str = ""  # of its metrics; empty: its layer
+    port_offset: int = 0  # of its metrics, after the first stream's port
+    chain: "Chain | None" = field(default=None, compare=False, repr=False)
+    chained: "ChainedStream | None" = field(default=None, compare=False, repr=False)
+    buffer: "BatchBuffer | None" = field(default=None, compare=False, repr=False)
     mutex: AbstractContextManager[Any] = field(
         default_factory=threading.RLock, compare=False, repr=False
     )
 
     @property
-    def name(self) -> str:
-        """The stream's name: ``silver-binance``, ``gold``, or what it is ``called``."""
-        if self.called:
-            return self.called
-        return f"{self.layer}-{self.exchange.name}" if self.exchange else str(self.layer)
+    def app_id(self) -> str:
+        """Name and version: the checkpoint's folder, and the application of Delta transactions."""
+        return f"{self.name}/v{self.version}"
 
     @property
-    def app_id(self) -> str:
-        """The Delta transaction id's application."""
-        return f"{self.name}/v{self.version}"
+    def metrics_kind(self) -> str:
+        """Which of the catalogue's metrics it has."""
+        return self.kind or str(self.layer)
 
     def checkpoint(self, settings: Settings) -> Path:
         """The checkpoint folder."""
@@ -122,12 +113,11 @@ class Stream:
 
 
 @dataclass
-class RunningStream:
+class StreamHandle:
     """A started stream, and what failed in it on the Python side."""
 
     stream: Stream
-    query: StreamingQuery
-    sink: "BatchProcessor"
+    query: "StreamingQuery"
     failure: Exception | None = None
 
 
@@ -152,16 +142,16 @@ def lock_names(stream: Stream) -> list[str]:
 
 def start(
     stream: Stream,
-    spark: SparkSession,
+    spark: "SparkSession",
     settings: Settings,
     available_now: bool,
-    on_batch: ResultCallback,
+    on_result: ResultCallback,
     before_batch: Callable[[], None] = lambda: None,
-) -> RunningStream:
-    """Start a stream whose locks the caller holds (:func:`reserved`).
+) -> StreamHandle:
+    """Start a stream's query; the caller holds its locks (:func:`reserved`).
 
-    ``before_batch`` may hold a batch back; ``on_batch`` is told of what it wrote, itself or in the
-    name of the streams that follow.
+    ``before_batch`` is called in the batch's thread and may hold it back. ``on_result`` gets the result
+    of each batch, and of those of the streams that are chained to this one.
 
     Raises:
         K2Error: its tables cannot be written (:func:`prepare`).
@@ -169,40 +159,42 @@ def start(
     prepare(stream, settings)
     if stream.reads:
         admit_sources(stream.checkpoint(settings), len(stream.reads))
-    sink = stream.sink(spark)
-    running: list[RunningStream] = []
+    running: list[StreamHandle] = []
     failures: list[Exception] = []
 
-    def write(rows: DataFrame, batch_id: int) -> None:
+    def write(rows: "DataFrame", batch_id: int) -> None:
+        """Called by Spark's foreachBatch; raising fails the batch, and Spark runs it again."""
         try:
             before_batch()
             with stream.mutex:
-                sink.write(rows, TxnId(stream.app_id, batch_id), on_batch)
+                _process(stream, rows, TxnId(stream.app_id, batch_id), on_result)
         except Exception as error:
-            # Spark hands Python's errors on as text; this keeps the error itself.
+            # Spark passes Python's errors on as text; this keeps the error itself.
             failures.append(error)
             if running:
                 running[0].failure = error
             raise
 
+    milliseconds = int(settings.trigger_seconds * stream.triggers * 1000)
     trigger: dict[str, bool | str] = (
         {"availableNow": True}
         if available_now
-        else {
-            "processingTime": f"{int(settings.trigger_seconds * stream.triggers * 1000)} milliseconds"
-        }
+        else {"processingTime": f"{milliseconds} milliseconds"}
     )
     spark.sparkContext.setLocalProperty("spark.scheduler.pool", stream.name)
+    rows = stream.source(spark)
+    if stream.watermark is not None:
+        column, minutes = stream.watermark
+        rows = rows.withWatermark(column, f"{minutes} minutes")
     writer = (
-        stream.source(spark)
-        .writeStream.queryName(stream.name)
+        rows.writeStream.queryName(stream.name)
         .option("checkpointLocation", file_uri(stream.checkpoint(settings)))
         .trigger(**trigger)  # type: ignore[arg-type]
     )
     with _CALLBACKS:
         writer = writer.foreachBatch(write)
     query = writer.start()
-    running.append(RunningStream(stream, query, sink, failures[0] if failures else None))
+    running.append(StreamHandle(stream, query, failures[0] if failures else None))
     return running[0]
 
 
@@ -216,6 +208,17 @@ def prepare(stream: Stream, settings: Settings) -> None:
     for table in (*stream.reads, *stream.tables, *stream.audit_tables):
         ensure_table(settings.lake, table)
     _refuse_stale_checkpoint(stream, settings)
+
+
+def _process(stream: Stream, rows: "DataFrame", txn: TxnId, on_result: ResultCallback) -> None:
+    """Process one batch of a query: the only place where a DataFrame becomes a batch."""
+    with stream.writer.open_batch(rows) as batch:
+        if stream.reduction is not None:
+            batch = batch.map_arrow(*stream.reduction)
+        result = stream.processor.process(batch, txn)
+    on_result(result)
+    if stream.chain is not None:
+        stream.chain.forward(result, on_result)
 
 
 def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING
 
 from k2.engine.downstream_catch_up import DownstreamCatchUp
 from k2.engine.first_batch_order import FirstBatchOrder
+from k2.engine.processor import BatchResult
 from k2.engine.rows_available import RowsAvailable
-from k2.engine.stream import BatchResult, RunningStream, start
+from k2.engine.stream import StreamHandle, start
 from k2.engine.stream_task import StreamTask, is_read
 from k2.settings import Settings
 
-_AT_A_TIME = 2  # a start is planning, which takes a core for seconds
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_MAX_STARTS = 2  # a start is planning, which takes a core for seconds
 
 
 class StreamScheduler:
@@ -21,7 +24,7 @@ class StreamScheduler:
 
     def __init__(
         self,
-        spark: SparkSession,
+        spark: "SparkSession",
         settings: Settings,
         tasks: Sequence[StreamTask],
         available_now: bool,
@@ -37,11 +40,11 @@ class StreamScheduler:
         self._first_batch_order = FirstBatchOrder(tasks, self._rows_available)
         self._downstream_catch_up = DownstreamCatchUp(tasks)
         # In this order: what one lets through, another may hold back.
-        self._gates = (self._downstream_catch_up, self._first_batch_order)
-        self._threads = ThreadPoolExecutor(_AT_A_TIME, "k2-start")
+        self._throttles = (self._downstream_catch_up, self._first_batch_order)
+        self._threads = ThreadPoolExecutor(_MAX_STARTS, "k2-start")
         if available_now:
-            for gate in self._gates[1:]:  # it has no second batches that come too early
-                gate.end()
+            for throttle in self._throttles[1:]:  # it has no second batches that come too early
+                throttle.end()
 
     def begin(self, task: StreamTask) -> bool:
         """Begin to start a stream; tell whether there is anything to start it for.
@@ -52,17 +55,17 @@ class StreamScheduler:
         if not self._is_wanted(task):
             return False
 
-        follower = task.stream.follower
-        if follower is not None:
-            follower.begin_catch_up()
+        chained = task.stream.chained
+        if chained is not None:
+            chained.begin_catch_up()
 
-        def start_it() -> RunningStream:
+        def start_it() -> StreamHandle:
             return start(
                 task.stream,
                 self._spark,
                 self._settings,
-                # A follower's query takes what was left, and ends.
-                self._available_now or follower is not None,
+                # A chained stream's query catches up, and ends.
+                self._available_now or chained is not None,
                 lambda report: self._on_batch(task, report),
                 lambda: self._wait(task),
             )
@@ -72,8 +75,8 @@ class StreamScheduler:
 
     def stop(self) -> None:
         """Begin no more starts; take over the streams whose start has ended meanwhile."""
-        for gate in self._gates:
-            gate.end()
+        for throttle in self._throttles:
+            throttle.end()
         self._threads.shutdown(cancel_futures=True)
         for task in self._tasks:
             starting, task.starting = task.starting, None
@@ -82,14 +85,14 @@ class StreamScheduler:
                     task.started(starting.result(), again=False)
 
     def _wait(self, task: StreamTask) -> None:
-        if task.stream.follower is None:  # else others wait for it
-            for gate in self._gates:
-                gate.wait(task)
+        if task.stream.chained is None:  # else others wait for it
+            for throttle in self._throttles:
+                throttle.wait(task)
 
     def _is_wanted(self, task: StreamTask) -> bool:
-        if task.stream.follower is not None:
+        if task.stream.chained is not None:
             # Once, for all that the streams before it may be catching up with themselves.
-            return task.stream.follower.is_behind and not self._downstream_catch_up.is_before(task)
+            return task.stream.chained.is_behind and not self._downstream_catch_up.is_before(task)
         there = self._rows_available.of(task)
         if self._available_now or is_read(task, self._tasks):
             # It is planned beside the first batch of the stream before it; and a run that ends by

@@ -7,28 +7,30 @@ from typing import Any
 
 import structlog
 
+from k2.engine.processor import BatchResult
 from k2.engine.query_progress import ProgressReader, is_batch
-from k2.engine.stream import BatchResult, RunningStream, Stream
+from k2.engine.stream import Stream, StreamHandle
 from k2.errors import K2Error
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.offset_ranges import offset_ranges
 from k2.observability.redaction import redacted
 from k2.observability.status import StreamStatus, freshness
-from k2.quality.backlog import rows
 from k2.settings import Settings
+from k2.storage.checkpoints.consumers import rows_read
+from k2.storage.delta import record_count
 
 log = structlog.get_logger("k2.engine")
 
 
 @dataclass
 class StreamTask:
-    """A stream, running or not. ``taken`` and ``given`` are rows in and out, ever."""
+    """A stream, running or not. ``rows_in`` and ``rows_out`` are of all runs."""
 
     stream: Stream
     status: StreamStatus
     metrics: EngineMetrics | None = None
-    starting: "Future[RunningStream] | None" = None
-    running: RunningStream | None = None
+    starting: "Future[StreamHandle] | None" = None
+    running: StreamHandle | None = None
     pause: float = 0.0
     retry_at: float = 0.0
     failing_since: float | None = None
@@ -37,7 +39,9 @@ class StreamTask:
     rows_in: int = 0
     rows_out: int = 0  # rows of the main table
     _progress: ProgressReader | None = None
-    _untold: dict[int, BatchResult] = field(default_factory=dict)  # written, not in a progress yet
+    _unlogged: dict[int, BatchResult] = field(
+        default_factory=dict
+    )  # written, not in a progress yet
 
     @classmethod
     def of(cls, stream: Stream, settings: Settings, metrics: EngineMetrics | None) -> "StreamTask":
@@ -47,12 +51,16 @@ class StreamTask:
         )
         if metrics is not None:
             status.metrics_port = metrics.ports[stream.name]
-        stored = [rows(settings, table) for table in stream.tables]
+        if stream.reduction is not None:  # its table holds no row a record
+            (source,) = stream.reads
+            taken = rows_read(settings.lake, source, stream.checkpoint(settings))
+            return cls(stream, status, metrics, rows_in=taken, rows_out=taken)
+        stored = [record_count(settings.lake, table) for table in stream.tables]
         # A resolved dead letter is in two tables and came in once.
-        taken = sum(stored) - rows(settings, *stream.audit_tables)
+        taken = sum(stored) - record_count(settings.lake, *stream.audit_tables)
         return cls(stream, status, metrics, rows_in=taken, rows_out=stored[0])
 
-    def started(self, running: RunningStream, again: bool) -> None:
+    def started(self, running: StreamHandle, again: bool) -> None:
         """Take over a query; ``again`` says that the one before it failed."""
         self.running, self._progress = running, ProgressReader(running.query)
         self.status.state = "running"
@@ -69,7 +77,7 @@ class StreamTask:
         status.duplicates += report.duplicates
         status.freshness_seconds = freshness(report.written.oldest)
         status.error, self.pause, self.failing_since = None, 0.0, None
-        self._untold[report.batch_id] = report
+        self._unlogged[report.batch_id] = report
         if self.metrics is not None:
             self.metrics.batch_written(self.stream.name, report)
 
@@ -89,25 +97,25 @@ class StreamTask:
 
     def finish_catch_up(self) -> None:
         """Note that a follower's query has taken all left to it; the next batches are handed on."""
-        self._tell_before(None)
+        self._log_before(None)
         self.running = self._progress = None
-        if self.stream.follower is not None:
-            self.stream.follower.finish_catch_up()
+        if self.stream.chained is not None:
+            self.stream.chained.finish_catch_up()
 
     def ended(self, state: str) -> None:
         """Note that the query ended as it should, or was told to."""
-        self._tell_before(None)
+        self._log_before(None)
         self.status.state, self.running, self._progress = state, None, None
         if self.metrics is not None:
             self.metrics.stopped(self.stream.name)
 
     def failed(self, error: K2Error) -> None:
         """Note what the query, or its start, died of."""
-        self._tell_before(None)
+        self._log_before(None)
         self.running = self._progress = None
         self.status.error = redacted(str(error))  # it is written to a file
-        if self.stream.follower is not None:
-            self.stream.follower.finish_catch_up(is_behind=True)
+        if self.stream.chained is not None:
+            self.stream.chained.finish_catch_up(is_behind=True)
         if self.metrics is not None:
             self.metrics.failed(self.stream.name, error)
 
@@ -121,28 +129,27 @@ class StreamTask:
             log.warning("stop_failed", job_name=self.stream.name, reason=str(error)[:200])
 
     def close_resources(self) -> None:
-        """Close what is held open between batches: it is opened anew when it is wanted again."""
-        if self.running is not None:
-            self.running.sink.close()
-        if self.stream.follower is not None:
-            self.stream.follower.close_resources()
+        """Close what is open between batches, which opens again when it is wanted."""
+        if self.stream.chain is not None:
+            self.stream.chain.wait()
+        self.stream.processor.close()
 
     def _take_in(self, progress: Mapping[str, Any]) -> None:
         self.status.progressed(progress)
         if self.metrics is not None:
             self.metrics.progressed(self.stream.name, progress)
         if is_batch(progress):
-            self._tell_before(progress["batchId"])
-            if report := self._untold.pop(progress["batchId"], None):
-                self._tell(report, progress)
+            self._log_before(progress["batchId"])
+            if report := self._unlogged.pop(progress["batchId"], None):
+                self._log_batch(report, progress)
 
-    def _tell_before(self, batch_id: int | None) -> None:
+    def _log_before(self, batch_id: int | None) -> None:
         """Log batches whose progress never came: they are written, whatever became of the query."""
-        for id_ in sorted(self._untold):
+        for id_ in sorted(self._unlogged):
             if batch_id is None or id_ < batch_id:
-                self._tell(self._untold.pop(id_), {})
+                self._log_batch(self._unlogged.pop(id_), {})
 
-    def _tell(self, report: BatchResult, progress: Mapping[str, Any]) -> None:
+    def _log_batch(self, report: BatchResult, progress: Mapping[str, Any]) -> None:
         log.info(
             "batch_written",
             job_name=self.status.name,

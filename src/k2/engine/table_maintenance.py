@@ -9,8 +9,8 @@ from typing import Any
 from deltalake import DeltaTable
 
 from k2.engine.stream import Stream
+from k2.engine.table_requests import ExclusiveSection
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import ExclusiveSection
 from k2.storage.delta import keep_properties, open_table
 from k2.storage.maintenance.compaction import Partition, compact, write_compacted
 from k2.storage.maintenance.log_cleanup import LogRetention

@@ -8,8 +8,8 @@ request stays until it is answered: one whose holder died is carried out by the 
 import os
 import time
 import uuid
-from collections.abc import Collection, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,14 @@ class Request:
     stream: str
     options: Mapping[str, Any] = field(default_factory=dict)
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+
+
+# Keeps the stream's batches out while it is held.
+ExclusiveSection = Callable[[], AbstractContextManager[None]]
+
+# Executes a request to a stream: with the section in which its tables are not written, and whether it
+# should continue. Returns the answer; None when it should not, and the rest is left to the next owner.
+RequestHandler = Callable[[Request, ExclusiveSection, Callable[[], bool]], dict[str, Any] | None]
 
 
 def submit(settings: Settings, request: Request) -> None:

@@ -1,20 +1,23 @@
 """How a stream follows a table upstream."""
 
-from pyspark.sql import DataFrame, SparkSession
+from typing import TYPE_CHECKING
 
 from k2.home.paths import file_uri
 from k2.settings import Settings
 from k2.storage.delta import table_path
 from k2.storage.table import Table
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
 
 def new_rows(
-    spark: SparkSession,
+    spark: "SparkSession",
     settings: Settings,
     table: Table,
     most_files: int,
     most_bytes: int | None = None,
-) -> DataFrame:
+) -> "DataFrame":
     """Return a table's rows as they are appended, at most so many files and bytes a batch."""
     rows = (
         spark.readStream.format("delta")

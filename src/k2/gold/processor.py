@@ -3,62 +3,76 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
+from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame, SparkSession
-
-from k2.engine.stream import BatchResult, ResultCallback, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import BalanceCheck, Stream, Watermark
 from k2.engine.upstream import new_rows
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.gold.transform import to_gold
-from k2.observability.hop_latencies import with_late_trades
+from k2.observability.recording import LATE
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
-from k2.storage.writers.map_in_arrow import map_in_arrow
-from k2.storage.writers.writer import TableWriter, TxnId
+from k2.storage.writers.writer import Batch, TableWriter, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 
-def gold_stream(exchanges: Sequence[Exchange], settings: Settings, writer: TableWriter) -> Stream:
+def gold_stream(
+    exchanges: Sequence[Exchange],
+    settings: Settings,
+    writer: TableWriter,
+    checks: Sequence[BalanceCheck] = (),
+) -> Stream:
     """Union the exchanges under one watermark, which observes and drops nothing.
 
     The watermark comes after the union: a silent exchange holds nothing back, as it would with
-    a watermark an input, of which Spark takes the smallest.
+    a watermark an input, of which Spark takes the smallest. ``checks`` look at the exchanges' balance.
     """
     inputs = tuple(silver_trades(exchange) for exchange in exchanges)
 
-    def source(spark: SparkSession) -> DataFrame:
+    def source(spark: "SparkSession") -> "DataFrame":
         # Of each input: together they are one batch.
         limits = (settings.max_files_per_batch, settings.max_bytes_per_batch // len(inputs) + 1)
         trades = (new_rows(spark, settings, table, *limits).drop("schema_id") for table in inputs)
-        union = reduce(DataFrame.unionByName, trades)
-        delay = f"{settings.lateness_minutes} minutes"
-        timed = union.withWatermark("timestamp", delay)
-        shape = partial(to_gold, lateness_minutes=settings.lateness_minutes)
-        return with_late_trades(map_in_arrow(timed, shape, GOLD_TRADES.schema))
+        return reduce(lambda one, other: one.unionByName(other), trades)
 
     return Stream(
+        name=str(Layer.GOLD),
         layer=Layer.GOLD,
         exchange=None,
         version=1,
         tables=(GOLD_TRADES,),
         reads=inputs,
         source=source,
-        sink=lambda _: GoldProcessor(writer),
+        processor=GoldProcessor(settings.lateness_minutes),
+        writer=writer,
+        watermark=Watermark("timestamp", settings.lateness_minutes),
+        checks=tuple(checks),
     )
 
 
 @dataclass(frozen=True)
 class GoldProcessor:
-    """Writes a batch of Gold's rows to its table."""
+    """Writes Silver's trades to Gold, and counts those that are late."""
 
-    writer: TableWriter
+    lateness_minutes: int
 
-    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
-        """Append the batch."""
-        with self.writer.batch(rows) as batch:
-            written = batch.append(GOLD_TRADES, txn)
-        on_result(BatchResult(txn.app_id, txn.version, written))
+    def process(self, batch: Batch, txn: TxnId) -> BatchResult:
+        """Append the trades."""
+        shape = partial(to_gold, lateness_minutes=self.lateness_minutes)
+        gold = batch.map_arrow(shape, GOLD_TRADES.row_schema)
+        written = gold.append(GOLD_TRADES, txn, count="is_late")
+        return BatchResult(
+            txn.app_id,
+            txn.version,
+            written,
+            observed={LATE: written.counted},
+            output=None if written.version is None else gold,
+        )
 
     def close(self) -> None:
-        """Hold nothing."""
+        """Nothing is open."""

@@ -1,6 +1,6 @@
 """Gold: the trades of all exchanges in one table."""
 
-from pyspark.sql.types import BooleanType, DecimalType, IntegerType, StructType
+import pyarrow as pa
 
 from k2.storage.columns import (
     COORDINATES,
@@ -18,23 +18,21 @@ GOLD_TRADES = Table(
     version=2,
     layer=Layer.GOLD,
     comment="Trades of all exchanges, each once, by the UTC hour they happened in.",
-    schema=StructType(
+    schema=pa.schema(
         [
             *TRADE,
             INSTRUMENT_TYPE,
             TRADE_COUNT,
             column(
                 "trade_value_usd",
-                DecimalType(38, 8),
+                pa.decimal128(38, 8),
                 "price × quantity, rounded half even, where the quote is a dollar; else null",
             ),
             *COORDINATES,
             KAFKA_TIMESTAMP,
-            column(
-                "is_late", BooleanType(), "Reached the broker over 5 min after it happened", True
-            ),
+            column("is_late", pa.bool_(), "Reached the broker over 5 min after it happened", True),
             date("exchange_date", "UTC day of timestamp"),
-            column("exchange_hour", IntegerType(), "UTC hour of timestamp, 0 to 23", required=True),
+            column("exchange_hour", pa.int32(), "UTC hour of timestamp, 0 to 23", required=True),
         ]
     ),
     key=("message_id",),

@@ -4,9 +4,8 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from pyspark.sql import SparkSession
 
 from k2.errors import UnavailableError
 from k2.home.ports import claimed, free_port
@@ -21,9 +20,12 @@ from k2.local.services.monitoring import (
     monitoring_folder,
 )
 from k2.local.stack import LocalStack
-from k2.observability.metrics_server import port_of, stream_names
 from k2.observability.status import StreamStatus
 from k2.settings import Settings
+from k2.topology import port_of, stream_names
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _NOTE = "monitoring.json"  # in K2_HOME/run
 
@@ -63,7 +65,7 @@ class Monitoring:
         self,
         stack: LocalStack,
         statuses: Iterable[StreamStatus],
-        spark: SparkSession | None,
+        spark: "SparkSession | None",
         say: Say,
     ) -> None:
         """Start both upon the streams of this process, or where those of others will be.

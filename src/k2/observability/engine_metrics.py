@@ -1,6 +1,5 @@
 """The metrics of all streams of a process, told by the engine what happens."""
 
-import threading
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -14,8 +13,8 @@ from prometheus_client import CollectorRegistry
 
 from k2.exchanges import EXCHANGES, Exchange
 from k2.home.service_restarts import read_restarts
-from k2.observability.metrics import BARS, StreamMetrics
-from k2.observability.metrics_server import port_of, serve
+from k2.observability.metrics import StreamMetrics
+from k2.observability.metrics_server import serve
 from k2.observability.recording import (
     Report,
     record_batch,
@@ -29,6 +28,7 @@ from k2.observability.resource_metrics import (
     record_checkpoint,
     record_table,
 )
+from k2.periodic import PeriodicTask
 from k2.settings import Settings
 from k2.storage.table import Layer, Table
 
@@ -46,6 +46,10 @@ class Watched(Protocol):
     def exchange(self) -> Exchange | None: ...
     @property
     def tables(self) -> tuple[Table, ...]: ...
+    @property
+    def metrics_kind(self) -> str: ...
+    @property
+    def port_offset(self) -> int: ...
     def checkpoint(self, settings: Settings) -> Path: ...
 
 
@@ -68,7 +72,7 @@ class EngineMetrics:
         self._newest: dict[str, float] = {}
         self._restarts: dict[str, int] = {}  # by service, as counted
         self._open = ExitStack()
-        self._ending = threading.Event()
+        self._looking = PeriodicTask("k2-metrics", _LOOK_SECONDS, self.look, starts_at_once=True)
         self.ports: dict[str, int] = {}
 
     def __enter__(self) -> "EngineMetrics":
@@ -79,16 +83,14 @@ class EngineMetrics:
         """
         with ExitStack() as opened:
             for name, metrics in self._of.items():
-                port = port_of(name, self._settings.metrics_port)
+                first = self._settings.metrics_port
+                port = first and first + self._streams[name].port_offset
                 server = serve(metrics.registry, self._settings.bind_host, port)
                 opened.callback(server.close)
                 self.ports[name] = server.port
             self._open = opened.pop_all()
-        self._ending.clear()
-        looking = threading.Thread(target=self._look, daemon=True, name="k2-metrics")
-        looking.start()
-        self._open.callback(looking.join, 5)
-        self._open.callback(self._ending.set)
+        self._looking.start()
+        self._open.callback(self._looking.stop, 5.0)
         return self
 
     def __exit__(
@@ -138,14 +140,11 @@ class EngineMetrics:
         behind = time.time() - newest if records > 0 and newest else 0
         metrics.set("k2_lag_seconds", max(0.0, behind))
 
-    def balance(self, exchange: str, differences: int) -> None:
-        """Set how many records of an exchange a check found missing, doubled or unknown.
-
-        It is kept beside Gold, which is the last to take a record.
-        """
-        gold = self._of[str(Layer.GOLD)]
-        gold.set("k2_balance_difference_records", differences, of_exchange=exchange)
-        gold.set("k2_balance_checked_timestamp_seconds", time.time())
+    def balance(self, stream: str, exchange: str, differences: int) -> None:
+        """Set how many records of an exchange a stream's check found missing, doubled or unknown."""
+        metrics = self._of[stream]
+        metrics.set("k2_balance_difference_records", differences, of_exchange=exchange)
+        metrics.set("k2_balance_checked_timestamp_seconds", time.time())
 
     def look(self) -> None:
         """Look at checkpoints, tables and the machine, now."""
@@ -167,15 +166,8 @@ class EngineMetrics:
                 metrics.count("k2_service_restarts_total", more, service=service)
                 self._restarts[service] = restarts.count
 
-    def _look(self) -> None:
-        while True:
-            self.look()
-            if self._ending.wait(_LOOK_SECONDS):
-                return
-
 
 def _metrics(stream: Watched, is_first: bool) -> StreamMetrics:
-    is_of_layer = stream.name.split("-")[0] == str(stream.layer)
     return StreamMetrics(
         stream.name,
         stream.exchange.name if stream.exchange else None,
@@ -184,6 +176,6 @@ def _metrics(stream: Watched, is_first: bool) -> StreamMetrics:
         tables=[table.name for table in stream.tables],
         exchanges=[exchange.name for exchange in EXCHANGES],
         versions={"version": version("k2"), "spark": version("pyspark")},
-        kind=str(stream.layer) if is_of_layer else BARS,
+        kind=stream.metrics_kind,
         is_first=is_first,
     )

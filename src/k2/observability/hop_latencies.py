@@ -1,31 +1,15 @@
-"""What is counted of a batch beside its rows."""
+"""Latencies of a record's hops before Kafka had it."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, Observation
-from pyspark.sql import functions as F
 
 from k2.observability.metrics import HOPS
-from k2.observability.recording import LATE, OBSERVED
 
 # Where a trade was and when, in their order.
 HOP_TIMESTAMPS = ("timestamp", "ingestion_timestamp", "kafka_timestamp")
-
-
-def with_late_trades(gold: DataFrame, name: str | Observation = OBSERVED) -> DataFrame:
-    """Have Gold's own query count the late trades in the pass that it makes anyway.
-
-    Spark tells it in the batch's progress, as it does the watermark's.
-    """
-    return gold.observe(name, F.count_if("is_late").alias(LATE))
-
-
-def late_trades(gold: pa.Table) -> Mapping[str, float]:
-    """Return what :func:`with_late_trades` counts, of the column ``is_late``."""
-    return {LATE: pc.sum(gold["is_late"]).as_py() or 0}
 
 
 def hop_latencies(silver: pa.Table) -> Mapping[str, float]:

@@ -20,9 +20,8 @@ PHASES = ("queryPlanning", "walCommit", "addBatch", "commitOffsets")
 SERVICES = ("kafka", "registry", "prometheus", "alertmanager")
 HOPS = ("exchange_to_feed", "feed_to_broker")
 
-BARS = "bars"  # what the catalogue calls the stream of bars, whose layer is Gold too
 
-_EVERYWHERE = ("bronze", "silver", "gold", BARS)
+_EVERYWHERE = ("bronze", "silver", "gold", "bars")
 _BATCH_SECONDS = (0.5, 1, 2, 5, 10, 30)
 # Fine where a trade usually is, so that a quantile between two bounds is one and not a bound.
 _LATENCY_SECONDS = (0.5, 1, 2, 3, 5, 10, 60, 300, 600, 1800)

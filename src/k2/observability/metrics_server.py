@@ -10,15 +10,8 @@ from wsgiref.simple_server import WSGIServer
 import psutil
 from prometheus_client import CollectorRegistry, start_http_server
 
-from k2.bars.table import BARS
 from k2.errors import ConfigError, InUseError
-from k2.exchanges import EXCHANGES, Exchange
 from k2.settings import Settings
-from k2.storage.table import Layer
-
-_OLDEST = 2  # exchanges whose ports were given before there were others
-_JOBS = "jobs"
-_BARS_PLACE = 20
 
 
 class MetricsServer:
@@ -49,16 +42,15 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer:
         raise _refused(error, host, port) from error
 
 
-def check_ports(settings: Settings, streams: Iterable[str]) -> None:
+def check_ports(settings: Settings, ports: Iterable[int]) -> None:
     """Refuse to begin what would find no port in the end.
 
     Raises:
-        InUseError: somebody listens on a stream's port; says who when the system tells.
+        InUseError: somebody listens on a port; says who when the system tells.
         ConfigError: the address is not one of this machine.
     """
     host = settings.bind_host
-    for stream in streams:
-        port = port_of(stream, settings.metrics_port)
+    for port in ports:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
             # As servers do: the leftovers of closed connections do not count.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -67,29 +59,6 @@ def check_ports(settings: Settings, streams: Iterable[str]) -> None:
                 probe.listen(1)
             except OSError as error:
                 raise _refused(error, host, port) from error
-
-
-def stream_names(exchanges: Iterable[Exchange] = EXCHANGES) -> list[str]:
-    """Return all streams, from Bronze to Gold and its bars."""
-    pairs = [(layer, exchange) for layer in (Layer.BRONZE, Layer.SILVER) for exchange in exchanges]
-    return [*(f"{layer}-{exchange.name}" for layer, exchange in pairs), str(Layer.GOLD), BARS]
-
-
-def port_of(stream: str, first: int, exchanges: Iterable[Exchange] = EXCHANGES) -> int:
-    """Return a stream's port, in a row from ``first``; 0 stays 0.
-
-    Bronze and Silver of the first two exchanges, Gold, the jobs, then Bronze and Silver of each
-    further exchange: one more moves nobody's port. The stream of bars is 20 after the first.
-    """
-    if not first:
-        return 0
-    if stream == BARS:
-        return first + _BARS_PLACE
-    names = [exchange.name for exchange in exchanges]
-    pair = (Layer.BRONZE, Layer.SILVER)
-    oldest = [f"{layer}-{name}" for layer in pair for name in names[:_OLDEST]]
-    further = [f"{layer}-{name}" for name in names[_OLDEST:] for layer in pair]
-    return first + [*oldest, str(Layer.GOLD), _JOBS, *further].index(stream)
 
 
 def _refused(error: OSError, host: str, port: int) -> ConfigError:

@@ -8,8 +8,7 @@ from typing import Any, Protocol
 from k2.observability.failure_kinds import failure_kind
 from k2.observability.metrics import HOPS, PHASES, StreamMetrics
 
-# What a stream's query observes of each batch: the observation's name, and a count in it.
-OBSERVED, LATE = "k2", "late"
+LATE = "late"  # among what is observed of a batch: how many of its trades are late
 
 
 class Span(Protocol):
@@ -81,7 +80,6 @@ def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None
         metrics.set("k2_source_lag_files", files)
     if metrics.has("k2_watermark_timestamp_seconds"):
         _event_time(metrics, progress.get("eventTime") or {}, ended)
-    _observed(metrics, (progress.get("observedMetrics") or {}).get(OBSERVED))
 
 
 def record_failure(metrics: StreamMetrics, error: BaseException | str) -> str:
@@ -106,9 +104,8 @@ def kafka_lag(source: Mapping[str, Any]) -> int:
     return sum(max(0, newest - end.get(partition, 0)) for partition, newest in latest.items())
 
 
-def _observed(metrics: StreamMetrics, row: Any) -> None:
+def _observed(metrics: StreamMetrics, found: Mapping[str, float]) -> None:
     """Take in what was counted of a batch beside its rows (:mod:`k2.observability.hop_latencies`)."""
-    found = row.asDict() if hasattr(row, "asDict") else row or {}
     if metrics.has("k2_late_records_total"):
         metrics.count("k2_late_records_total", found.get(LATE) or 0)
     if metrics.has("k2_hop_latency_seconds"):

@@ -12,8 +12,8 @@ from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
-from k2.storage.checkpoints.consumers import unread_rows
-from k2.storage.delta import open_table, row_count
+from k2.storage.checkpoints.consumers import rows_read
+from k2.storage.delta import record_count
 from k2.storage.table import Layer, Table
 
 
@@ -53,9 +53,5 @@ def backlog(settings: Settings, exchanges: Iterable[Exchange], kafka: str) -> di
 
 def _rows(settings: Settings, table: Table) -> int:
     if table is GOLD_OHLCV:
-        gold = open_table(settings.lake, GOLD_TRADES)
-        if gold is None:
-            return 0
-        return row_count(gold) - unread_rows(settings.checkpoint(BARS_APP), gold)
-    stored = open_table(settings.lake, table)
-    return 0 if stored is None else row_count(stored)
+        return rows_read(settings.lake, GOLD_TRADES, settings.checkpoint(BARS_APP))
+    return record_count(settings.lake, table)

@@ -3,20 +3,22 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame, SparkSession
 
 from k2.bronze.table import bronze_trades
-from k2.engine.stream import BatchResult, ResultCallback, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import Stream
+from k2.engine.table_requests import REPLAY
 from k2.engine.upstream import new_rows
 from k2.exchanges import Exchange
 from k2.exchanges.instruments import Instruments
 from k2.home.instrument_lists import InstrumentLists
 from k2.observability.hop_latencies import HOP_TIMESTAMPS, hop_latencies
 from k2.settings import Settings
-from k2.silver.dead_letters.replay import DeadLetterReplay
+from k2.silver.dead_letters.replay import DUPLICATE, DeadLetterReplay
 from k2.silver.dedup.index import DedupIndex, DedupResult
 from k2.silver.dedup.stored_records import stored_records
 from k2.silver.instrument_versions import InstrumentVersions
@@ -30,11 +32,14 @@ from k2.silver.tables import (
     resolutions,
     silver_trades,
 )
-from k2.silver.transform import NEEDED, to_silver, validated_columns
+from k2.silver.transform import NEEDED, to_silver, validated_schema
 from k2.silver.unknown_schema_ids import UnknownSchemaIds
 from k2.storage.delta import open_table
-from k2.storage.table import Layer
-from k2.storage.writers.writer import Batch, Rows, TableWriter, TxnId
+from k2.storage.table import Layer, Table
+from k2.storage.writers.writer import Batch, TableWriter, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 _RECORD = ("partition", "offset")
 _IDENTITY = ("message_id", "first_trade_id", "last_trade_id")
@@ -47,69 +52,52 @@ def silver_stream(
     """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema."""
     source_table = bronze_trades(exchange)
 
-    def source(spark: SparkSession) -> DataFrame:
+    def source(spark: "SparkSession") -> "DataFrame":
         limits = (settings.max_files_per_batch, settings.max_bytes_per_batch)
         return new_rows(spark, settings, source_table, *limits).select(*NEEDED)
 
-    version = 1
-    dead_letter_replay = DeadLetterReplay(
-        exchange, settings, writer, schemas, reader, f"{Layer.SILVER}-{exchange.name}/v{version}"
-    )
+    name, version = f"{Layer.SILVER}-{exchange.name}", 1
+    replay = DeadLetterReplay(exchange, settings, writer, schemas, reader, f"{name}/v{version}")
     return Stream(
+        name=name,
         layer=Layer.SILVER,
         exchange=exchange,
         version=version,
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
-        sink=lambda _: SilverProcessor(
-            exchange, settings, writer, schemas, reader, dead_letter_replay
-        ),
+        processor=SilverProcessor(exchange, settings, schemas, reader, replay),
+        writer=writer,
         audit_tables=(resolutions(exchange),),
-        dead_letter_replay=dead_letter_replay,
+        requests={REPLAY: replay.handle},
     )
-
-
-@dataclass(frozen=True)
-class SilverResult:
-    """A batch that Silver has: its judged rows, and which of them are new trades.
-
-    ``new`` is None when Silver had the batch before: which were new is known no more.
-    """
-
-    report: BatchResult
-    validated: Batch
-    new_trades: Rows | None = None
 
 
 @dataclass
 class SilverProcessor:
-    """Writes a batch to the three Silver tables, then takes its trades into the index."""
+    """Writes a batch to the three Silver tables, then takes its trades into the dedup index.
+
+    ``dead_letter_replay`` finishes what a crash left of a replay before the index is used.
+    """
 
     exchange: Exchange
     settings: Settings
-    writer: TableWriter
     schemas: SchemaLookup
     reader: str
     dead_letter_replay: DeadLetterReplay | None = None
     lists: InstrumentLists | None = None
-    _seen: DedupIndex | None = None
+    _index: DedupIndex | None = None
     _versions: InstrumentVersions | None = None
 
-    def write(self, rows: DataFrame, txn: TxnId, on_result: ResultCallback) -> None:
-        """Write a batch of Bronze's rows."""
-        with self.writer.batch(rows, reused=True) as batch:
-            on_result(self.take(batch, txn).report)
-
-    def take(self, bronze: Batch, txn: TxnId) -> SilverResult:
-        """Decode and judge a batch that is open, and write it.
+    def process(self, batch: Batch, txn: TxnId) -> BatchResult:
+        """Decode and validate rows of Bronze, and write each as trade, duplicate or dead letter.
 
         Raises:
             UnavailableError: the registry did not answer; nothing was written.
         """
         state = self.settings.checkpoint(txn.app_id)
         unknown = UnknownSchemaIds(state / "unknown-schema-ids")
-        known = self._schemas(bronze.distinct("schema_id"), unknown, txn.version)
+        known = self._schemas(batch.distinct("schema_id"), unknown, txn.version)
         validate = partial(
             to_silver,
             exchange=self.exchange,
@@ -117,17 +105,21 @@ class SilverProcessor:
             reader=self.reader,
             instruments=self._instruments(state, txn),
         )
-        validated = bronze.map_arrow(validate, validated_columns(self.exchange))
-        if self._seen is None and self.dead_letter_replay is not None:
+        validated = batch.map_arrow(validate, validated_schema(self.exchange), reused=True)
+        if self._index is None and self.dead_letter_replay is not None:
             self.dead_letter_replay.finish()
-        facts = validated.columns(*_FACTS)
-        return self._write(validated, facts, txn, self._index(state, facts, txn))
+        facts = validated.to_arrow(*_FACTS)
+        index = self._open_index(state, facts, txn)
+        if index.applied_batch >= txn.version:
+            # All tables had the batch before the index took it in.
+            return BatchResult(txn.app_id, txn.version)
+        return self._write(validated, facts, txn, index)
 
     def close(self) -> None:
         """Close the index."""
-        if self._seen is not None:
-            self._seen.close()
-            self._seen = None
+        if self._index is not None:
+            self._index.close()
+            self._index = None
 
     def _schemas(self, ids: set[int], unknown: UnknownSchemaIds, batch: int) -> dict[int, str]:
         """Return the schemas of a batch's ids, but for those that the registry does not have.
@@ -166,48 +158,48 @@ class SilverProcessor:
         newest = None if silver is None else silver.transaction_version(txn.app_id)
         return newest is not None and newest >= txn.version
 
-    def _write(self, batch: Batch, facts: pa.Table, txn: TxnId, seen: DedupIndex) -> SilverResult:
-        if seen.applied_batch >= txn.version:
-            # All tables had the batch before the index took it in.
-            return SilverResult(BatchResult(txn.app_id, txn.version), batch)
+    def _write(
+        self, validated: Batch, facts: pa.Table, txn: TxnId, index: DedupIndex
+    ) -> BatchResult:
         is_trade, is_filler = pc.equal(facts["outcome"], TRADE), _are_fillers(facts)
         named = pc.or_(is_trade, is_filler)
         trades, fillers = facts.filter(named).combine_chunks(), is_filler.filter(named)
-        found = seen.find_duplicates(trades, fillers)
-        again = _duplicates(trades, found, fillers)
+        found = index.find_duplicates(trades, fillers)
+        repeated = _duplicates(trades, found, fillers)
         dead = facts.filter(pc.equal(facts["outcome"], DEAD_LETTER))
-        new = Rows(TRADE, again.select(list(_RECORD)))
-        written = batch.append(silver_trades(self.exchange), txn, new)
-        if again.num_rows:
-            self._append_duplicates(batch, again, txn)
+        decided = validated.update(repeated)
+
+        def rows(table: Table, outcome: str) -> Batch:
+            return decided.select(*table.columns, outcome=outcome)
+
+        silver, dup, dlq = (
+            table(self.exchange) for table in (silver_trades, duplicates, dead_letters)
+        )
+        new_trades = rows(silver, TRADE)
+        written = new_trades.append(silver, txn)
+        if repeated.num_rows:
+            rows(dup, DUPLICATE).append(dup, txn)
         if dead.num_rows:
-            batch.append(dead_letters(self.exchange), txn, Rows(DEAD_LETTER))
-        seen.commit_batch(found, txn.version)
-        report = BatchResult(
+            rows(dlq, DEAD_LETTER).append(dlq, txn)
+        index.commit_batch(found, txn.version)
+        return BatchResult(
             stream=txn.app_id,
             batch_id=txn.version,
             written=written,
             dead_letters=dict(_counts(dead["error_type"])),
-            duplicates=again.num_rows,
+            duplicates=repeated.num_rows,
             observed=hop_latencies(facts),
+            output=new_trades,
         )
-        return SilverResult(report, batch, new)
 
-    def _append_duplicates(self, batch: Batch, again: pa.Table, txn: TxnId) -> None:
-        table = duplicates(self.exchange)
-        known = [name for name in table.columns if name not in ("reason", *_RECORD)]
-        chosen = Rows(TRADE, again.select(list(_RECORD)), only_records=True)
-        rows = batch.columns(*known, *_RECORD, of=chosen).join(again, list(_RECORD))
-        self.writer.hold(rows).append(table, txn)
-
-    def _index(self, state: Path, facts: pa.Table, txn: TxnId) -> DedupIndex:
-        if self._seen is None:
-            self._seen = DedupIndex(state / "seen-trades.db")
-        if self._seen.applied_batch < txn.version - 1:
+    def _open_index(self, state: Path, facts: pa.Table, txn: TxnId) -> DedupIndex:
+        if self._index is None:
+            self._index = DedupIndex(state / "seen-trades.db")
+        if self._index.applied_batch < txn.version - 1:
             # Lost, or older than its table: the tables say what was seen before this batch.
             stored = stored_records(self.settings.lake, self.exchange, but=facts)
-            self._seen.rebuild(stored, txn.version - 1)
-        return self._seen
+            self._index.rebuild(stored, txn.version - 1)
+        return self._index
 
 
 def _are_fillers(facts: pa.Table) -> pa.ChunkedArray:
@@ -218,10 +210,15 @@ def _are_fillers(facts: pa.Table) -> pa.ChunkedArray:
 
 
 def _duplicates(records: pa.Table, found: DedupResult, is_filler: pa.ChunkedArray) -> pa.Table:
-    """The records that are trades and none of Silver, each with the ``reason``."""
-    reason = pc.if_else(pa.array(found.overlaps), OVERLAPS, REPEATED)
-    is_again = pc.and_not(pa.array(found.duplicates), is_filler)
-    return records.select(list(_RECORD)).append_column("reason", reason).filter(is_again)
+    """The records that are trades and none of Silver, with the ``outcome`` and ``reason`` to set."""
+    columns = {
+        "outcome": pa.repeat(DUPLICATE, records.num_rows),
+        "reason": pc.if_else(pa.array(found.overlaps), OVERLAPS, REPEATED),
+    }
+    marked = records.select(list(_RECORD))
+    for name, values in columns.items():
+        marked = marked.append_column(name, values)
+    return marked.filter(pc.and_not(pa.array(found.duplicates), is_filler))
 
 
 def _counts(column: pa.ChunkedArray) -> list[tuple[str, int]]:

@@ -68,17 +68,17 @@ class Rebuild:
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
         writer = ArrowWriter(self.scratch.lake)
-        sink = SilverProcessor(
-            self.exchange, self.scratch, writer, self.schemas, self.reader, lists=self.lists
+        processor = SilverProcessor(
+            self.exchange, self.scratch, self.schemas, self.reader, lists=self.lists
         )
         app = f"rebuild-{self.exchange.name}/v1"
         done = _newest_batch(self.scratch.checkpoint(app))
         try:
             for batch, rows in _parts(bronze, ledger, ends, done):
-                sink.take(writer.hold(rows), TxnId(app, batch))
+                processor.process(writer.hold(rows), TxnId(app, batch))
                 on_rows(rows.num_rows)
         finally:
-            sink.close()
+            processor.close()
 
 
 def slices(ends: Ends) -> Iterator[Slice]:

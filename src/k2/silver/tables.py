@@ -1,13 +1,6 @@
 """Silver: valid trades once each, and beside them dead letters, duplicates and resolutions."""
 
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    LongType,
-    StringType,
-    StructType,
-    TimestampType,
-)
+import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
 from k2.storage.columns import (
@@ -15,10 +8,12 @@ from k2.storage.columns import (
     INSTRUMENT_TYPE,
     KAFKA_TIMESTAMP,
     SCHEMA_ID,
+    TIMESTAMP_US_UTC,
     TRADE,
     TRADE_COUNT,
     column,
     date,
+    list_of,
 )
 from k2.storage.table import Layer, Table
 
@@ -35,18 +30,18 @@ def silver_trades(exchange: Exchange) -> Table:
         version=2,
         layer=Layer.SILVER,
         comment=f"Valid {exchange.title} trades, each once: of several records the first by offset.",
-        schema=StructType(
+        schema=pa.schema(
             [
                 *TRADE,
                 INSTRUMENT_TYPE,
                 TRADE_COUNT,
                 column(
                     "first_trade_id",
-                    LongType(),
+                    pa.int64(),
                     "First of the exchange's ids that it covers, its own or its first fill's; null"
                     " where there is none",
                 ),
-                column("last_trade_id", LongType(), "Last of these ids"),
+                column("last_trade_id", pa.int64(), "Last of these ids"),
                 *COORDINATES,
                 SCHEMA_ID,
                 KAFKA_TIMESTAMP,
@@ -68,17 +63,17 @@ def duplicates(exchange: Exchange) -> Table:
         version=2,
         layer=Layer.SILVER,
         comment=f"Further records of {exchange.title} trades that Silver already has.",
-        schema=StructType(
+        schema=pa.schema(
             [
                 column(
                     "message_id",
-                    StringType(),
+                    pa.string(),
                     "The trade's id; Silver's, unless an aggregate in Silver covers the trade",
                     required=True,
                 ),
                 column(
                     "reason",
-                    StringType(),
+                    pa.string(),
                     "repeated: Silver has all of its fills; overlaps: some of them, so that the"
                     " others are missing until they come by themselves",
                     required=True,
@@ -102,20 +97,20 @@ def dead_letters(exchange: Exchange) -> Table:
         version=2,
         layer=Layer.SILVER,
         comment=f"{exchange.title} records that did not decode or broke a rule, with all reasons.",
-        schema=StructType(
+        schema=pa.schema(
             [
-                column("raw_record", BinaryType(), "Message value, untouched"),
+                column("raw_record", pa.binary(), "Message value, untouched"),
                 column(
                     "error_type",
-                    StringType(),
+                    pa.string(),
                     "decode, schema, rule, or filler: an id that the exchange gave to no trade",
                     required=True,
                 ),
-                column("error_reasons", ArrayType(StringType()), "Every reason", required=True),
-                column("stage", StringType(), "Where it failed", required=True),
+                column("error_reasons", list_of(pa.string()), "Every reason", required=True),
+                column("stage", pa.string(), "Where it failed", required=True),
                 column(
                     "message_id",
-                    StringType(),
+                    pa.string(),
                     "What its id as a trade is; null where it did not decode or has no time",
                 ),
                 *COORDINATES,
@@ -123,7 +118,7 @@ def dead_letters(exchange: Exchange) -> Table:
                 KAFKA_TIMESTAMP,
                 column(
                     "error_timestamp",
-                    TimestampType(),
+                    TIMESTAMP_US_UTC,
                     "Broker time of the record: a replay gives the same row",
                     required=True,
                 ),
@@ -142,18 +137,20 @@ def resolutions(exchange: Exchange) -> Table:
         name=f"dlq_{exchange.name}_resolutions",
         layer=Layer.SILVER,
         comment=f"{exchange.title} dead letters that a replay resolved: what they are, when, how.",
-        schema=StructType(
+        schema=pa.schema(
             [
                 *COORDINATES,
                 column(
                     "outcome",
-                    StringType(),
+                    pa.string(),
                     "trade: it is in Silver now; duplicate: Silver had its trade already",
                     required=True,
                 ),
-                column("message_id", StringType(), "The trade's id in Silver", required=True),
-                column("replay_id", StringType(), "Which replay", required=True),
-                column("resolved_at", TimestampType(), "When that was decided, UTC", required=True),
+                column("message_id", pa.string(), "The trade's id in Silver", required=True),
+                column("replay_id", pa.string(), "Which replay", required=True),
+                column(
+                    "resolved_at", TIMESTAMP_US_UTC, "When that was decided, UTC", required=True
+                ),
                 KAFKA_TIMESTAMP,
                 date("resolved_date", "UTC day of resolved_at"),
             ]

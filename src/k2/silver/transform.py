@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StringType, StructField, StructType
 
 from k2.avro.decode import decode
 from k2.avro.payloads import Int64s
@@ -15,6 +13,7 @@ from k2.silver.normalize import normalize
 from k2.silver.rules.apply_rules import DEAD_LETTER, FILLER, RULE, TRADE, apply_rules
 from k2.silver.rules.trade_rules import TRADE_RULES
 from k2.silver.tables import dead_letters, duplicates, silver_trades
+from k2.storage.columns import TIMESTAMP_US_UTC
 
 STAGE = "silver"
 _IDENTITY = ("message_id", "first_trade_id", "last_trade_id")
@@ -22,19 +21,17 @@ _IDENTITY = ("message_id", "first_trade_id", "last_trade_id")
 LINEAGE = ("topic", "partition", "offset", "schema_id", "kafka_timestamp")
 NEEDED = (*LINEAGE, "value")
 
-_INSTANT = pa.timestamp("us", "UTC")
 
-
-def validated_columns(exchange: Exchange) -> StructType:
+def validated_schema(exchange: Exchange) -> pa.Schema:
     """Return what :func:`to_silver` gives, every column nullable.
 
     ``outcome`` (``trade`` or ``dead_letter``), and every column of the exchange's Silver, duplicates
     and dead-letter tables under its own name.
     """
-    own = [StructField("outcome", StringType())]
+    own = [("outcome", pa.string())]
     tables = (silver_trades(exchange), duplicates(exchange), dead_letters(exchange))
     fields = {field.name: field for table in tables for field in table.schema}
-    return StructType(own + [StructField(name, field.dataType) for name, field in fields.items()])
+    return pa.schema(own + [(name, field.type) for name, field in fields.items()])
 
 
 def to_silver(
@@ -54,7 +51,7 @@ def to_silver(
         instruments: what the names of the exchange's markets mean.
 
     Returns:
-        The columns of :func:`validated_columns`. Of a trade those of a dead letter are null, and of a
+        The columns of :func:`validated_schema`. Of a trade those of a dead letter are null, and of a
         dead letter those of a trade but for its identity. ``reason`` is null: whether a trade is a
         duplicate is not decided here.
     """
@@ -79,20 +76,22 @@ def to_silver(
             {name: broken[name] for name in _IDENTITY},
         ),
     ]
-    schema = to_arrow_schema(validated_columns(exchange))
+    schema = validated_schema(exchange)
     parts = [_trades(judged.filter(is_trade)), *letters]
     return pa.concat_tables([_of_schema(part, schema) for part in parts])
 
 
 def _validated(normalized: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
     """What :func:`~k2.silver.rules.apply_rules.apply_rules` says of records, and their lineage."""
-    broker_us = lineage["kafka_timestamp"].cast(_INSTANT).cast(pa.int64())
+    broker_us = lineage["kafka_timestamp"].cast(TIMESTAMP_US_UTC).cast(pa.int64())
     judged = apply_rules(normalized, broker_us, exchange, TRADE_RULES)
     return _with(judged, {name: lineage[name] for name in LINEAGE})
 
 
 def _trades(trades: pa.Table) -> pa.Table:
-    times = {name: trades[name].cast(_INSTANT) for name in ("timestamp", "ingestion_timestamp")}
+    times = {
+        name: trades[name].cast(TIMESTAMP_US_UTC) for name in ("timestamp", "ingestion_timestamp")
+    }
     broker_day = trades["kafka_timestamp"].cast(pa.date32())
     return _with(
         trades.drop_columns(["error_reasons"]),

@@ -155,9 +155,15 @@ def row_count(stored: DeltaTable) -> int:
     return int(sum(stored.get_add_actions(flatten=True)["num_records"].to_pylist()))
 
 
+def record_count(lake: Path, *tables: Table) -> int:
+    """Return the rows that some tables hold together; one that does not exist has none."""
+    stored = (open_table(lake, table) for table in tables)
+    return sum(row_count(table) for table in stored if table is not None)
+
+
 def wanted_schema(table: Table) -> Schema:
-    """Return a definition's columns as Delta's schema; Spark and Delta share the JSON form."""
-    return Schema.from_json(table.schema.json())
+    """Return a definition's columns as Delta's schema, comments included."""
+    return Schema.from_arrow(table.schema)
 
 
 def _refuse_drift(stored: DeltaTable, table: Table) -> None:

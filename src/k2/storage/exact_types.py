@@ -1,7 +1,6 @@
 """Rows in a table's exact Arrow types, well-formed to the last buffer."""
 
 import pyarrow as pa
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.storage.table import Table
 
@@ -12,7 +11,7 @@ def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
     Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
     panics; concatenating with a well-formed empty array makes them anew.
     """
-    wanted = to_arrow_schema(table.schema)
+    wanted = table.row_schema
     arrays = [
         (_anew(column) if any(map(_lacks_offsets, column.chunks)) else column).cast(kind.type)
         for column, kind in zip(rows.columns, wanted, strict=True)

@@ -4,8 +4,8 @@ Left alone, the writer builds a dictionary for every column and gives it up wher
 repeat. Numbers that grow and texts that differ by their ends are stored as differences instead.
 """
 
+import pyarrow as pa
 from deltalake import ColumnProperties, WriterProperties
-from pyspark.sql.types import DataType, DecimalType, LongType, TimestampType
 
 from k2.storage.table import Table
 
@@ -18,7 +18,7 @@ QUICK, COMPACT = 1, 9  # levels of Zstandard: for a stream's files, and for thos
 
 def layout(table: Table, level: int) -> WriterProperties:
     """Return delta-rs's properties for a table's files at a compression level."""
-    columns = {field.name: _of_type(field.dataType) for field in table.schema}
+    columns = {field.name: _of_type(field.type) for field in table.schema}
     columns |= dict.fromkeys(table.high_cardinality, _SHARED_STARTS)
     chosen = {name: how for name, how in columns.items() if how is not None}
     return WriterProperties(
@@ -26,7 +26,7 @@ def layout(table: Table, level: int) -> WriterProperties:
     )
 
 
-def _of_type(kind: DataType) -> ColumnProperties | None:
-    if isinstance(kind, LongType | TimestampType):
+def _of_type(kind: pa.DataType) -> ColumnProperties | None:
+    if pa.types.is_int64(kind) or pa.types.is_timestamp(kind):
         return _DIFFERENCES
-    return _AS_IT_IS if isinstance(kind, DecimalType) else None
+    return _AS_IT_IS if pa.types.is_decimal(kind) else None

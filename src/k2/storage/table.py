@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from itertools import chain
 
-from pyspark.sql.types import StructType
+import pyarrow as pa
 
 
 class Layer(StrEnum):
@@ -14,24 +15,24 @@ class Layer(StrEnum):
     BRONZE = "bronze"
     SILVER = "silver"
     GOLD = "gold"
-    OPS = "ops"
 
 
 @dataclass(frozen=True)
 class Table:
     """A Delta table as K2 wants it.
 
-    ``version`` rises when its columns, or what they mean, change: a stored table of an older one is
-    rebuilt by `k2 upgrade`. ``key`` names the columns whose values occur once; ``indexed`` those whose smallest and largest
-    values Delta keeps a file for skipping; ``unlike`` the texts and bytes of which hardly two are the
-    same; ``sorted_by`` is how rows lie in a compacted file, which are smaller so; ``properties`` are
-    Delta's own, beside those of every table.
+    ``schema`` has the columns, their comments as metadata. ``version`` rises when the columns, or what
+    they mean, change: a stored table of an older one is rebuilt by `k2 upgrade`. ``key`` names the
+    columns whose values occur once; ``stats_columns`` those whose smallest and largest values Delta keeps
+    a file for skipping; ``high_cardinality`` texts and bytes of which hardly two are the same;
+    ``sorted_by`` is how rows lie in a compacted file, which are smaller so; ``properties`` are Delta's
+    own, beside those of every table.
     """
 
     name: str
     layer: Layer
     comment: str
-    schema: StructType
+    schema: pa.Schema
     key: tuple[str, ...]
     partitioned_by: tuple[str, ...]
     stats_columns: tuple[str, ...] = ()
@@ -41,7 +42,7 @@ class Table:
     version: int = 1
 
     def __post_init__(self) -> None:
-        columns = set(self.schema.fieldNames())
+        columns = set(self.schema.names)
         named = (
             self.key,
             self.partitioned_by,
@@ -56,4 +57,9 @@ class Table:
     @property
     def columns(self) -> list[str]:
         """Names of all columns, in order."""
-        return self.schema.fieldNames()
+        return list(self.schema.names)
+
+    @cached_property
+    def row_schema(self) -> pa.Schema:
+        """The columns as rows have them: without comments."""
+        return pa.schema([field.remove_metadata() for field in self.schema])

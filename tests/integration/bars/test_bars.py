@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 
-from k2.bars.processor import ohlcv_stream, rebuild
+from k2.bars.processor import bars_stream, rebuild
 from k2.bars.store import BarStore
 from k2.bars.table import GOLD_OHLCV
 from k2.gold.table import GOLD_TRADES
@@ -35,7 +35,7 @@ def gold(lake: Lake, *trades: Record) -> None:
 
 
 def run(lake: Lake) -> None:
-    lake.run(ohlcv_stream(lake.settings, lake.writer()))
+    lake.run(bars_stream(lake.settings, lake.writer()))
 
 
 def bar(lake: Lake, timeframe: str = "1m", at: datetime = NINE, symbol: str = "BTC-USDT") -> Record:
@@ -116,7 +116,7 @@ def test_a_batch_that_runs_again_after_a_crash_changes_nothing(lake: Lake) -> No
     gold(lake, *day_of_trades(6))
     run(lake)
     bars, before = stored(lake), version(lake)
-    lake.forget_last_commit(ohlcv_stream(lake.settings, lake.writer()))
+    lake.forget_last_commit(bars_stream(lake.settings, lake.writer()))
 
     run(lake)
 
@@ -148,7 +148,7 @@ def test_a_replay_that_finds_newer_trades_in_gold_still_counts_each_once(lake: L
     first, second = gold_row(1, timestamp=NINE), gold_row(2, timestamp=NINE + timedelta(seconds=9))
     gold(lake, first)
     run(lake)
-    lake.forget_last_commit(ohlcv_stream(lake.settings, lake.writer()))
+    lake.forget_last_commit(bars_stream(lake.settings, lake.writer()))
     gold(lake, second)
 
     run(lake)

@@ -1,7 +1,6 @@
 """Bars of batch after batch: what the last one left is added to, and right whatever happens."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +9,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from k2.bars import processor as ohlcv
-from k2.bars.processor import BarProcessor, ohlcv_stream, rebuild
+from k2.bars.processor import bars_stream, rebuild
 from k2.bars.store import BarStore
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
@@ -37,10 +36,7 @@ class Service:
 
     def restart(self) -> None:
         """Start over, with what is stored."""
-        sink = BarProcessor(self.lake.settings, self.lake.writer())
-        self.stream = replace(
-            ohlcv_stream(self.lake.settings, self.lake.writer()), sink=lambda _: sink
-        )
+        self.stream = bars_stream(self.lake.settings, self.lake.writer())
 
     def gold(self, *trades: Record) -> None:
         """Add a commit to Gold."""

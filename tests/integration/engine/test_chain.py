@@ -8,13 +8,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from k2.bars.buffer import BarBuffer
-from k2.bars.processor import ohlcv_stream
+from k2.bars.processor import bars_stream
 from k2.bars.store import BarStore
 from k2.bars.table import BARS, GOLD_OHLCV
 from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
-from k2.engine.chain import chained
+from k2.engine.batch_buffer import BatchBuffer
 from k2.engine.engine import Engine
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
@@ -27,6 +26,7 @@ from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.checkpoints.offset_log import newest
 from k2.storage.delta import open_table
 from k2.storage.writers.arrow import ArrowWriter
+from k2.topology import chain_streams
 from tests.support.home import wait_until
 from tests.support.lake import Lake, Registry
 from tests.support.trades import (
@@ -112,7 +112,7 @@ class Home:
         self.market, self.settings = market, settings
         self.lake = Lake(market.spark, settings)
         self.registry = Registry()
-        self.handed = set()
+        self.chained = set()
         self.queried = set()
 
     def streams(self, writer, together):
@@ -127,9 +127,9 @@ class Home:
             for exchange, reader in zip(exchanges, readers, strict=True)
         ]
         gold = gold_stream(exchanges, settings, writer)
-        bars = ohlcv_stream(settings, writer)
+        bars = bars_stream(settings, writer)
         if together:
-            return chained(bronze, silver, gold, bars, settings, writer, self.registry, readers)
+            return chain_streams(bronze, silver, gold, bars, settings)
         return [*bronze, *silver, gold, bars]
 
     def run_one_by_one(self, *layers):
@@ -144,8 +144,8 @@ class Home:
         return self.streams(ArrowWriter(self.settings.lake), together=False)
 
     def run(self, breaks_after="", dies=False):
-        """Run the fused form until nothing is left; note who was handed batches and who read."""
-        self.handed, self.queried = set(), set()
+        """Run the chained form until nothing is left; note which streams took batches in memory and which read."""
+        self.chained, self.queried = set(), set()
         writer = BreakingWriter(self.settings.lake, breaks_after=breaks_after, dies=dies)
         streams = self.streams(writer, together=True)
         with Engine(self.market.spark, self.settings, streams, True, self._note) as engine:
@@ -173,7 +173,7 @@ class Home:
 
     def _note(self, stream, report):
         who = layer_of(stream)
-        (self.queried if report.progress is None else self.handed).add(who)
+        (self.queried if report.progress is None else self.chained).add(who)
 
 
 def layer_of(stream):
@@ -211,13 +211,13 @@ def expected(filled):
 
 
 def test_the_tables_are_those_of_five_streams(filled, expected):
-    home = filled.home("fused")
+    home = filled.home("chained")
 
     home.run()
 
     found = home.tables()
     assert home.queried == {"bronze"}
-    assert home.handed == {"silver", "gold", BARS}
+    assert home.chained == {"silver", "gold", BARS}
     assert found == expected
     assert [row["offset"] for row in found[f"silver_{filled.binance.name}_trades"]] == [0, 1, 3]
     assert len(found["gold_trades"]) == 5
@@ -226,15 +226,15 @@ def test_the_tables_are_those_of_five_streams(filled, expected):
 def test_batches_that_come_while_one_is_handed_on_are_handed_on_after_it(market, monkeypatch):
     home = market.home("fast", max_records_per_batch=1)
     market.send(market.kraken, *(framed(kraken_raw(trade_id=n)) for n in range(5)))
-    take = SilverProcessor.take
+    process = SilverProcessor.process
     bronze = bronze_trades(market.kraken)
 
-    def slow(sink, batch, txn):
+    def slow(processor, batch, txn):
         wanted = min(txn.version + 2, 5)  # until Bronze has the batch after this one
         wait_until(lambda: len(home.lake.rows(bronze)) >= wanted, 60)
-        return take(sink, batch, txn)
+        return process(processor, batch, txn)
 
-    monkeypatch.setattr(SilverProcessor, "take", slow)
+    monkeypatch.setattr(SilverProcessor, "process", slow)
     home.run()
 
     assert home.queried == {"bronze"}
@@ -253,7 +253,7 @@ def test_both_forms_go_on_from_each_other(market):
     home.run()
 
     assert home.queried == {"bronze"}
-    assert home.handed == {"silver", "gold", BARS}
+    assert home.chained == {"silver", "gold", BARS}
     assert home.lake.offsets(silver_trades(market.kraken)) == [0, 1, 3, 5]
     assert home.lake.offsets(duplicates(market.kraken)) == [2, 4]
     assert home.lake.offsets(silver_trades(market.binance)) == [0]
@@ -315,7 +315,7 @@ def test_bars_that_could_not_be_written_are_left_to_their_own_query(filled, expe
 def test_bars_that_a_dead_process_had_collected_are_made_of_gold(filled, expected, monkeypatch):
     home = filled.home("bars-lost")
     with monkeypatch.context() as patch:
-        patch.setattr(BarBuffer, "write", lambda _: None)  # it never came to that
+        patch.setattr(BatchBuffer, "flush", lambda _: None)  # it never came to that
         home.run()
     assert open_table(home.settings.lake, GOLD_OHLCV) is None
 

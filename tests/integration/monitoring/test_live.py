@@ -20,7 +20,7 @@ pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 from k2.exchanges import EXCHANGES
 from k2.observability.metrics import CATALOGUE
-from k2.observability.metrics_server import stream_names
+from k2.topology import stream_names
 from monitoring.foreign_metrics import JMX, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.promql import plain, selectors
 from tests.support.live_monitoring import (

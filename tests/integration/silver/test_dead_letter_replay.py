@@ -2,8 +2,8 @@
 
 import pytest
 
-from k2.engine.table_owner import REPLAY, TableOwner, execute_on_owner
-from k2.engine.table_requests import Request
+from k2.engine.table_owner import TableOwner, execute_on_owner
+from k2.engine.table_requests import REPLAY, Request
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.exchanges.kraken import KRAKEN

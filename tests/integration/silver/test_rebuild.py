@@ -4,8 +4,8 @@ import pytest
 from deltalake import write_deltalake
 
 from k2.bronze.table import bronze_trades
-from k2.engine.table_owner import REPLAY, execute_on_owner
-from k2.engine.table_requests import Request
+from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_requests import REPLAY, Request
 from k2.exchanges.kraken import KRAKEN
 from k2.quality.table_diff import compare, newest_offsets
 from k2.silver import rebuild

@@ -321,11 +321,11 @@ def sink(settings):
     for table in (bronze_trades(KRAKEN), *TABLES.values()):
         ensure_table(settings.lake, table)
     writer = ArrowWriter(settings.lake)
-    made = SilverProcessor(KRAKEN, settings, writer, registry, SCHEMA_TEXT[KRAKEN_V2_ID])
+    made = SilverProcessor(KRAKEN, settings, registry, SCHEMA_TEXT[KRAKEN_V2_ID])
 
     def take(batch, *values):
         bronze = writer.hold(bronze_table(KRAKEN, values))
-        return made.take(bronze, TxnId("silver-kraken/v1", batch)).report
+        return made.process(bronze, TxnId("silver-kraken/v1", batch))
 
     yield made, take
     made.close()

@@ -7,8 +7,8 @@ import pytest
 
 from k2.engine import table_owner as holder
 from k2.engine.stream import reserved
-from k2.engine.table_owner import MAINTAIN, execute_on_owner
-from k2.engine.table_requests import Request, answer, pending
+from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_requests import MAINTAIN, Request, answer, pending
 from k2.exchanges.binance import BINANCE
 from k2.home.locks import is_held
 from k2.silver.tables import silver_trades

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,6 +17,7 @@ from k2.observability.engine_metrics import EngineMetrics
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.streams import idle_stream
 
 pytestmark = pytest.mark.unit
 
@@ -25,16 +25,12 @@ EXCHANGE = EXCHANGES[0]
 BRONZE, SILVER = bronze_trades(EXCHANGE), silver_trades(EXCHANGE)
 
 
-def never(_: Any) -> Any:
-    raise NotImplementedError
-
-
 def bronze(unread: Callable[[], int]) -> Stream:
-    return Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, unread=unread)
+    return idle_stream(Layer.BRONZE, EXCHANGE, BRONZE, unread=unread)
 
 
 def silver() -> Stream:
-    return Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, reads=(BRONZE,))
+    return idle_stream(Layer.SILVER, EXCHANGE, SILVER, reads=(BRONZE,))
 
 
 class Measured:

@@ -8,21 +8,21 @@ import pytest
 from structlog.testing import capture_logs
 
 from k2.engine.buffer_flusher import BufferFlusher
-from k2.engine.stream import BatchResult
+from k2.engine.processor import BatchResult
 
 pytestmark = pytest.mark.unit
 
 
 @dataclass
-class Collector:
-    """Collects whatever a test puts into it."""
+class Buffer:
+    """Holds whatever a test puts into it."""
 
     waiting: int = 0
     is_due: bool = False
     fails: Exception | None = None
     written: threading.Event = field(default_factory=threading.Event)
 
-    def write(self):
+    def flush(self):
         if self.fails is not None:
             raise self.fails
         if not self.waiting:
@@ -32,8 +32,8 @@ class Collector:
         return BatchResult("ohlcv/v1", batch)
 
 
-def task(collector):
-    return SimpleNamespace(stream=SimpleNamespace(name="ohlcv", collector=collector))
+def task(buffer):
+    return SimpleNamespace(stream=SimpleNamespace(name="ohlcv", buffer=buffer))
 
 
 @pytest.fixture
@@ -41,25 +41,23 @@ def told():
     return []
 
 
-def collecting(collector, told):
-    return BufferFlusher(
-        [task(None), task(collector)], lambda _, report: told.append(report.batch_id)
-    )
+def flushing(buffer, told):
+    return BufferFlusher([task(None), task(buffer)], lambda _, report: told.append(report.batch_id))
 
 
 def test_what_is_due_is_written_without_being_asked(told):
-    collector = Collector(7, is_due=True)
-    running = collecting(collector, told)
+    buffer = Buffer(7, is_due=True)
+    running = flushing(buffer, told)
 
     running.start()
 
-    assert collector.written.wait(30)
+    assert buffer.written.wait(30)
     running.stop()
     assert told == [7]
 
 
 def test_the_end_writes_what_is_not_due(told):
-    running = collecting(Collector(3), told)
+    running = flushing(Buffer(3), told)
     running.start()
 
     running.stop()
@@ -68,13 +66,13 @@ def test_the_end_writes_what_is_not_due(told):
 
 
 def test_one_that_was_never_started_ends_too(told):
-    collecting(Collector(3), told).stop()
+    flushing(Buffer(3), told).stop()
 
     assert told == [3]
 
 
 def test_what_cannot_be_written_is_said_and_ends_nothing(told):
-    running = collecting(Collector(1, fails=OSError("no room")), told)
+    running = flushing(Buffer(1, fails=OSError("no room")), told)
 
     with capture_logs() as logs:
         running.stop()

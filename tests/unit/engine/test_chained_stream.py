@@ -5,11 +5,13 @@ import pytest
 from k2.engine.chained_stream import ChainedStream
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
+from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import silver_trades
 from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
+from tests.support.streams import IdleProcessor
 from tests.support.trades import append_silver, arrow, silver_row
 
 pytestmark = pytest.mark.unit
@@ -19,7 +21,7 @@ APP = "silver-binance/v1"
 
 
 class Gold:
-    """Two tables upstream, what is given to them, and a follower that reads them."""
+    """Two tables upstream, what is given to them, and a chained stream that reads them."""
 
     def __init__(self, folder):
         self.folder, self.checkpoint = folder, folder / "checkpoint"
@@ -31,10 +33,18 @@ class Gold:
 
     def again(self):
         """Start over, as a new process does."""
-        self.follower = ChainedStream(
-            "gold/v1", self.checkpoint, READS, ArrowWriter(self.folder / "lake"), Mutex(), self.make
+        writer = ArrowWriter(self.folder / "lake")
+        self.chained = ChainedStream(
+            "gold/v1",
+            self.checkpoint,
+            writer.lake,
+            GOLD_TRADES,
+            READS,
+            self,
+            writer,
+            Mutex(),
+            self.make,
         )
-        self.follower.resources.append(self)
 
     def make(self):
         self.prepared += 1
@@ -49,13 +59,13 @@ class Gold:
         return given
 
     def take(self, given, exchange=BINANCE, fails=None):
-        with self.follower.batch(silver_trades(exchange), {given}) as step:
-            if step is None:
+        with self.chained.next_batch(silver_trades(exchange), {given}) as planned:
+            if planned is None:
                 return None
-            self.written.append(step.txn.version)
+            self.written.append(planned.txn.version)
             if fails is not None:
                 raise fails
-        return step.progress
+        return planned.progress
 
     @property
     def position(self):
@@ -91,7 +101,7 @@ def test_batches_of_both_inputs_are_handed_on_one_by_one(gold):
     assert gold.written == [0, 1, 2] == [made["batchId"] for made in progress]
     assert gold.read_to == [3, 2]
     assert [len(made["sources"]) for made in progress] == [1, 1, 1]
-    assert not gold.follower.is_behind
+    assert not gold.chained.is_behind
     assert gold.prepared == 1
 
 
@@ -103,7 +113,7 @@ def test_what_it_has_it_does_not_take_again(gold):
 
     assert gold.take(given) is None
     assert gold.written == [0]
-    assert not gold.follower.is_behind
+    assert not gold.chained.is_behind
 
 
 @pytest.mark.parametrize("between", ["other batch", "rows of nobody"])
@@ -116,7 +126,7 @@ def test_with_something_else_to_read_it_is_left_to_the_query(gold, between):
 
     assert gold.take(gold.give(2)) is None
     assert gold.written == [0]
-    assert gold.follower.is_behind
+    assert gold.chained.is_behind
 
 
 def test_news_of_another_input_is_no_hindrance(gold):
@@ -128,25 +138,25 @@ def test_news_of_another_input_is_no_hindrance(gold):
 
 
 def test_nothing_is_handed_on_while_the_query_runs(gold):
-    gold.follower.is_behind = True
-    gold.follower.begin_catch_up()
+    gold.chained.is_behind = True
+    gold.chained.begin_catch_up()
     assert gold.closed == 1
-    assert not gold.follower.is_behind
+    assert not gold.chained.is_behind
 
     given = gold.give(0)
     assert gold.take(given) is None
-    assert gold.follower.is_behind
+    assert gold.chained.is_behind
 
-    gold.follower.finish_catch_up()
+    gold.chained.finish_catch_up()
     assert gold.take(given) is not None
-    assert gold.follower.is_behind, "the query looks once more whether it is level"
+    assert gold.chained.is_behind, "the query looks once more whether it is level"
 
 
 def test_a_batch_that_failed_is_left_and_may_be_handed_on_again(gold):
     given = gold.give(0)
     with pytest.raises(OSError, match="no room"):
         gold.take(given, fails=OSError("no room"))
-    assert gold.follower.is_behind
+    assert gold.chained.is_behind
     assert gold.position.planned is not None
 
     gold.again()
@@ -165,7 +175,7 @@ def test_a_batch_that_was_begun_is_no_other(gold):
     gold.again()
 
     assert gold.take(other, KRAKEN) is None
-    assert gold.follower.is_behind
+    assert gold.chained.is_behind
     assert gold.written == [0]
 
 
@@ -178,7 +188,7 @@ def test_a_batch_that_was_begun_keeps_its_end(gold):
     gold.again()
 
     assert gold.take(given) is None
-    assert gold.follower.is_behind
+    assert gold.chained.is_behind
 
 
 def test_a_query_that_stopped_within_a_version_goes_on_by_itself(gold):
@@ -187,27 +197,37 @@ def test_a_query_that_stopped_within_a_version_goes_on_by_itself(gold):
     offsets.write_text(offsets.read_text().replace('"index":-1', '"index":2'))
 
     assert gold.take(gold.give(1)) is None
-    assert gold.follower.is_behind
-    assert gold.follower.has_unread({})
+    assert gold.chained.is_behind
+    assert gold.chained.has_unread({})
 
 
 def test_it_is_behind_what_nobody_will_hand_on(gold):
-    assert not gold.follower.has_unread({})
+    assert not gold.chained.has_unread({})
     given = gold.give(0)
 
-    assert gold.follower.has_unread({})
-    assert gold.follower.has_unread({given.app_id: 1})
-    assert not gold.follower.has_unread({given.app_id: 0}), "the stream before repeats it"
+    assert gold.chained.has_unread({})
+    assert gold.chained.has_unread({given.app_id: 1})
+    assert not gold.chained.has_unread({given.app_id: 0}), "the stream before repeats it"
 
     gold.take(given)
-    assert not gold.follower.has_unread({})
+    assert not gold.chained.has_unread({})
 
 
 def test_tables_that_are_not_there_hold_nothing(tmp_path):
     nowhere = ArrowWriter(tmp_path)
-    follower = ChainedStream("gold/v1", tmp_path / "c", READS, nowhere, Mutex(), lambda: None)
+    chained = ChainedStream(
+        "gold/v1",
+        tmp_path / "c",
+        tmp_path,
+        GOLD_TRADES,
+        READS,
+        IdleProcessor(),
+        nowhere,
+        Mutex(),
+        lambda: None,
+    )
 
-    assert not follower.has_unread({})
+    assert not chained.has_unread({})
 
 
 def test_an_exchange_that_is_new_has_given_nothing(gold):

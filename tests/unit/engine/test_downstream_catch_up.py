@@ -22,6 +22,7 @@ from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
 from k2.storage.writers.arrow import ArrowWriter
+from tests.support.streams import idle_stream
 from tests.support.trades import append_bronze, framed, kraken_raw
 
 pytestmark = pytest.mark.unit
@@ -32,19 +33,15 @@ A_MOMENT, LONG_ENOUGH = 0.4, 10.0
 RUNNING: Any = object()
 
 
-def never(_: Any) -> Any:
-    raise NotImplementedError
-
-
 class Run:
     """Bronze, and Silver and Gold that follow it."""
 
     def __init__(self, home: Path) -> None:
         self.settings = Settings.load(home=home)
         streams = [
-            Stream(Layer.BRONZE, KRAKEN, 1, (BRONZE,), never, never, unread=lambda: 1),
-            self._follower(Stream(Layer.SILVER, KRAKEN, 1, (SILVER,), never, never, (BRONZE,))),
-            self._follower(Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, (SILVER,))),
+            idle_stream(Layer.BRONZE, KRAKEN, BRONZE, unread=lambda: 1),
+            self._chained(idle_stream(Layer.SILVER, KRAKEN, SILVER, reads=(BRONZE,))),
+            self._chained(idle_stream(Layer.GOLD, None, GOLD_TRADES, reads=(SILVER,))),
         ]
         self.tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
         self.bronze, self.silver, self.gold = self.tasks
@@ -60,18 +57,15 @@ class Run:
         thread.join(A_MOMENT)
         return thread
 
-    def _follower(self, stream: Stream) -> Stream:
+    def _chained(self, stream: Stream) -> Stream:
         writer = ArrowWriter(self.settings.lake)
-        checkpoint = stream.checkpoint(self.settings)
-        follower = ChainedStream(
-            stream.app_id, checkpoint, stream.reads, writer, stream.mutex, lambda: None
-        )
-        return replace(stream, follower=follower)
+        chained = ChainedStream.of(replace(stream, writer=writer), self.settings)
+        return replace(stream, chained=chained)
 
 
-def follower(task: StreamTask) -> ChainedStream:
-    assert task.stream.follower is not None
-    return task.stream.follower
+def chained(task: StreamTask) -> ChainedStream:
+    assert task.stream.chained is not None
+    return task.stream.chained
 
 
 @pytest.fixture
@@ -84,7 +78,7 @@ def test_nobody_waits_where_everybody_is_level(run: Run) -> None:
 
 
 @pytest.mark.parametrize("name", ["silver", "gold"])
-def test_bronze_waits_until_a_follower_is_level(run: Run, name: str) -> None:
+def test_bronze_waits_until_a_chained_stream_has_caught_up(run: Run, name: str) -> None:
     task = getattr(run, name)
     task.running = RUNNING
 
@@ -103,7 +97,7 @@ def test_nobody_waits_for_one_that_fails(run: Run) -> None:
 
 
 def test_nobody_waits_for_ever(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catching_up, "_LONGEST", 0.1)
+    monkeypatch.setattr(catching_up, "_MAX_WAIT_SECONDS", 0.1)
     run.silver.running = RUNNING
 
     assert not run.batch(run.bronze).is_alive()
@@ -119,16 +113,16 @@ def test_the_end_of_the_run_ends_the_waiting(run: Run) -> None:
     assert not waiting.is_alive()
 
 
-def test_a_follower_is_started_only_for_what_was_left(run: Run) -> None:
+def test_a_chained_stream_is_started_only_when_it_is_behind(run: Run) -> None:
     assert run.starter().begin(run.silver) is False
 
-    follower(run.silver).is_behind = True
+    chained(run.silver).is_behind = True
     assert run.starter().begin(run.silver) is True
-    assert follower(run.silver).is_catching_up
+    assert chained(run.silver).is_catching_up
 
 
 def test_gold_lets_silver_catch_up_first(run: Run) -> None:
-    follower(run.gold).is_behind = True
+    chained(run.gold).is_behind = True
     run.silver.running = RUNNING
     assert run.starter().begin(run.gold) is False
 
@@ -139,8 +133,8 @@ def test_gold_lets_silver_catch_up_first(run: Run) -> None:
 def test_what_a_stream_wrote_by_itself_is_left_to_its_readers(run: Run) -> None:
     mark_readers_behind(run.silver, run.tasks)
 
-    assert not follower(run.silver).is_behind
-    assert follower(run.gold).is_behind
+    assert not chained(run.silver).is_behind
+    assert chained(run.gold).is_behind
 
 
 def test_who_is_behind_at_the_start_is_found(run: Run) -> None:
@@ -148,5 +142,5 @@ def test_who_is_behind_at_the_start_is_found(run: Run) -> None:
 
     find_streams_behind(run.tasks, run.settings)
 
-    assert follower(run.silver).is_behind
-    assert not follower(run.gold).is_behind
+    assert chained(run.silver).is_behind
+    assert not chained(run.gold).is_behind

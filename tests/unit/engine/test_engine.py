@@ -8,28 +8,24 @@ import pytest
 
 from k2.bronze.table import bronze_trades
 from k2.engine.engine import Engine
-from k2.engine.stream import Stream
 from k2.engine.stream_task import StreamTask
 from k2.exchanges import EXCHANGES
 from k2.observability.status import StreamStatus
 from k2.settings import Settings
 from k2.storage.table import Layer
+from tests.support.streams import idle_stream
 
 pytestmark = pytest.mark.unit
 
 
 def running(exchange: Any, stop: Any) -> StreamTask:
     """A slot whose query runs, until ``stop`` returns."""
-    stream = Stream(Layer.BRONZE, exchange, 1, (bronze_trades(exchange),), never, never)
+    stream = idle_stream(Layer.BRONZE, exchange, bronze_trades(exchange))
     task = StreamTask(
         stream, StreamStatus(stream.name, str(stream.layer), exchange.name, "running")
     )
-    task.running = SimpleNamespace(query=SimpleNamespace(stop=stop), sink=SimpleNamespace(close=ok))
+    task.running = SimpleNamespace(query=SimpleNamespace(stop=stop))
     return task
-
-
-def never(_: Any) -> Any:
-    raise NotImplementedError
 
 
 def ok() -> None:

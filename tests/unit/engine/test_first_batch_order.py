@@ -2,7 +2,6 @@
 
 import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,13 +9,13 @@ from k2.bars.table import BARS, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
 from k2.engine.first_batch_order import FirstBatchOrder
 from k2.engine.rows_available import RowsAvailable
-from k2.engine.stream import Stream
 from k2.engine.stream_task import StreamTask
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.streams import idle_stream
 
 pytestmark = pytest.mark.unit
 
@@ -25,19 +24,17 @@ BRONZE, SILVER = bronze_trades(EXCHANGE), silver_trades(EXCHANGE)
 A_MOMENT, LONG_ENOUGH = 0.4, 10.0
 
 
-def never(_: Any) -> Any:
-    raise NotImplementedError
-
-
 class Run:
     """Bronze, Silver and Gold that do not run: ten records in Kafka, and none taken."""
 
     def __init__(self, home: Path) -> None:
         streams = (
-            Stream(Layer.BRONZE, EXCHANGE, 1, (BRONZE,), never, never, unread=lambda: 10),
-            Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, reads=(BRONZE,)),
-            Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
-            Stream(Layer.GOLD, None, 1, (GOLD_OHLCV,), never, never, (GOLD_TRADES,), called=BARS),
+            idle_stream(Layer.BRONZE, EXCHANGE, BRONZE, unread=lambda: 10),
+            idle_stream(Layer.SILVER, EXCHANGE, SILVER, reads=(BRONZE,)),
+            idle_stream(Layer.GOLD, None, GOLD_TRADES, reads=(SILVER,)),
+            idle_stream(
+                Layer.GOLD, None, GOLD_OHLCV, name=BARS, reads=(GOLD_TRADES,), is_critical=False
+            ),
         )
         tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), EXCHANGE.name)) for s in streams]
         self.bronze, self.silver, self.gold, self.bars = tasks
@@ -131,7 +128,7 @@ def test_the_end_of_a_run_lets_everybody_go(run: Run) -> None:
 def test_a_stream_whose_first_batch_never_comes_holds_nobody_for_ever(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("k2.engine.first_batch_order._LONGEST", 0.0)
+    monkeypatch.setattr("k2.engine.first_batch_order._MAX_WAIT_SECONDS", 0.0)
     late = FirstBatchOrder(
         [run.bronze, run.silver], RowsAvailable(Path("nowhere"), [run.bronze, run.silver])
     )

@@ -8,7 +8,8 @@ import pytest
 
 from k2.engine import table_owner
 from k2.engine.maintenance_schedule import MaintenanceSchedule
-from k2.engine.table_owner import MAINTAIN, RequestServer
+from k2.engine.request_server import RequestServer
+from k2.engine.table_requests import MAINTAIN
 from k2.errors import FailedError
 from k2.home import log_files
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from k2.engine.table_owner import RequestServer
+from k2.engine.request_server import RequestServer
 from k2.engine.table_requests import Request, answered, pending, submit
 from k2.errors import FailedError, UnavailableError
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.unit
 REQUEST = Request("maintain", "gold", {}, "id-1")
 
 
-class FakeHolder:
+class FakeOwner:
     """Answers what the test tells it to, in turn."""
 
     def __init__(self, *outcomes):
@@ -26,8 +26,8 @@ class FakeHolder:
 
 def serve(settings, *outcomes):
     done = []
-    holder = FakeHolder(*outcomes)
-    server = RequestServer(settings, {"gold": holder}, lambda request, _: done.append(request.id))
+    owner = FakeOwner(*outcomes)
+    server = RequestServer(settings, {"gold": owner}, lambda request, _: done.append(request.id))
     submit(settings, REQUEST)
     for _ in outcomes:
         server.serve_once()
@@ -47,7 +47,7 @@ def test_what_is_unavailable_is_tried_again(settings):
     assert answered(settings, REQUEST) == {"files": 1}
 
 
-def test_an_unfinished_request_is_left_to_the_next_holder(settings):
+def test_an_unfinished_request_is_left_to_the_next_owner(settings):
     done = serve(settings, None)
 
     assert pending(settings, {"gold"}) == [REQUEST]
@@ -64,7 +64,9 @@ def test_any_other_error_is_the_answer_too(settings, error):
 
 def test_a_server_that_ends_takes_no_more(settings):
     submit(settings, REQUEST)
-    server = RequestServer(settings, {"gold": FakeHolder({})}, lambda *_: None, interval=0.01)
+    server = RequestServer(
+        settings, {"gold": FakeOwner({})}, lambda *_: None, interval_seconds=0.01
+    )
     server.start()
 
     server.stop()

@@ -16,6 +16,7 @@ from k2.observability.status import StreamStatus
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.streams import idle_stream
 
 pytestmark = pytest.mark.unit
 
@@ -35,18 +36,14 @@ class Run:
 
     def __init__(self, home: Path, available_now: bool = False) -> None:
         streams = (
-            Stream(Layer.SILVER, EXCHANGE, 1, (SILVER,), never, never, unread=lambda: 10),
-            Stream(Layer.GOLD, None, 1, (GOLD_TRADES,), never, never, reads=(SILVER,)),
+            idle_stream(Layer.SILVER, EXCHANGE, SILVER, unread=lambda: 10),
+            idle_stream(Layer.GOLD, None, GOLD_TRADES, reads=(SILVER,)),
         )
         self.tasks = [StreamTask(s, StreamStatus(s.name, str(s.layer), None)) for s in streams]
         self.silver, self.gold = self.tasks
         settings = Settings.load(home=home)
         spark: Any = None
         self.starter = StreamScheduler(spark, settings, self.tasks, available_now, lambda *_: None)
-
-
-def never(_: Any) -> Any:
-    raise NotImplementedError
 
 
 @pytest.fixture

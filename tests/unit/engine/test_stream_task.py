@@ -9,7 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from k2.bronze.table import bronze_trades
-from k2.engine.stream import BatchResult, RunningStream, Stream
+from k2.engine.processor import BatchResult
+from k2.engine.stream import Stream, StreamHandle
 from k2.engine.stream_task import StreamTask
 from k2.errors import FailedError
 from k2.exchanges import EXCHANGES
@@ -17,6 +18,7 @@ from k2.observability.engine_metrics import EngineMetrics
 from k2.settings import Settings
 from k2.storage.table import Layer
 from k2.storage.writers.writer import AppendResult
+from tests.support.streams import idle_stream
 from tests.unit.engine.test_query_progress import FakeQuery, progress
 
 pytestmark = pytest.mark.unit
@@ -32,11 +34,8 @@ def metrics(tmp_path: Path, stream: Stream) -> EngineMetrics:
 
 @pytest.fixture
 def stream() -> Stream:
-    def never(_: Any) -> Any:
-        raise NotImplementedError
-
     exchange = EXCHANGES[0]
-    return Stream(Layer.BRONZE, exchange, 1, (bronze_trades(exchange),), never, never)
+    return idle_stream(Layer.BRONZE, exchange, bronze_trades(exchange))
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def query() -> FakeQuery:
 def task(tmp_path: Path, stream: Stream, metrics: EngineMetrics, query: FakeQuery) -> StreamTask:
     metrics.ports[stream.name] = 8000
     task = StreamTask.of(stream, Settings.load(home=tmp_path), metrics)
-    task.started(RunningStream(stream, query, None), again=False)  # type: ignore[arg-type]
+    task.started(StreamHandle(stream, query), again=False)  # type: ignore[arg-type]
     return task
 
 
@@ -114,7 +113,7 @@ def test_a_failure_is_counted_and_the_start_after_it(
     task.failed(FailedError("cannot write /h/checkpoints/bronze/v1/offsets"))
     assert value(metrics, "k2_stream_running") == 0
 
-    task.started(RunningStream(stream, FakeQuery(), None), again=True)  # type: ignore[arg-type]
+    task.started(StreamHandle(stream, FakeQuery()), again=True)  # type: ignore[arg-type]
 
     assert value(metrics, "k2_checkpoint_write_failures_total") == 1
     assert value(metrics, "k2_stream_restarts_total") == 1
@@ -125,7 +124,7 @@ def test_a_run_without_metrics_counts_and_logs_all_the_same(
     tmp_path: Path, stream: Stream, query: FakeQuery
 ) -> None:
     task = StreamTask.of(stream, Settings.load(home=tmp_path), None)
-    task.started(RunningStream(stream, query, None), again=False)  # type: ignore[arg-type]
+    task.started(StreamHandle(stream, query), again=False)  # type: ignore[arg-type]
 
     task.count_batch(written(0), 1.0)
     task.ended("stopped")

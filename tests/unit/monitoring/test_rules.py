@@ -14,8 +14,8 @@ pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 from k2.exchanges import EXCHANGES
 from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.metrics import CATALOGUE
-from k2.observability.metrics_server import port_of
 from k2.settings import Settings
+from k2.topology import port_of
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.promql import metric_names
 

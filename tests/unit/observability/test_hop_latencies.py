@@ -1,17 +1,11 @@
-"""What is counted along with a batch, by a query and by one who is handed it."""
+"""The way of a batch's newest trade to Kafka is timed, hop by hop."""
 
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
-from pyspark.sql import Observation
 
-from k2.observability.hop_latencies import (
-    HOP_TIMESTAMPS,
-    hop_latencies,
-    late_trades,
-    with_late_trades,
-)
+from k2.observability.hop_latencies import HOP_TIMESTAMPS, hop_latencies
 
 pytestmark = pytest.mark.unit
 
@@ -50,13 +44,3 @@ DEAD_LETTER = {"kafka_timestamp": NOON + timedelta(seconds=9)}
 )
 def test_the_way_of_the_newest_trade_is_timed(rows, ways):
     assert list(hop_latencies(rows).values()) == ways
-
-
-def test_gold_counts_the_late_trades_whoever_makes_the_batch(spark):
-    rows = pa.table({"is_late": [True, False, True]})
-    observation = Observation()
-
-    with_late_trades(spark.createDataFrame(rows), observation).collect()
-
-    assert late_trades(rows) == observation.get == {"late": 2}
-    assert late_trades(rows.slice(0, 0)) == {"late": 0}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from pyspark.sql import Row
 
 from k2.bars.table import GOLD_OHLCV
 from k2.bronze.table import bronze_trades
@@ -21,9 +20,8 @@ from k2.home.service_restarts import note_restart
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.failure_kinds import FAILURE_KINDS, failure_kind
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, StreamMetrics
-from k2.observability.metrics_server import stream_names
 from k2.observability.recording import (
-    OBSERVED,
+    LATE,
     kafka_lag,
     record_batch,
     record_failure,
@@ -34,6 +32,7 @@ from k2.observability.scrapes import Scrape, ScrapeDelta
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.table import Layer
+from k2.topology import stream_names
 
 pytestmark = pytest.mark.unit
 
@@ -156,8 +155,8 @@ def test_a_batch_of_dead_letters_alone_has_no_latency_and_keeps_the_newest_time(
 def test_late_trades_count_in_gold_and_hops_in_silver() -> None:
     gold, silver = metrics_of("gold", None), metrics_of("silver")
 
-    record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=4)}))
-    record_batch(gold, Report(observed={"late": 3}), NOW)
+    record_batch(gold, Report(observed={LATE: 3}), NOW)
+    record_batch(gold, Report(observed={LATE: 4}), NOW)
     ways = {"exchange_to_feed": 0.2, "feed_to_broker": -0.1}
     record_batch(silver, Report(observed=ways), NOW)
 
@@ -169,7 +168,7 @@ def test_late_trades_count_in_gold_and_hops_in_silver() -> None:
 def test_a_batch_without_a_trade_has_no_way_to_time() -> None:
     gold, silver = metrics_of("gold", None), metrics_of("silver")
 
-    record_progress(gold, progress(observedMetrics={OBSERVED: Row(late=None)}))
+    record_batch(gold, Report(), NOW)
     record_batch(silver, Report(), NOW)
 
     assert value(gold, "k2_late_records_total") == 0
@@ -305,6 +304,11 @@ class FakeStream:
     exchange: Any
     tables: tuple[Any, ...]
     called: str = ""
+    port_offset: int = 0
+
+    @property
+    def metrics_kind(self) -> str:
+        return "bars" if self.called else str(self.layer)
 
     @property
     def name(self) -> str:

@@ -16,10 +16,11 @@ from k2.gold.table import GOLD_TRADES
 from k2.home.ports import free_port
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.metrics import StreamMetrics
-from k2.observability.metrics_server import check_ports, port_of, serve
+from k2.observability.metrics_server import check_ports, serve
 from k2.observability.resource_metrics import OpenTables, machine, record_checkpoint, record_table
 from k2.settings import Settings
 from k2.storage.table import Layer
+from k2.topology import port_of
 from tests.support.ports import free_row
 
 pytestmark = pytest.mark.unit
@@ -30,6 +31,8 @@ class Gold:
     layer = Layer.GOLD
     exchange = None
     tables = (GOLD_TRADES,)
+    metrics_kind = "gold"
+    port_offset = 4
 
     def checkpoint(self, settings: Settings) -> Path:
         return settings.checkpoints / "gold" / "v1"
@@ -79,7 +82,7 @@ def test_a_taken_port_is_found_before_anything_is_started(tmp_path: Path) -> Non
         settings = Settings.load(home=tmp_path, metrics_port=taken.getsockname()[1])
 
         with pytest.raises(InUseError, match="K2_METRICS_PORT") as error:
-            check_ports(settings, ["bronze-binance"])
+            check_ports(settings, [settings.metrics_port])
 
     assert error.value.exit_code == 2
 
@@ -88,7 +91,7 @@ def test_ports_that_were_checked_are_free_to_take(tmp_path: Path) -> None:
     port = free_port()
     settings = Settings.load(home=tmp_path, metrics_port=port)
 
-    check_ports(settings, ["bronze-binance"])
+    check_ports(settings, [settings.metrics_port])
 
     serve(CollectorRegistry(), "127.0.0.1", port).close()
 
@@ -142,7 +145,7 @@ def test_a_backlog_of_nothing_is_no_lag(tmp_path: Path) -> None:
     metrics = EngineMetrics(Settings.load(home=tmp_path, metrics_port=0), [Gold()])
 
     metrics.backlog("gold", 0)
-    metrics.balance("binance", 2)
+    metrics.balance("gold", "binance", 2)
 
     assert gauge(metrics["gold"], "k2_lag_seconds") == 0
     assert gauge(metrics["gold"], "k2_balance_difference_records", of_exchange="binance") == 2

@@ -3,25 +3,19 @@
 import pytest
 
 from k2.bronze.table import bronze_trades
-from k2.engine.stream import Stream
 from k2.exchanges.kraken import KRAKEN
 from k2.quality.step_goal import step_goal
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.streams import idle_stream
 from tests.unit.quality.test_balance import TOPIC
 from tests.unit.quality.test_consistent_cut import bronze, commit, commit_kafka
 
 pytestmark = pytest.mark.unit
 
 
-def never(_):
-    raise NotImplementedError
-
-
-BRONZE = Stream(Layer.BRONZE, KRAKEN, 1, (bronze_trades(KRAKEN),), never, never, unread=lambda: 0)
-SILVER = Stream(
-    Layer.SILVER, KRAKEN, 1, (silver_trades(KRAKEN),), never, never, (bronze_trades(KRAKEN),)
-)
+BRONZE = idle_stream(Layer.BRONZE, KRAKEN, bronze_trades(KRAKEN), unread=lambda: 0)
+SILVER = idle_stream(Layer.SILVER, KRAKEN, silver_trades(KRAKEN), reads=(bronze_trades(KRAKEN),))
 
 
 def test_bronze_has_to_reach_the_end_that_kafka_had(settings):

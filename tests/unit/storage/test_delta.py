@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError
-from pyspark.sql.types import IntegerType, LongType, StructField, StructType
 
 from k2.errors import FailedError, TableDriftError
 from k2.exchanges.binance import BINANCE
@@ -19,6 +19,7 @@ from k2.storage.delta import (
     table_path,
     wanted_schema,
 )
+from k2.storage.writers.spark import to_spark_schema
 from k2.topology import all_tables
 from tests.support.trades import append_silver, silver_row
 
@@ -36,7 +37,10 @@ def test_a_table_is_created_as_its_definition_says(tmp_path, table):
     assert [field.nullable for field in stored.schema().fields] == [
         field.nullable for field in table.schema
     ]
-    assert stored.schema().fields[0].metadata["comment"] == table.schema[0].metadata["comment"]
+    assert (
+        stored.schema().fields[0].metadata["comment"]
+        == table.schema[0].metadata[b"comment"].decode()
+    )
     metadata = stored.metadata()
     assert metadata.partition_columns == list(table.partitioned_by)
     assert (metadata.name, metadata.description) == (table.name, table.comment)
@@ -51,7 +55,7 @@ def test_spark_opens_a_created_table(spark, tmp_path):
     found = spark.read.format("delta").load(str(table_path(tmp_path, table)))
 
     assert found.schema.fieldNames() == table.columns
-    assert [f.dataType for f in found.schema] == [f.dataType for f in table.schema]
+    assert [f.dataType for f in found.schema] == [f.dataType for f in to_spark_schema(table.schema)]
     assert found.count() == 0
 
 
@@ -80,21 +84,21 @@ def test_rows_are_counted_over_all_files(tmp_path):
 
 
 def with_schema(*fields):
-    return replace(TABLE, schema=StructType([*fields]))
+    return replace(TABLE, schema=pa.schema(fields))
 
 
-FIELDS = TABLE.schema.fields
+FIELDS = list(TABLE.schema)
 DRIFTED = {
     "offset": with_schema(
-        *(StructField("offset", IntegerType(), False) if f.name == "offset" else f for f in FIELDS)
+        *(pa.field("offset", pa.int32(), False) if f.name == "offset" else f for f in FIELDS)
     ),
     "message_id": with_schema(
-        *(StructField(f.name, f.dataType, True) if f.name == "message_id" else f for f in FIELDS)
+        *(pa.field(f.name, f.type, True) if f.name == "message_id" else f for f in FIELDS)
     ),
-    "colour": with_schema(*FIELDS, StructField("colour", LongType())),
+    "colour": with_schema(*FIELDS, pa.field("colour", pa.int64())),
     "topic": replace(
         TABLE,
-        schema=StructType([f for f in FIELDS if f.name != "topic"]),
+        schema=pa.schema([f for f in FIELDS if f.name != "topic"]),
         key=("partition", "offset"),
     ),
 }

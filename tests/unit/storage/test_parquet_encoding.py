@@ -6,14 +6,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
-from pyspark.sql.types import (
-    DecimalType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-    TimestampType,
-)
 
 from k2.storage.parquet_encoding import QUICK, layout
 from k2.storage.table import Layer, Table
@@ -21,17 +13,17 @@ from k2.storage.table import Layer, Table
 pytestmark = pytest.mark.unit
 
 KINDS = {
-    "id": StringType(),
-    "market": StringType(),
-    "number": LongType(),
-    "time": TimestampType(),
-    "price": DecimalType(18, 8),
+    "id": pa.string(),
+    "market": pa.string(),
+    "number": pa.int64(),
+    "time": pa.timestamp("us", "UTC"),
+    "price": pa.decimal128(18, 8),
 }
 TABLE = Table(
     name="trades",
     layer=Layer.SILVER,
     comment="",
-    schema=StructType([StructField(name, kind) for name, kind in KINDS.items()]),
+    schema=pa.schema(KINDS.items()),
     key=("id",),
     partitioned_by=(),
     high_cardinality=("id",),

@@ -13,8 +13,8 @@ from k2.errors import ConfigError
 from k2.home.ports import is_free, port_owner
 from k2.jvm.jars import Group, cached
 from k2.jvm.java import find_java
-from k2.observability.metrics_server import port_of, stream_names
 from k2.settings import Settings
+from k2.topology import port_of, stream_names
 
 _GIB = 2**30
 _DISK_NEEDED, _DISK_WANTED = 1 * _GIB, 5 * _GIB

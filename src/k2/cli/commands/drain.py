@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.status import Status
 
@@ -28,6 +27,9 @@ from k2.quality.step_goal import KafkaEnds, StepGoal, kafka_ends, step_goal
 from k2.settings import Settings
 from k2.storage.table import Layer, Table
 from k2.topology import all_streams, all_tables, consumers_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
@@ -72,11 +74,11 @@ def _drain(
     streams = all_streams(settings, *addresses, together=together)
     schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
     # Of streams that do not, each would end before the one ahead of it has written.
-    hand_on = any(stream.follower is not None for stream in streams)
-    groups = [_STEPS] if hand_on else [(step,) for step in _STEPS]
+    are_chained = any(stream.chained is not None for stream in streams)
+    groups = [_STEPS] if are_chained else [(step,) for step in _STEPS]
     session: list[SparkSession] = []
 
-    def spark() -> SparkSession:
+    def spark() -> "SparkSession":
         if not session:
             session.append(local_session(settings, "k2-drain", console))
         return session[0]
@@ -106,7 +108,7 @@ def _drain(
 
 def _run(
     streams: list[Stream],
-    spark: SparkSession,
+    spark: "SparkSession",
     settings: Settings,
     limit: float,
     schedule: MaintenanceSchedule,

@@ -26,7 +26,7 @@ from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
 from k2.settings import Settings
 from k2.storage.table import Layer
-from k2.topology import all_streams, consumers_of, stream_named
+from k2.topology import all_streams, consumers_of, port_of, stream_named
 
 _NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
 
@@ -87,7 +87,7 @@ def _run(name: str, trigger: Trigger, topic: str | None = None) -> None:
         raise ConfigError(f"Kafka at {endpoints.kafka} has no topic {topic}; a feed makes it.")
     available_now = trigger is Trigger.AVAILABLE_NOW
     if not available_now:
-        check_ports(settings, [name])
+        check_ports(settings, [port_of(name, settings.metrics_port)])
     with raised_interrupts():
         spark = begun(lambda: spark_session(settings, f"k2-{name}"), settings)
         try:

@@ -6,14 +6,16 @@ disk after a crash is written again, to the same rows: whoever uses the index fi
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from k2.engine.table_requests import ExclusiveSection, Request
 from k2.errors import UnavailableError
 from k2.exchanges import Exchange
 from k2.home.instrument_lists import InstrumentLists
@@ -27,12 +29,10 @@ from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import OVERLAPS, REPEATED, duplicates, resolutions, silver_trades
 from k2.silver.transform import to_silver
 from k2.storage.delta import ensure_table, open_table
-from k2.storage.writers.writer import Rows, TableWriter, TxnId
+from k2.storage.writers.writer import TableWriter, TxnId
 
 DUPLICATE = "duplicate"
 STEP = 20_000  # dead letters in memory at once
-
-ExclusiveSection = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,17 @@ class DeadLetterReplay:
             duplicates=after.get(DUPLICATE, 0),
         )
 
+    def handle(
+        self,
+        request: Request,
+        exclusive_section: ExclusiveSection,
+        should_continue: Callable[[], bool],
+    ) -> dict[str, Any] | None:
+        """Execute a request to replay; ``reason`` of its options as in :meth:`replay`."""
+        reason = request.options.get("reason")
+        replayed = self.replay(request.id, reason, exclusive_section, should_continue)
+        return None if replayed is None else asdict(replayed) | {"unresolved": replayed.unresolved}
+
     def finish(self) -> None:
         """Write what a crash left decided but perhaps not written, and take it into the index."""
         for txn, decided in self._journal.unfinished():
@@ -135,9 +146,11 @@ class DeadLetterReplay:
         trades = decided.filter(pc.equal(decided["outcome"], TRADE)).combine_chunks()
         batch = self.writer.hold(decided)
         if trades.num_rows:
-            batch.append(silver_trades(self.exchange), txn, Rows(TRADE))
+            silver = silver_trades(self.exchange)
+            batch.select(*silver.columns, outcome=TRADE).append(silver, txn)
         if trades.num_rows < decided.num_rows:
-            batch.append(duplicates(self.exchange), txn, Rows(DUPLICATE))
+            dup = duplicates(self.exchange)
+            batch.select(*dup.columns, outcome=DUPLICATE).append(dup, txn)
         batch.append(resolutions(self.exchange), txn)
         with closing(DedupIndex(self._state / "seen-trades.db")) as seen:
             seen.add(seen.find_duplicates(trades))

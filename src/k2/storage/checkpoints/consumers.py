@@ -6,8 +6,9 @@ import orjson
 from deltalake import DeltaTable
 
 from k2.storage.checkpoints.offset_log import NOTHING_YET, OffsetLog, newest
-from k2.storage.delta import folder_of, row_count
+from k2.storage.delta import folder_of, open_table, row_count
 from k2.storage.delta_log import rows_added
+from k2.storage.table import Table
 
 
 def first_unread(checkpoint: Path, table_id: str) -> int | None:
@@ -45,3 +46,9 @@ def unread_rows(checkpoint: Path, table: DeltaTable) -> int:
         for version in range(first, table.version() + 1)
     ]
     return row_count(table) if None in added else sum(filter(None, added))
+
+
+def rows_read(lake: Path, source: Table, checkpoint: Path) -> int:
+    """Return how many rows of its only source a stream has taken."""
+    stored = open_table(lake, source)
+    return 0 if stored is None else row_count(stored) - unread_rows(checkpoint, stored)

@@ -16,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.transaction import AddAction, RemoveAction
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.errors import FailedError
 from k2.storage.checkpoints.unread_files import ALL_READ
@@ -189,7 +188,7 @@ def _write(
     )
     write_deltalake(
         packing,
-        pa.RecordBatchReader.from_batches(to_arrow_schema(table.schema), rows),
+        pa.RecordBatchReader.from_batches(table.row_schema, rows),
         mode="append",
         target_file_size=_FILE_BYTES,
         writer_properties=layout(table, level),

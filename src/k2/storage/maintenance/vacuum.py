@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+import pyarrow as pa
 from deltalake import DeltaTable
-from pyspark.sql.types import DateType
 
 from k2.storage.checkpoints.unread_files import ALL_READ
 from k2.storage.maintenance.compaction import Partition, small_files
@@ -48,7 +48,7 @@ def closed_partitions(
 def _end(table: Table, partition: Partition) -> datetime:
     day, hour = None, None
     for name, value in partition:
-        if isinstance(table.schema[name].dataType, DateType):
+        if pa.types.is_date(table.schema.field(name).type):
             day = date.fromisoformat(value)
         elif name.endswith("_hour"):
             hour = int(value)

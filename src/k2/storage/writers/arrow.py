@@ -3,19 +3,16 @@
 Spark collects the rows once; filters, projections and commits cost no Spark job.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from functools import reduce
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from pyspark.sql import DataFrame
-from pyspark.sql.types import StructType
 
 from k2.storage.delta import NOTHING_ELSE, named_errors, table_path
 from k2.storage.exact_types import rebuilt
@@ -25,10 +22,14 @@ from k2.storage.maintenance.small_files import keep_log, merge_small_files
 from k2.storage.parquet_encoding import QUICK, layout
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
-from k2.storage.writers.writer import ALL, AppendResult, Rows, Transform, TxnId
+from k2.storage.writers.writer import AppendResult, Transform, TxnId
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 # As delta-rs reckons: some 30,000 trades. Whoever reads the table on has a file in memory whole.
 _FILE_BYTES = 4_000_000
+_RECORD = ("partition", "offset")
 # Fewer make a transform dearer: with 25,000 a fifth.
 _ROWS_AT_ONCE = 50_000
 
@@ -43,19 +44,23 @@ class ArrowWriter:
 
     lake: Path
     retention: LogRetention | None = None
+    runs_on_driver: bool = True
     _open: dict[str, TableHandle] = field(default_factory=dict)
     _ids: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
-    def batch(self, rows: DataFrame, reused: bool = False) -> Iterator["ArrowBatch"]:
+    def open_batch(self, rows: "DataFrame") -> Iterator["ArrowBatch"]:
         """Open a batch: run its query once and hold the result."""
-        del reused  # one collect serves every use
         yield self.hold(rows.toArrow())
 
     def hold(self, rows: pa.Table) -> "ArrowBatch":
         """Return rows as a batch."""
         return ArrowBatch(self, rows)
+
+    def trim_logs(self, retention: LogRetention) -> None:
+        """Trim a table's log whenever its checkpoint is written."""
+        self.retention = retention
 
     def version(self, table: Table) -> int:
         """Return the table's newest version."""
@@ -109,51 +114,60 @@ class ArrowWriter:
         return opened.latest()
 
 
-@dataclass
+@dataclass(frozen=True)
 class ArrowBatch:
-    """A batch in the driver's memory; see :class:`~k2.storage.writers.writer.Batch`.
-
-    What was chosen last is kept: what Silver took is what Gold is made of.
-    """
+    """A batch in the driver's memory; see :class:`~k2.storage.writers.writer.Batch`."""
 
     writer: ArrowWriter
     rows: pa.Table
-    _last: tuple[Rows, pa.Table] | None = None
 
-    def map_arrow(self, transform: Transform, columns: StructType) -> "ArrowBatch":
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no rows."""
+        return bool(self.rows.num_rows == 0)
+
+    def map_arrow(
+        self, transform: Transform, schema: pa.Schema, reused: bool = False
+    ) -> "ArrowBatch":
         """Transform some rows after the other: what is made on the way needs no more memory than theirs."""
-        del columns  # they come with the rows
+        del schema, reused  # the columns come with the rows, which stay in memory anyway
         parts = range(0, max(self.rows.num_rows, 1), _ROWS_AT_ONCE)
         made = [transform(self.rows.slice(first, _ROWS_AT_ONCE)) for first in parts]
         return ArrowBatch(self.writer, pa.concat_tables(made))
+
+    def update(self, records: pa.Table) -> "ArrowBatch":
+        """Look the records up by one number each."""
+        if not records.num_rows:
+            return self
+        place = pc.index_in(_record(self.rows), _record(records).combine_chunks())
+        is_named, rows = pc.is_valid(place), self.rows
+        for name in records.column_names:
+            if name not in _RECORD:
+                value = pc.if_else(is_named, records[name].take(place), rows[name])
+                rows = rows.set_column(rows.schema.get_field_index(name), name, value)
+        return ArrowBatch(self.writer, rows)
+
+    def select(self, *columns: str, outcome: str | None = None) -> "ArrowBatch":
+        """Choose rows and columns."""
+        rows = self.rows.select(list(columns))
+        if outcome is not None:
+            rows = rows.filter(pc.equal(self.rows["outcome"], outcome))
+        return ArrowBatch(self.writer, rows)
+
+    def to_arrow(self, *columns: str) -> pa.Table:
+        """Return some columns."""
+        return self.rows.select(list(columns)) if columns else self.rows
 
     def distinct(self, name: str) -> set[Any]:
         """Find a column's values."""
         return set(pc.unique(self.rows[name]).drop_null().to_pylist())
 
-    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
-        """Append the chosen rows."""
-        return self.writer.append(table, txn, self.columns(*table.columns, of=rows))
-
-    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
-        """Select some columns of the chosen rows."""
-        if self._last is not None and self._last[0] is of:
-            there = self._last[1]
-            if set(names) <= set(there.column_names):
-                return there.select(list(names))
-        chosen = self._chosen(names, of)
-        self._last = (of, chosen)
-        return chosen
-
-    def _chosen(self, names: Sequence[str], of: Rows) -> pa.Table:
-        wanted = []
-        if of.outcome is not None:
-            wanted.append(pc.equal(self.rows["outcome"], of.outcome))
-        if of.records is not None and (of.only_records or of.records.num_rows):
-            is_named = pc.is_in(_record(self.rows), _record(of.records).combine_chunks())
-            wanted.append(is_named if of.only_records else pc.invert(is_named))
-        chosen = self.rows.select(list(names))
-        return chosen.filter(reduce(pc.and_, wanted)) if wanted else chosen
+    def append(self, table: Table, txn: TxnId, count: str | None = None) -> AppendResult:
+        """Append the rows."""
+        appended = self.writer.append(table, txn, self.rows.select(table.columns))
+        if count is None or appended.version is None:
+            return appended
+        return appended._replace(counted=pc.sum(self.rows[count]).as_py() or 0)
 
 
 def _record(rows: pa.Table) -> pa.ChunkedArray:

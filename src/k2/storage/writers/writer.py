@@ -7,15 +7,17 @@ driver and commits with delta-rs, at a fifth of the CPU, for small batches on on
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
-from pyspark.sql.types import StructType
 
 from k2.storage.table import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from k2.storage.maintenance.log_cleanup import LogRetention
 
 
 class TxnId(NamedTuple):
@@ -25,28 +27,14 @@ class TxnId(NamedTuple):
     version: int  # versions of an app only grow
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Which rows of a batch: those with an outcome, but for or only certain records.
-
-    ``records`` has the columns ``partition`` and ``offset`` and names rows of one topic.
-    """
-
-    outcome: str | None = None
-    records: pa.Table | None = None
-    only_records: bool = False
-
-
-ALL = Rows()
-
-
 class AppendResult(NamedTuple):
     """What an append added: rows, the oldest and newest broker timestamps among them, the version."""
 
     rows: int = 0
     oldest: datetime | None = None
     newest: datetime | None = None
-    version: int | None = None  # of the table, as it is since
+    version: int | None = None  # of the table with these rows; None when it had the batch already
+    counted: int = 0  # of the rows, those in which the column asked for is true
 
 
 NOTHING = AppendResult()
@@ -59,27 +47,58 @@ Transform = Callable[[pa.Table], pa.Table]
 class Batch(Protocol):
     """The rows of one micro-batch, computed once and written to several tables."""
 
-    def map_arrow(self, transform: Transform, columns: StructType) -> "Batch":
-        """Return the rows that ``transform`` makes of these, which have these ``columns``."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no rows."""
 
-    def columns(self, *names: str, of: Rows = ALL) -> pa.Table:
-        """Bring some columns of the rows to the driver, in no particular order."""
+    def map_arrow(self, transform: Transform, schema: pa.Schema, reused: bool = False) -> "Batch":
+        """Return the rows that ``transform`` makes of these, which have the columns of ``schema``.
+
+        ``reused`` says that they will be read more than once.
+        """
+
+    def update(self, records: pa.Table) -> "Batch":
+        """Return the batch with other values in the rows that ``records`` names.
+
+        ``records`` has the columns ``partition`` and ``offset``, which name a row of one topic, and
+        those to set. It names no row twice.
+        """
+
+    def select(self, *columns: str, outcome: str | None = None) -> "Batch":
+        """Return some columns, of the rows with this outcome or of all."""
+
+    def to_arrow(self, *columns: str) -> pa.Table:
+        """Bring some columns, or all, to the driver; rows come in no particular order."""
 
     def distinct(self, name: str) -> set[Any]:
         """Bring the values of a column to the driver, each once; null is none."""
 
-    def append(self, table: Table, txn: TxnId, rows: Rows = ALL) -> AppendResult:
-        """Append rows to a table, which takes the columns of its definition by name.
+    def append(self, table: Table, txn: TxnId, count: str | None = None) -> AppendResult:
+        """Append the rows to a table, which takes the columns of its definition by name.
 
-        A second append under the same or an older id of the app does nothing.
+        A second append under the same or an older version of the app does nothing. ``count`` names a
+        boolean column, of which the result says how often it is true.
         """
 
 
 class TableWriter(Protocol):
     """Opens batches. The tables exist; this process is the only one that writes them."""
 
-    def batch(self, rows: DataFrame, reused: bool = False) -> AbstractContextManager[Batch]:
-        """Open a batch; ``reused`` says that it will be read more than once."""
+    @property
+    def runs_on_driver(self) -> bool:
+        """Whether a batch's rows are in this process's memory, where a chain can pass them on."""
+
+    def open_batch(self, rows: "DataFrame") -> AbstractContextManager[Batch]:
+        """Open a batch of a query."""
 
     def hold(self, rows: pa.Table) -> Batch:
         """Return rows that are on the driver as a batch; they are written from there."""
+
+    def version(self, table: Table) -> int:
+        """Return the table's newest version."""
+
+    def table_id(self, table: Table) -> str:
+        """Return the id that the table's log gives it, for good."""
+
+    def trim_logs(self, retention: "LogRetention") -> None:
+        """Remove log entries that nobody needs after commits from now on; without, logs stay whole."""

@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from k2.bars.table import GOLD_OHLCV
 from k2.cli.commands.bars import newest_bars, padded
@@ -32,7 +31,7 @@ def store(lake: Path, *trades: dict[str, Any]) -> None:
         {**bar, "is_final": True, "revision": 0, "bar_date": bar["bar_start"].date()}
         for bar in plain_bars(trades).values()
     ]
-    bars = pa.Table.from_pylist(rows, schema=to_arrow_schema(GOLD_OHLCV.schema))
+    bars = pa.Table.from_pylist(rows, schema=GOLD_OHLCV.schema)
     write_deltalake(ensure_table(lake, GOLD_OHLCV), bars, mode="append")
 
 

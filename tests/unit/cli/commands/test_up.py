@@ -8,8 +8,8 @@ import pytest
 
 from k2.home.paths import HomeLock, prepare_home
 from k2.local.services import monitoring
-from k2.observability.metrics_server import port_of
 from k2.settings import Settings
+from k2.topology import port_of
 from tests.support.ports import free_row
 
 pytestmark = pytest.mark.unit

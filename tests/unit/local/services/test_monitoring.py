@@ -17,8 +17,8 @@ from k2.local.services.monitoring import (
     find_programs,
     monitoring_folder,
 )
-from k2.observability.metrics_server import stream_names
 from k2.settings import Settings
+from k2.topology import stream_names
 
 pytestmark = pytest.mark.unit
 

@@ -23,7 +23,7 @@ from k2.storage.delta import ensure_table, table_path
 from k2.storage.writers import arrow as arrow_writer
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.spark import SparkWriter
-from k2.storage.writers.writer import NOTHING, Rows, TxnId
+from k2.storage.writers.writer import NOTHING, TxnId
 from tests.support.trades import BROKER_TIME, TRADE_TIME, arrow, bronze_row, frame, silver_row
 
 pytestmark = pytest.mark.unit
@@ -121,7 +121,7 @@ def lakes(spark, tmp_path_factory):
         for name in NAMES:
             table, rows = rows_of(spark, name)
             ensure_table(lake, table)
-            with writer.batch(rows) as batch:
+            with writer.open_batch(rows) as batch:
                 appended = batch.append(table, FIRST)
             assert appended.rows == rows.count()
     return found
@@ -280,9 +280,13 @@ def records(*offsets):
     )
 
 
+def as_duplicates(named):
+    return named.append_column("outcome", pa.repeat("duplicate", named.num_rows))
+
+
 def test_a_batch_that_is_written_again_is_there_once(writer, judged):
     for _ in range(2):
-        with writer.batch(judged, reused=True) as batch:
+        with writer.open_batch(judged) as batch:
             last = batch.append(DUPLICATES, FIRST)
 
     assert last == NOTHING
@@ -290,11 +294,11 @@ def test_a_batch_that_is_written_again_is_there_once(writer, judged):
 
 
 def test_another_writer_of_the_same_kind_knows_the_batch_too(writer, judged):
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         batch.append(DUPLICATES, SECOND)
     successor = type(writer)(writer.lake)
 
-    with successor.batch(judged) as batch:
+    with successor.open_batch(judged) as batch:
         older, same = (batch.append(DUPLICATES, id_) for id_ in (FIRST, SECOND))
 
     assert older == same == NOTHING
@@ -302,20 +306,20 @@ def test_another_writer_of_the_same_kind_knows_the_batch_too(writer, judged):
 
 
 def test_the_other_kind_of_writer_knows_the_batch_too(writer, judged):
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         batch.append(DUPLICATES, FIRST)
     other = next(kind for kind in WRITERS.values() if kind is not type(writer))(writer.lake)
 
-    with other.batch(judged) as batch:
+    with other.open_batch(judged) as batch:
         again, news = (batch.append(DUPLICATES, id_) for id_ in (FIRST, SECOND))
 
     assert (again.rows, news.rows) == (0, 3)
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         assert batch.append(DUPLICATES, SECOND) == NOTHING
 
 
 def test_other_apps_count_for_themselves(writer, judged):
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         for app in ("gold/v1", "gold/v2", "silver-binance/v1"):
             assert batch.append(DUPLICATES, TxnId(app, 0)).rows == 3
 
@@ -335,28 +339,30 @@ def test_a_batch_of_many_trades_is_one_file_a_partition(tmp_path):
 
 
 def test_an_append_says_how_much_and_from_when(writer, judged):
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         appended = batch.append(DUPLICATES, FIRST)
 
-    assert appended == (3, BROKER_TIME, BROKER_TIME, 1)  # and which version it made
+    assert appended == (3, BROKER_TIME, BROKER_TIME, 1, 0)  # and which version it made
 
 
 @pytest.mark.parametrize(
-    ("rows", "wanted"),
+    ("repeated", "outcome", "wanted"),
     [
-        pytest.param(Rows("trade"), [0, 1], id="an outcome"),
-        pytest.param(Rows("trade", records(1)), [0], id="but for some records"),
-        pytest.param(Rows("trade", records(1), True), [1], id="only some records"),
-        pytest.param(Rows("trade", records()), [0, 1], id="but for none"),
-        pytest.param(Rows("trade", records(), True), [], id="only none"),
-        pytest.param(Rows("dead_letter", records(0, 1)), [2], id="records of another outcome"),
-        pytest.param(Rows("nothing"), [], id="an outcome that no row has"),
-        pytest.param(Rows("trade", records(0, 1)), [], id="but for all"),
+        pytest.param(records(), "trade", [0, 1], id="trades, none of them repeated"),
+        pytest.param(records(1), "trade", [0], id="the trades that are not"),
+        pytest.param(records(1), "duplicate", [1], id="the one that is"),
+        pytest.param(records(), "duplicate", [], id="no duplicates"),
+        pytest.param(records(0, 1), "dead_letter", [2], id="rows of another outcome"),
+        pytest.param(records(), "nothing", [], id="an outcome that no row has"),
+        pytest.param(records(0, 1), "trade", [], id="no trades, all being repeated"),
     ],
 )
-def test_the_chosen_rows_are_written_and_the_batch_is_noted(writer, judged, rows, wanted):
-    with writer.batch(judged, reused=True) as batch:
-        appended = batch.append(DUPLICATES, FIRST, rows)
+def test_rows_of_an_outcome_are_written_and_the_batch_is_noted(
+    writer, judged, repeated, outcome, wanted
+):
+    with writer.open_batch(judged) as batch:
+        decided = batch.update(as_duplicates(repeated))
+        appended = decided.select(*DUPLICATES.columns, outcome=outcome).append(DUPLICATES, FIRST)
 
     assert offsets(writer) == wanted
     assert appended.rows == len(wanted)
@@ -366,9 +372,33 @@ def test_the_chosen_rows_are_written_and_the_batch_is_noted(writer, judged, rows
     )
 
 
+def test_an_append_counts_a_column_in_the_same_pass(writer, judged):
+    counted = judged.selectExpr("*", "offset > 0 as is_late")
+
+    with writer.open_batch(counted) as batch:
+        first, again = (batch.append(DUPLICATES, FIRST, count="is_late") for _ in range(2))
+
+    assert (first.rows, first.counted) == (3, 2)
+    assert again == NOTHING, "a batch that is there is not counted again"
+
+
+@pytest.mark.parametrize(("outcome", "is_empty"), [("trade", False), ("nothing", True)])
+def test_a_batch_knows_whether_it_has_rows(writer, judged, outcome, is_empty):
+    with writer.open_batch(judged) as batch:
+        assert batch.select("offset", outcome=outcome).is_empty is is_empty
+
+
+def test_both_writers_tell_a_table_s_version_and_id(writer, judged):
+    with writer.open_batch(judged) as batch:
+        batch.append(DUPLICATES, FIRST)
+
+    stored = DeltaTable(table_path(writer.lake, DUPLICATES))
+    assert (writer.version(DUPLICATES), writer.table_id(DUPLICATES)) == (1, stored.metadata().id)
+
+
 def test_some_columns_come_to_the_driver(writer, judged):
-    with writer.batch(judged) as batch:
-        columns = batch.columns("outcome", "offset")
+    with writer.open_batch(judged) as batch:
+        columns = batch.to_arrow("outcome", "offset")
 
     assert columns.column_names == ["outcome", "offset"]
     assert sorted(columns.to_pylist(), key=lambda row: row["offset"]) == [
@@ -379,16 +409,18 @@ def test_some_columns_come_to_the_driver(writer, judged):
 
 
 def test_some_columns_of_chosen_rows_come_to_the_driver(writer, judged):
-    with writer.batch(judged) as batch:
-        columns = batch.columns("offset", of=Rows("trade", records(0)))
+    with writer.open_batch(judged) as batch:
+        columns = (
+            batch.update(as_duplicates(records(0))).select("offset", outcome="trade").to_arrow()
+        )
 
     assert columns.to_pylist() == [{"offset": 1}]
 
 
 def test_the_values_of_a_column_come_to_the_driver_once(writer, judged):
-    with writer.batch(judged) as batch:
+    with writer.open_batch(judged) as batch:
         found = batch.distinct("outcome"), batch.distinct("offset")
-    with writer.batch(judged.selectExpr("cast(null as int) as nothing")) as batch:
+    with writer.open_batch(judged.selectExpr("cast(null as int) as nothing")) as batch:
         nothing = batch.distinct("nothing")
 
     assert found == ({"trade", "dead_letter"}, {0, 1, 2})
@@ -404,11 +436,11 @@ def doubled(rows):
 
 def test_rows_are_transformed_and_written(writer, spark):
     _, rows = TABLES["duplicates"]
-    with writer.batch(frame(spark, DUPLICATES, rows), reused=True) as batch:
-        mapped = batch.map_arrow(doubled, DUPLICATES.schema)
+    with writer.open_batch(frame(spark, DUPLICATES, rows)) as batch:
+        mapped = batch.map_arrow(doubled, DUPLICATES.schema, reused=True)
         again = mapped.map_arrow(doubled, DUPLICATES.schema)
         appended = mapped.append(DUPLICATES, FIRST)
-        counted = again.columns("offset").num_rows
+        counted = again.to_arrow("offset").num_rows
 
     assert appended.rows == 6
     assert offsets(writer) == [0, 1, 2, 10, 11, 12]
@@ -425,7 +457,7 @@ def test_the_arrow_writer_transforms_some_rows_after_the_other(tmp_path, monkeyp
         return doubled(part)
 
     batch = ArrowWriter(tmp_path).hold(pa.table({"offset": pa.array(range(rows), pa.int64())}))
-    mapped = batch.map_arrow(counted, DUPLICATES.schema).columns("offset")
+    mapped = batch.map_arrow(counted, DUPLICATES.schema).to_arrow("offset")
 
     assert sizes == parts
     assert sorted(mapped["offset"].to_pylist()) == [*range(rows), *range(10, 10 + rows)]
@@ -447,7 +479,7 @@ def test_columns_without_a_single_character_are_written(spark, tmp_path, kind, c
     ensure_table(tmp_path, table)
     rows = [silver_row(BINANCE, offset, **change) for offset in range(2)]
 
-    with WRITERS[kind](tmp_path).batch(frame(spark, table, rows)) as batch:
+    with WRITERS[kind](tmp_path).open_batch(frame(spark, table, rows)) as batch:
         batch.append(table, FIRST)
 
     found = DeltaTable(table_path(tmp_path, table)).to_pyarrow_table().to_pylist()
@@ -469,7 +501,7 @@ def test_a_large_batch_becomes_several_files(spark, tmp_path, kind):
         place = many.schema.get_field_index(name)
         many = many.set_column(place, many.schema.field(place), values)
 
-    with WRITERS[kind](tmp_path).batch(spark.createDataFrame(many)) as batch:
+    with WRITERS[kind](tmp_path).open_batch(spark.createDataFrame(many)) as batch:
         batch.append(table, FIRST)
 
     stored_ = DeltaTable(table_path(tmp_path, table))
@@ -484,7 +516,7 @@ def test_a_batch_without_rows_is_noted_and_nothing_more(spark, tmp_path, kind):
     ensure_table(tmp_path, table)
     nothing = frame(spark, table, [silver_row(BINANCE, 0)]).where("false")
 
-    with WRITERS[kind](tmp_path).batch(nothing) as batch:
+    with WRITERS[kind](tmp_path).open_batch(nothing) as batch:
         appended = batch.append(table, FIRST)
 
     stored = DeltaTable(table_path(tmp_path, table))
@@ -499,7 +531,7 @@ def test_a_null_in_a_required_column_fails_the_batch_and_writes_nothing(writer, 
         "* except (message_id)", "if(offset = 1, null, message_id) as message_id"
     )
 
-    with pytest.raises(Exception, match=r"(?i)null"), writer.batch(broken) as batch:
+    with pytest.raises(Exception, match=r"(?i)null"), writer.open_batch(broken) as batch:
         batch.append(DUPLICATES, FIRST)
 
     assert offsets(writer) == []
@@ -514,22 +546,25 @@ def test_a_value_that_does_not_fit_its_column_fails_instead_of_changing(writer, 
 
     with (
         pytest.raises(Exception, match=r"(?i)overflow|not in range|out of bounds|merge fields"),
-        writer.batch(wide) as batch,
+        writer.open_batch(wide) as batch,
     ):
         batch.append(DUPLICATES, FIRST)
 
     assert offsets(writer) == []
 
 
-def test_a_persisted_batch_is_let_go_even_when_the_write_fails(spark, tmp_path, judged):
+def test_a_persisted_batch_is_let_go_even_when_the_write_fails(spark, tmp_path):
     persistent = spark.sparkContext._jsc.getPersistentRDDs
     before = persistent().size()
 
-    with (
-        pytest.raises(Exception, match="no_such_column"),
-        SparkWriter(tmp_path).batch(judged, True) as batch,
-    ):
-        batch.columns(batch.columns("offset").column_names[0], "no_such_column")
+    def read_what_is_not_there():
+        _, rows = TABLES["duplicates"]
+        with SparkWriter(tmp_path).open_batch(frame(spark, DUPLICATES, rows)) as batch:
+            kept = batch.map_arrow(doubled, DUPLICATES.schema, reused=True)
+            kept.to_arrow(*kept.to_arrow("offset").column_names, "no_such_column")
+
+    with pytest.raises(Exception, match="no_such_column"):
+        read_what_is_not_there()
 
     assert persistent().size() == before
 
@@ -544,6 +579,6 @@ def test_a_disk_that_refuses_is_a_failure_with_the_tables_name(spark, tmp_path, 
 
     with (
         pytest.raises(FailedError, match=r"dup_binance_trades could not be written: No space"),
-        ArrowWriter(tmp_path).batch(frame(spark, DUPLICATES, rows)) as batch,
+        ArrowWriter(tmp_path).open_batch(frame(spark, DUPLICATES, rows)) as batch,
     ):
         batch.append(DUPLICATES, FIRST)

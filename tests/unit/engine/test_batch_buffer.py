@@ -1,14 +1,16 @@
 """Batches of Gold collected for the bars: when they are written, as what, and when they are not."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
-from k2.bars.buffer import BarBuffer
-from k2.bars.processor import BarProcessor
+from k2.bars.processor import bars_stream
 from k2.bars.table import GOLD_OHLCV
+from k2.engine.batch_buffer import BatchBuffer
 from k2.engine.chained_stream import ChainedStream
+from k2.engine.processor import BatchResult
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog, next_version
@@ -35,19 +37,18 @@ class Bars:
             ensure_table(self.settings.lake, table)
         self.trades = []
         self.checkpoint = self.settings.checkpoint(APP)
-        self.follower = ChainedStream(
-            APP, self.checkpoint, (GOLD_TRADES,), self.writer, Mutex(), lambda: None
-        )
-        self.sink = BarProcessor(self.settings, self.writer)
-        self.collector = BarBuffer(self.follower, self.sink, seconds)
-        self.follower.discard_buffered = self.collector.discard_buffered
+        stream = replace(bars_stream(self.settings, self.writer), mutex=Mutex())
+        self.chained = ChainedStream.of(stream, self.settings)
+        self.buffer = BatchBuffer(self.chained, GOLD_TRADES, stream.reduction, seconds)
+        self.chained.discard_buffered = self.buffer.discard
 
     def gold(self, batch):
-        """Add a batch to Gold; return what is handed on of it."""
+        """Add a batch to Gold; return its result."""
         trade = gold_row(batch, timestamp=NINE + timedelta(seconds=batch), price=Decimal(batch + 1))
         self.trades.append(trade)
-        rows, given = arrow(GOLD_TRADES, [trade]), TxnId("gold/v1", batch)
-        return rows, given, self.writer.append(GOLD_TRADES, given, rows).version
+        rows = self.writer.hold(arrow(GOLD_TRADES, [trade]))
+        written = rows.append(GOLD_TRADES, TxnId("gold/v1", batch))
+        return BatchResult("gold/v1", batch, written, output=rows)
 
     def stored(self):
         return numbers(stored(self))
@@ -60,9 +61,9 @@ def bars(tmp_path):
 
 def test_batches_are_written_together_as_the_streams_next(bars):
     for batch in range(3):
-        bars.collector.add(*bars.gold(batch))
+        bars.buffer.add(bars.gold(batch))
 
-    report = bars.collector.write()
+    report = bars.buffer.flush()
 
     assert (report.stream, report.batch_id, report.rows) == (APP, 0, 3)
     assert report.progress["batchId"] == 0
@@ -71,69 +72,69 @@ def test_batches_are_written_together_as_the_streams_next(bars):
     assert (position.batch, next_version(position.starts[0])) == (1, 4)
 
 
-def test_what_gold_has_by_then_and_was_not_handed_on_waits_for_the_next(bars):
-    bars.collector.add(*bars.gold(0))
+def test_what_gold_has_by_then_and_was_not_passed_on_waits_for_the_next(bars):
+    bars.buffer.add(bars.gold(0))
     later = bars.gold(1)
 
-    first = bars.collector.write()
-    bars.collector.add(*later)
-    second = bars.collector.write()
+    first = bars.buffer.flush()
+    bars.buffer.add(later)
+    second = bars.buffer.flush()
 
     assert (first.rows, second.rows) == (1, 1)
-    assert not bars.follower.is_behind
+    assert not bars.chained.is_behind
     assert bars.stored() == plain_bars(bars.trades)
 
 
 def test_nothing_is_due_before_its_time(tmp_path):
     patient, eager = Bars(tmp_path / "patient", seconds=3600), Bars(tmp_path / "eager")
-    assert not eager.collector.is_due
+    assert not eager.buffer.is_due
 
     for bars in (patient, eager):
-        bars.collector.add(*bars.gold(0))
+        bars.buffer.add(bars.gold(0))
 
-    assert (patient.collector.is_due, eager.collector.is_due) == (False, True)
+    assert (patient.buffer.is_due, eager.buffer.is_due) == (False, True)
 
 
 def test_without_a_batch_nothing_is_written(bars):
-    assert bars.collector.write() is None
-    assert not bars.follower.is_behind
+    assert bars.buffer.flush() is None
+    assert not bars.chained.is_behind
 
 
-def test_a_batch_that_was_not_handed_on_leaves_all_to_the_query(bars):
+def test_a_batch_that_was_not_passed_on_leaves_all_to_the_query(bars):
     bars.gold(0)
-    bars.collector.add(*bars.gold(1))
+    bars.buffer.add(bars.gold(1))
 
-    assert bars.collector.write() is None
-    assert bars.follower.is_behind
+    assert bars.buffer.flush() is None
+    assert bars.chained.is_behind
 
 
 def test_while_the_query_runs_nothing_is_kept_for_later(bars):
-    bars.collector.add(*bars.gold(0))
+    bars.buffer.add(bars.gold(0))
 
-    bars.follower.begin_catch_up()
-    bars.collector.add(*bars.gold(1))
+    bars.chained.begin_catch_up()
+    bars.buffer.add(bars.gold(1))
 
-    assert bars.collector.write() is None
-    assert bars.follower.is_behind
+    assert bars.buffer.flush() is None
+    assert bars.chained.is_behind
 
 
 def test_a_batch_that_gold_had_before_is_left(bars):
-    rows, given, _ = bars.gold(0)
+    gold = bars.gold(0)
 
-    bars.collector.add(rows, given, bars.writer.append(GOLD_TRADES, given, rows).version)
+    bars.buffer.add(replace(gold, written=gold.output.append(GOLD_TRADES, TxnId("gold/v1", 0))))
 
-    assert bars.follower.is_behind
+    assert bars.chained.is_behind
 
 
 def test_bars_that_cannot_be_written_are_left(bars, monkeypatch):
     def refuse(*_):
         raise OSError("no room")
 
-    bars.collector.add(*bars.gold(0))
-    monkeypatch.setattr(bars.sink, "take", refuse)
+    bars.buffer.add(bars.gold(0))
+    monkeypatch.setattr(bars.chained.processor, "process", refuse)
 
     with pytest.raises(OSError, match="no room"):
-        bars.collector.write()
+        bars.buffer.flush()
 
-    assert bars.follower.is_behind
-    assert bars.collector.write() is None
+    assert bars.chained.is_behind
+    assert bars.buffer.flush() is None

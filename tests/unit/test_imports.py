@@ -1,0 +1,69 @@
+"""PySpark, half a second of CPU and 60 MB, is imported by what runs streams and by nothing else."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+MAX_IMPORT_SECONDS = 0.3  # of CPU
+
+READING_COMMANDS = [
+    ["tables"],
+    ["show", "gold_trades"],
+    ["bars", "BTC-USDT", "--exchange", "binance"],
+    ["dlq", "list"],
+    ["status"],
+    ["balance"],
+    ["--help"],
+]
+
+
+def printed_by(program: str, home: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"K2_HOME": str(home), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.stdout.splitlines()[-1]
+
+
+def test_importing_k2_is_cheap_and_brings_no_spark(tmp_path: Path) -> None:
+    program = (
+        "import sys, time\n"
+        "began = time.process_time()\n"
+        "import k2\n"
+        "print(time.process_time() - began, 'pyspark' in sys.modules)"
+    )
+
+    seconds, has_spark = printed_by(program, tmp_path).split()
+
+    assert has_spark == "False"
+    assert float(seconds) < MAX_IMPORT_SECONDS
+
+
+@pytest.mark.parametrize("arguments", READING_COMMANDS, ids=" ".join)
+def test_a_command_that_reads_imports_no_spark(arguments: list[str], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        f"sys.argv = ['k2', *{arguments!r}]\n"
+        "from k2.cli.app import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print('pyspark' in sys.modules)"
+    )
+
+    assert printed_by(program, tmp_path) == "False"
+
+
+def test_reading_the_topology_imports_no_spark(tmp_path: Path) -> None:
+    program = "import sys, k2.topology\nprint('pyspark' in sys.modules)"
+
+    assert printed_by(program, tmp_path) == "False"
