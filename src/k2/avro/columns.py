@@ -24,6 +24,7 @@ ARROW_TYPE = {
     "long": pa.int64(),
     "string": pa.string_view(),
 }
+_ONE_BYTE = 64  # branches whose number takes a byte
 _SKIPPED = {"float": 4, "double": 8}
 
 
@@ -79,6 +80,9 @@ def _field(cursor: Cursor, field: Field, wanted: Field | None) -> _Column:
     """Read one field; records whose value the reader cannot take are bad from then on."""
     if not field.is_union:
         return _value(cursor, field.kinds[0], wanted)
+    same = cursor.read_same_branch(min(len(field.kinds), _ONE_BYTE))
+    if same is not None:
+        return _value(cursor, field.kinds[same], wanted)
     column = _Column.empty(cursor.positions.size)
     branches = cursor.read_long()
     cursor.is_valid &= (branches >= 0) & (branches < len(field.kinds))
@@ -132,6 +136,8 @@ def _made(
     column = columns[field.name]
     if good is not None:
         column = _Column(column.values[good], column.lengths[good], column.valid[good])
+    if not column.valid.any():
+        return pa.nulls(column.valid.size, ARROW_TYPE[field.kind])
     if field.kind == "string":
         return string_view_array(payloads, column.values, column.lengths, column.valid)
     mask = None if column.valid.all() else ~column.valid

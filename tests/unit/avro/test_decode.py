@@ -13,7 +13,6 @@ from tests.support.trades import (
     BINANCE_ID,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
-    READER,
     SCHEMA_TEXT,
     avro,
     framed,
@@ -23,7 +22,7 @@ from tests.support.trades import (
 
 pytestmark = pytest.mark.unit
 
-READER_SCHEMA = READER["kraken"]
+READER_SCHEMA = SCHEMA_TEXT[KRAKEN_V2_ID]
 LIMIT = 64 * 1024
 
 
@@ -379,3 +378,20 @@ OPTIONAL_ONLY = json.dumps(
         "fields": [{"name": "price", "type": ["null", "string"], "default": None}],
     }
 )
+
+
+@pytest.mark.parametrize("branches", ["all null", "all set", "mixed", "no such branch"])
+def test_optional_fields_read_together_are_those_read_one_by_one(branches):
+    ids = {"all null": [None] * 5, "all set": [3, 4, 5, 6, 7], "mixed": [None, 4, None, 6, 7]}
+    values = [framed(kraken_raw(trade_id=id_)) for id_ in ids.get(branches, [None] * 5)]
+    if branches == "no such branch":
+        # trade_id's branch is the last byte but that of sequence_in_message, which takes two.
+        values = [value[:-3] + b"\x08" + value[-2:] for value in values]
+
+    raw = decode(pa.array(values), {KRAKEN_V2_ID: READER_SCHEMA}, READER_SCHEMA)
+
+    if branches == "no such branch":
+        assert set(raw.errors["error_reason"].to_pylist()) == {"undecodable_payload"}
+    else:
+        assert raw.raw["trade_id"].to_pylist() == ids[branches]
+        assert set(raw.raw["sequence_in_message"].to_pylist()) == {0}

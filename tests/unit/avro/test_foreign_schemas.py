@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from k2.avro.decode import decode
-from tests.support.trades import KRAKEN_V2_ID, READER, avro, framed, header, kraken_raw
+from tests.support.trades import KRAKEN_V2_ID, SCHEMA_TEXT, avro, framed, header, kraken_raw
 
 pytestmark = pytest.mark.unit
 
-READER_SCHEMA = READER["kraken"]
+READER_SCHEMA = SCHEMA_TEXT[KRAKEN_V2_ID]
 OWN_FIELDS = json.loads(READER_SCHEMA)["fields"]
 ODD_ID = 300
 SCHEMAS_AT_ONCE = 100

@@ -59,7 +59,10 @@ def key(trade: dict[str, Any], with_id: bool) -> tuple[Any, ...]:
 
 
 def distinct(trades: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return list({trade["message_id"]: trade for trade in trades}.values())
+    first: dict[str, dict[str, Any]] = {}
+    for trade in trades:
+        first.setdefault(trade["message_id"], trade)
+    return list(first.values())
 
 
 @pytest.mark.parametrize("name", case_names())
