@@ -64,4 +64,8 @@ def test_a_stop_waits_for_the_work_in_hand_and_lets_it_know() -> None:
 
 
 def test_one_that_never_started_stops_too() -> None:
-    PeriodicTask("test", 1, lambda: None).stop()
+    task = PeriodicTask("test", 1, lambda: None)
+
+    task.stop()
+
+    assert task.is_stopping

@@ -40,9 +40,8 @@ _MAX_OUTAGE_SECONDS = 120.0  # that an available-now run waits for something to 
 class Engine:
     """Runs streams in one Spark session. Use it as a context manager: leaving stops them.
 
-    A stream is started when there is something for it to take, or was and others wait for it: one
-    that was never sent anything costs nothing. One that fails for want of something outside is
-    started again, with growing pauses; one that fails for good stays down, and the others go on.
+    A stream starts when it has something to take, or others wait for it. One that fails for want of
+    something outside starts again, with growing pauses; one that fails for good stays down.
     """
 
     spark: "SparkSession"
@@ -243,9 +242,8 @@ class Engine:
         gave_up = self.available_now and now - task.failing_since > _MAX_OUTAGE_SECONDS
         if error.retryable and not gave_up:
             task.status.state = "retrying"
-            task.pause = task.pause or FIRST_PAUSE_SECONDS
-            task.retry_at = now + task.pause
-            task.pause = min(task.pause * 2, MAX_PAUSE_SECONDS)
+            pause = task.pause or FIRST_PAUSE_SECONDS
+            task.retry_at, task.pause = now + pause, min(pause * 2, MAX_PAUSE_SECONDS)
             log.warning("stream_retries", job_name=task.stream.name, reason=str(error))
         else:
             task.status.state, task.failure, task.done = "failed", error, True
