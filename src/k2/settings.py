@@ -65,6 +65,10 @@ class Settings(BaseSettings):
         description="Age of what a live feed keeps on disk while Kafka takes no records.",
     )
     feed_metrics_port: Port = Field(8030, description="Metrics port of the live feed.")
+    quality_thresholds: dict[str, float] = Field(
+        default_factory=dict,
+        description='Thresholds of quality checks in place of their own, as JSON: {"dead-letters.share": 0.01}.',
+    )
 
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
     max_records_per_batch: int = Field(

@@ -22,6 +22,7 @@ from k2.exchanges import EXCHANGES, Exchange
 from k2.gold.processor import gold_stream
 from k2.gold.table import GOLD_TRADES
 from k2.quality.recent_balance import RecentBalance
+from k2.quality.results import OPS_QUALITY_RESULTS
 from k2.settings import Settings
 from k2.silver.processor import silver_stream
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
@@ -111,7 +112,7 @@ def all_tables(exchanges: Iterable[Exchange] = EXCHANGES) -> list[Table]:
         for exchange in exchanges
         for table in (bronze_trades, silver_trades, dead_letters, duplicates, resolutions)
     ]
-    return [*of_each, GOLD_TRADES, GOLD_OHLCV]
+    return [*of_each, GOLD_TRADES, GOLD_OHLCV, OPS_QUALITY_RESULTS]
 
 
 def consumers_of(streams: Iterable[Stream], settings: Settings) -> dict[str, list[Path]]:

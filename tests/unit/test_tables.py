@@ -153,7 +153,8 @@ def test_a_table_belongs_to_a_layer(name, layer):
 
 @pytest.mark.parametrize("table", all_tables(), ids=lambda table: table.name)
 def test_a_table_is_divided_by_time_and_by_nothing_that_grows_with_the_market(table):
-    by_time = {name for name in table.partitioned_by if name.endswith(("_date", "_hour"))}
+    ends = ("_date", "_hour", "day")
+    by_time = {name for name in table.partitioned_by if name.endswith(ends)}
 
     assert by_time
     # Bars have five lengths; a symbol would make a folder of tiny files for each.

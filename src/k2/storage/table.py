@@ -15,6 +15,7 @@ class Layer(StrEnum):
     BRONZE = "bronze"
     SILVER = "silver"
     GOLD = "gold"
+    OPS = "ops"
 
 
 @dataclass(frozen=True)
