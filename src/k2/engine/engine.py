@@ -59,9 +59,7 @@ class Engine:
     _flusher: BufferFlusher | None = None
 
     def __enter__(self) -> "Engine":
-        """Listen for who reads metrics, reserve the tables of all streams, then start the streams.
-
-        A run that ends by itself has no metrics: nobody would be there in time to read them.
+        """Serve metrics, unless the run ends by itself; reserve all tables; start the streams.
 
         Raises:
             InUseError: a metrics port is taken, or a table's lock.
