@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from k2.errors import ConfigError, did_you_mean
+from k2.login_settings import LoginSettings
 
 # Grafana's, in its provisioning, and the benchmarks'.
 _OF_OTHERS = ("K2_PROMETHEUS_URL", "K2_DASHBOARDS", "K2_BENCHMARK_")
@@ -21,7 +22,7 @@ _NOT_IN_PATHS = re.compile(r"[\[\]\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
-class Settings(BaseSettings):
+class Settings(LoginSettings):
     """What can be set, by ``K2_*`` environment variables or by command-line options.
 
     Build it with :meth:`load`, which turns a wrong value into a :class:`ConfigError` of one sentence.
@@ -73,6 +74,11 @@ class Settings(BaseSettings):
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
     max_records_per_batch: int = Field(
         120_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."
+    )
+    max_kafka_bytes_per_batch: int = Field(
+        64_000_000,
+        ge=1,
+        description="About how many bytes of Kafka records one Bronze batch takes (back-pressure).",
     )
     max_files_per_batch: int = Field(
         8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."

@@ -21,6 +21,7 @@ ORDER = (
         "errors",
         "retry",
         "environment",
+        "login_settings",
         "settings",
         "sql",
         "malloc",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from k2.avro.broker_times import broker_times, with_marks
 from k2.avro.payloads import PayloadBuffer
 
 HEADER_LENGTH = 5
@@ -21,6 +22,8 @@ _MAGIC = 0
 def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
     """Shape Kafka's records as Bronze rows; key, value and headers stay as they are.
 
+    A timestamp that no table can hold becomes the nearest that one can, and a header says what it was.
+
     Args:
         records: the columns of ``NEEDED``.
         topic: where they are from.
@@ -30,9 +33,10 @@ def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
         The columns of :func:`k2.bronze.table.bronze_trades`. Every record is one row.
     """
     count, instant = records.num_rows, pa.timestamp("us", "UTC")
-    received = records["timestamp"].cast(instant)
+    received, unfit = broker_times(records["timestamp"])
     columns = {
-        **{name: records[name] for name in ("key", "value", "headers")},
+        **{name: records[name] for name in ("key", "value")},
+        "headers": with_marks(records["headers"], unfit),
         "topic": pa.repeat(pa.scalar(topic), count),
         **{name: records[name] for name in ("partition", "offset")},
         "kafka_timestamp": received,

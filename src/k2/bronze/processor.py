@@ -5,13 +5,18 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from k2.avro.wire_format import NEEDED, to_bronze
+from k2.bronze.batch_limit import BatchLimit
+from k2.bronze.reread import reread
 from k2.bronze.table import bronze_trades
-from k2.bronze.topic_progress import VERSION, unread_records
+from k2.bronze.topic_identity import TopicIdentity
+from k2.bronze.topic_progress import VERSION, bronze_checkpoint, unread_records
 from k2.engine.processor import BatchResult
 from k2.engine.stream import Stream
 from k2.exchanges import Exchange
+from k2.home.login import kafka_java_options
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog
+from k2.storage.delta import ensure_table
 from k2.storage.table import Layer
 from k2.storage.writers.writer import Batch, TableWriter, TxnId
 
@@ -30,18 +35,26 @@ def bronze_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, bootstrap: str
 ) -> Stream:
     """Read an exchange's topic from its first record; a record that is gone fails the stream."""
+    checkpoint = bronze_checkpoint(settings, exchange)
+    limit = BatchLimit(settings, checkpoint, exchange.topic, bootstrap)
+    table = bronze_trades(exchange)
 
     def source(spark: "SparkSession") -> "DataFrame":
+        is_ours = bootstrap != settings.kafka  # the local stack, which asks for no login
+        login = {} if is_ours else kafka_java_options(settings)
+        stored = ensure_table(settings.lake, table)
+        written = stored.transaction_version(f"{Layer.BRONZE}-{exchange.name}/v{VERSION}")
         records = (
             spark.readStream.format("kafka")
-            .option("kafka.bootstrap.servers", bootstrap)
+            .option("kafka.bootstrap.servers", str(bootstrap))
+            .options(**{f"kafka.{name}": value for name, value in login.items()})
             .option("subscribe", exchange.topic)
             .option("startingOffsets", "earliest")
             .option("failOnDataLoss", "true")
             .option("includeHeaders", "true")
             # Kafka's own default gives records of transactions that were aborted.
             .option("kafka.isolation.level", "read_committed")
-            .option("maxOffsetsPerTrigger", settings.max_records_per_batch)
+            .option("maxOffsetsPerTrigger", limit.records(written))
             .option("kafka.max.poll.records", _RECORDS_A_POLL)
             .option("kafka.request.timeout.ms", _ANSWER_MILLISECONDS)
             .option("kafka.default.api.timeout.ms", _ANSWER_MILLISECONDS)
@@ -54,11 +67,16 @@ def bronze_stream(
         layer=Layer.BRONZE,
         exchange=exchange,
         version=VERSION,
-        tables=(bronze_trades(exchange),),
+        tables=(table,),
         source=source,
+        is_in_every_batch=True,
         processor=BronzeProcessor(exchange, settings),
         writer=writer,
         unread=lambda: unread_records(settings, exchange, bootstrap),
+        reread=lambda spark, batch, error: reread(
+            spark, checkpoint, bootstrap, exchange.topic, batch, error
+        ),
+        check_source=TopicIdentity(checkpoint, bootstrap, exchange.topic).check,
     )
 
 

@@ -4,7 +4,7 @@ Offsets of aborted transactions, of the markers that end a transaction, and of r
 removed hold none. Kafka does not list them, so the range is read.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -37,7 +37,42 @@ class CommittedReader:
         Raises:
             UnavailableError: the broker does not answer, or no longer has the range's first offset.
         """
-        consumer = Consumer(
+        for message in self.messages(topic, partition, first, end):
+            yield offset_of(message)
+
+    def messages(self, topic: str, partition: int, first: int, end: int) -> Iterator[Message]:
+        """Yield the committed records of a range, as :meth:`committed_offsets` does their offsets."""
+        with closing(self._consumer()) as consumer:
+            consumer.assign([TopicPartition(topic, partition, first)])
+            while True:
+                first_message = consumer.poll(ANSWER_SECONDS)
+                if first_message is None:
+                    raise no_answer(self.bootstrap, f"no records of {topic} from {first} on")
+                # To ask for many with a timeout would wait for all of them.
+                for message in (first_message, *consumer.consume(_RECORDS_PER_POLL, timeout=0)):
+                    if _is_end(message, topic) or offset_of(message) >= end:
+                        return
+                    yield message
+
+    def sizes(self, topic: str, partition: int, offsets: list[int]) -> list[int]:
+        """Return the bytes of the first committed record at or after each offset, where there is one.
+
+        Raises:
+            UnavailableError: the broker does not answer, or no longer has one of the offsets.
+        """
+        found = []
+        with closing(self._consumer({"fetch.message.max.bytes": 1_000})) as consumer:
+            for offset in offsets:
+                consumer.assign([TopicPartition(topic, partition, offset)])
+                message = consumer.poll(ANSWER_SECONDS)
+                if message is None:
+                    raise no_answer(self.bootstrap, f"no record of {topic} at {offset}")
+                if not _is_end(message, topic):
+                    found.append(len(message.value() or b"") + len(message.key() or b""))
+        return found
+
+    def _consumer(self, more: Mapping[str, int] | None = None) -> Consumer:
+        return Consumer(
             {
                 **client_settings(self.bootstrap),
                 "group.id": "k2-committed-reader",
@@ -45,26 +80,24 @@ class CommittedReader:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "error",
+                **(more or {}),
             }
         )
-        with closing(consumer):
-            consumer.assign([TopicPartition(topic, partition, first)])
-            while True:
-                messages = consumer.consume(_RECORDS_PER_POLL, timeout=ANSWER_SECONDS)
-                if not messages:
-                    raise no_answer(self.bootstrap, f"no records of {topic} from {first} on")
-                for message in messages:
-                    offset = _offset(message, topic)
-                    if offset is None or offset >= end:
-                        return
-                    yield offset
 
 
-def _offset(message: Message, topic: str) -> int | None:
-    """The record's offset; None at the end of what is committed."""
+def offset_of(message: Message) -> int:
+    """Return a consumed record's offset."""
+    offset = message.offset()
+    if offset is None:
+        raise UnavailableError("Kafka gave a record without an offset.")
+    return offset
+
+
+def _is_end(message: Message, topic: str) -> bool:
+    """Tell whether this stands for the end of what is committed, and for no record."""
     error = message.error()
     if error is None:
-        return message.offset()
+        return False
     if error.code() == KafkaError._PARTITION_EOF:
-        return None
+        return True
     raise UnavailableError(f"Topic {topic} cannot be read back: {error.str()}")

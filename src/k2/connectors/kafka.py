@@ -1,16 +1,24 @@
 """Kafka's control side: reachability, topics and how far they reach."""
 
 import atexit
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from k2.errors import UnavailableError
+from k2.home.login import Address, client_options
 
 ANSWER_SECONDS = 5.0
 
@@ -18,14 +26,26 @@ ANSWER_SECONDS = 5.0
 MAX_MESSAGE_BYTES = 20 * 1024 * 1024
 
 
+# What librdkafka logs of a login or a certificate that is refused: its errors say only "no answer".
+_REFUSED = re.compile(
+    r"SASL authentication error: [^(]*|SSL handshake failed: [^(]*|certificate verify failed[^(]*"
+)
+_REFUSALS: dict["Login", str] = {}  # the last of each
+
+Login = tuple[str, tuple[tuple[str, str], ...]]  # an address, and the options that go with it
+
+
 class ClientLog:
     """Takes librdkafka's own log lines, which it would print to stderr, as structured events."""
 
-    def __init__(self) -> None:
+    def __init__(self, bootstrap: str) -> None:
         self._log = structlog.get_logger("k2.kafka")
+        self._login = _login(bootstrap)
 
     def log(self, level: int, text: str, *args: Any) -> None:
         """Pass one line on; the broker's state is reported by errors, so these are details."""
+        if refused := _REFUSED.search(text % args if args else text):
+            _REFUSALS[self._login] = refused[0]
         if structlog.is_configured():  # else structlog would print every reconnect attempt
             self._log.debug("kafka_client", level=level, message=text % args if args else text)
 
@@ -33,9 +53,10 @@ class ClientLog:
 def client_settings(bootstrap: str) -> dict[str, Any]:
     """Return what every client of K2 has in common."""
     return {
-        "bootstrap.servers": bootstrap,
+        **client_options(bootstrap),
+        "bootstrap.servers": str(bootstrap),
         "client.id": "k2",
-        "logger": ClientLog(),
+        "logger": ClientLog(bootstrap),
         "socket.connection.setup.timeout.ms": 5_000,
         "reconnect.backoff.ms": 250,
         "reconnect.backoff.max.ms": 2_000,
@@ -43,7 +64,12 @@ def client_settings(bootstrap: str) -> dict[str, Any]:
 
 
 def no_answer(bootstrap: str, found: object) -> UnavailableError:
-    """Return the error for a broker that does not answer."""
+    """Return the error for a broker that does not answer, or lets nobody in."""
+    if refusal := _REFUSALS.pop(_login(bootstrap), None):
+        return UnavailableError(
+            f"Kafka at {bootstrap} does not let K2 in ({refusal.strip()}); check K2_KAFKA_SECURITY,"
+            " K2_KAFKA_SASL_MECHANISM, K2_KAFKA_USERNAME, its password and K2_KAFKA_CA_FILE."
+        )
     return UnavailableError(
         f"Kafka at {bootstrap} does not answer ({found});"
         " check that it runs (`k2 status`), start it with `k2 up`, or set K2_KAFKA."
@@ -112,12 +138,43 @@ def watermarks(
         raise no_answer(bootstrap, _text(error)) from error
 
 
+def topic_id(bootstrap: str, topic: str, *, timeout: float = ANSWER_SECONDS) -> str | None:
+    """Return the id that Kafka gave a topic when it was made; None where there is no such topic.
+
+    Raises:
+        UnavailableError: the broker does not answer within ``timeout`` seconds.
+    """
+    answer = _admin(_login(bootstrap)).describe_topics(
+        TopicCollection([topic]), request_timeout=timeout
+    )
+    try:
+        id_ = answer[topic].result(timeout * 2).topic_id
+    except (KafkaException, TimeoutError) as error:
+        if _code_of(error) == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return None
+        raise no_answer(bootstrap, _text(error)) from error
+    return str(id_) if id_ is not None else None
+
+
+def _login(bootstrap: str) -> Login:
+    return str(bootstrap), tuple(sorted(client_options(bootstrap).items()))
+
+
 @cache
+def _admin(login: Login) -> AdminClient:
+    return AdminClient(client_settings(Address(login[0], dict(login[1]))))
+
+
 def _asking(bootstrap: str) -> Consumer:
+    return _kept_consumer(_login(bootstrap))
+
+
+@cache
+def _kept_consumer(login: Login) -> Consumer:
     """A client that stays: to connect takes 0.1 s, and streams that wait ask every second."""
     consumer = Consumer(
         {
-            **client_settings(bootstrap),
+            **client_settings(Address(login[0], dict(login[1]))),
             "group.id": "k2-watermarks",
             "isolation.level": "read_committed",
         }
@@ -130,13 +187,16 @@ def _topics(client: AdminClient | Consumer, bootstrap: str, timeout: float) -> d
     try:
         return dict(client.list_topics(timeout=timeout).topics)
     except KafkaException as error:
+        client.poll(0)  # hands its log lines on, which may say why
         raise no_answer(bootstrap, _text(error)) from error
 
 
 def _already_exists(error: Exception) -> bool:
-    return bool(error.args) and getattr(error.args[0], "code", lambda: None)() == (
-        KafkaError.TOPIC_ALREADY_EXISTS
-    )
+    return _code_of(error) == KafkaError.TOPIC_ALREADY_EXISTS
+
+
+def _code_of(error: Exception) -> int | None:
+    return getattr(error.args[0], "code", lambda: None)() if error.args else None
 
 
 def _text(error: Exception) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
@@ -17,6 +17,7 @@ from k2.avro.schema_tree import parse_tree
 from k2.connectors.schema_cache import SchemaCache
 from k2.errors import ContractError, UnavailableError
 from k2.exchanges import Exchange
+from k2.home.login import client_options
 
 COMPATIBILITY = "BACKWARD_TRANSITIVE"
 
@@ -45,7 +46,8 @@ class SchemaRegistry:
         self._unconfirmed_until = 0.0
         self._attempts = attempts
         # Tenacity retries here; the client's own retries would multiply with it.
-        self._client = SchemaRegistryClient({"url": url, "timeout": timeout, "max.retries": 0})
+        options: dict[str, Any] = {"url": str(url), "timeout": timeout, "max.retries": 0}
+        self._client = SchemaRegistryClient(options | client_options(url))
 
     def register(self, exchange: Exchange) -> dict[str, int]:
         """Register all raw schemas of ``exchange`` in order; return the id of each schema file.

@@ -27,6 +27,7 @@ from k2.storage.checkpoints.offset_log import (
     NOTHING_YET,
     OffsetLog,
     Position,
+    is_of_table,
     next_version,
     table_offset,
 )
@@ -145,10 +146,14 @@ class ChainedStream:
         again = {TxnId(app, batch) for app, batch in repeated.items()}
         for table, start in zip(self.reads, position.starts, strict=True):
             first = next_version(start)
-            if first is None or (
-                exists(self.lake, table)
-                and self._added(table, first, self.writer.version(table) + 1) - again
-            ):
+            if first is None:
+                return True
+            if not exists(self.lake, table):
+                continue
+            newest = self.writer.version(table)
+            if not is_of_table(start, self.writer.table_id(table), newest):
+                return True  # the stream's own query says so, and why
+            if self._added(table, first, newest + 1) - again:
                 return True
         return False
 
@@ -160,7 +165,11 @@ class ChainedStream:
             self.is_behind = True
             return None
         if not self._is_prepared:
-            self.prepare()
+            try:
+                self.prepare()
+            except Exception:
+                self.is_behind = True  # the stream's own query says why
+                raise
             self._is_prepared = True
         place = self.reads.index(source)
         first = next_version(position.starts[place])

@@ -21,6 +21,12 @@ _UNANSWERED = re.compile(
     re.I,
 )
 
+# Delta's names for a commit that met another one.
+_CHANGED_MEANWHILE = re.compile(
+    r"Concurrent(Append|Transaction|Write|DeleteRead|DeleteDelete)Exception|DELTA_CONCURRENT"
+    r"|DELTA_METADATA_CHANGED|(Metadata|Protocol)ChangedException|DELTA_PROTOCOL_CHANGED"
+)
+
 
 def cause_of(running: StreamHandle) -> K2Error:
     """Return why a query ended."""
@@ -47,6 +53,11 @@ def classify(stream: str, exception: Exception | str) -> K2Error:
         return DataLossError(
             f"Stream {stream}: Kafka no longer has records that Bronze has not read (retention, or "
             f"a topic made anew). {first_line(text)}"
+        )
+    if _CHANGED_MEANWHILE.search(text):
+        return UnavailableError(
+            f"Stream {stream}: somebody else changed its table at the same moment; the batch runs"
+            f" again. {first_line(text)}"
         )
     if _UNANSWERED.search(text):
         return UnavailableError(f"Stream {stream}: Kafka does not answer. {first_line(text)}")

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from k2.engine.processor import BatchProcessor, ResultCallback
+from k2.engine.checkpoint_checks import refuse_other_history
+from k2.engine.processor import BatchProcessor, BatchResult, ResultCallback
 from k2.engine.table_requests import RequestHandler
-from k2.errors import StaleCheckpointError
 from k2.exchanges import Exchange
 from k2.home.half_done_swap import refuse_half_done_swap
 from k2.home.locks import exclusive
 from k2.home.paths import file_uri
 from k2.settings import Settings
-from k2.storage.checkpoints.offset_log import newest
 from k2.storage.checkpoints.sources import admit_sources
 from k2.storage.delta import ensure_table
 from k2.storage.table import Layer, Table
@@ -67,6 +66,10 @@ class Stream:
     ``tables`` already. ``requests`` are what its owner can be asked for, by kind. ``checks`` are run
     beside it. Who writes the tables beside a batch takes ``mutex``.
 
+    ``is_in_every_batch`` says that every batch writes the main table, be it without a row. ``check_source``
+    raises before a batch when the source is another one than before; ``reread`` gives a batch in another
+    way when Spark raised an error that it knows.
+
     In a process that chains its streams, ``chain`` passes this stream's batches on, ``chained`` is this
     stream's part in taking them, and ``buffer`` collects them first (:mod:`k2.engine.chain`).
     """
@@ -86,6 +89,11 @@ class Stream:
     reduction: Reduction | None = field(default=None, compare=False, repr=False)
     requests: Mapping[str, RequestHandler] = field(default_factory=dict, compare=False, repr=False)
     unread: Callable[[], int] | None = field(default=None, compare=False, repr=False)
+    is_in_every_batch: bool = False
+    check_source: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
+    reread: "Callable[[SparkSession, int, Exception], DataFrame | None]" = field(
+        default=lambda *_: None, compare=False, repr=False
+    )
     checks: tuple[BalanceCheck, ...] = field(default=(), compare=False, repr=False)
     is_critical: bool = True  # trades wait for it on their way to Gold
     kind: str = ""  # of its metrics; empty: its layer
@@ -157,6 +165,7 @@ def start(
         K2Error: its tables cannot be written (:func:`prepare`).
     """
     prepare(stream, settings)
+    stream.check_source()
     if stream.reads:
         admit_sources(stream.checkpoint(settings), len(stream.reads))
     running: list[StreamHandle] = []
@@ -166,8 +175,9 @@ def start(
         """Called by Spark's foreachBatch; raising fails the batch, and Spark runs it again."""
         try:
             before_batch()
+            stream.check_source()
             with stream.mutex:
-                _process(stream, rows, TxnId(stream.app_id, batch_id), on_result)
+                _process(stream, spark, rows, TxnId(stream.app_id, batch_id), on_result)
         except Exception as error:
             # Spark passes Python's errors on as text; this keeps the error itself.
             failures.append(error)
@@ -203,33 +213,34 @@ def prepare(stream: Stream, settings: Settings) -> None:
 
     Raises:
         TableDriftError: a table is not as its definition says.
-        StaleCheckpointError: a table has batches that the checkpoint does not know.
+        StaleCheckpointError: checkpoint, tables and sources are not of one history.
     """
     for table in (*stream.reads, *stream.tables, *stream.audit_tables):
         ensure_table(settings.lake, table)
-    _refuse_stale_checkpoint(stream, settings)
+    every = stream.tables[0] if stream.is_in_every_batch else None
+    refuse_other_history(
+        settings, stream.app_id, stream.checkpoint(settings), stream.tables, stream.reads, every
+    )
 
 
-def _process(stream: Stream, rows: "DataFrame", txn: TxnId, on_result: ResultCallback) -> None:
-    """Process one batch of a query: the only place where a DataFrame becomes a batch."""
-    with stream.writer.open_batch(rows) as batch:
-        if stream.reduction is not None:
-            batch = batch.map_arrow(*stream.reduction)
-        result = stream.processor.process(batch, txn)
+def _process(
+    stream: Stream, spark: "SparkSession", rows: "DataFrame", txn: TxnId, on_result: ResultCallback
+) -> None:
+    try:
+        result = _process_rows(stream, rows, txn)
+    except Exception as error:
+        again = stream.reread(spark, txn.version, error)
+        if again is None:
+            raise
+        result = _process_rows(stream, again, txn)
     on_result(result)
     if stream.chain is not None:
         stream.chain.forward(result, on_result)
 
 
-def _refuse_stale_checkpoint(stream: Stream, settings: Settings) -> None:
-    newest_planned = newest(stream.checkpoint(settings) / "offsets")
-    planned = -1 if newest_planned is None else newest_planned
-    for table in stream.tables:
-        written = ensure_table(settings.lake, table).transaction_version(stream.app_id)
-        if written is not None and written > planned:
-            raise StaleCheckpointError(
-                f"Table {table.name} has batch {written} of {stream.app_id}, but the checkpoint "
-                f"{stream.checkpoint(settings)} only knows batches up to {planned}. Delta would "
-                "silently drop what it takes for old batches. Restore the checkpoint, or move the "
-                "stream's tables away and start it over."
-            )
+def _process_rows(stream: Stream, rows: "DataFrame", txn: TxnId) -> BatchResult:
+    """Process one batch of a query: the only place where a DataFrame becomes a batch."""
+    with stream.writer.open_batch(rows) as batch:
+        if stream.reduction is not None:
+            batch = batch.map_arrow(*stream.reduction)
+        return stream.processor.process(batch, txn)

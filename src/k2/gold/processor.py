@@ -48,6 +48,7 @@ def gold_stream(
         tables=(GOLD_TRADES,),
         reads=inputs,
         source=source,
+        is_in_every_batch=True,
         processor=GoldProcessor(settings.lateness_minutes),
         writer=writer,
         watermark=Watermark("timestamp", settings.lateness_minutes),

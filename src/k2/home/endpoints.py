@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 
 from k2.errors import ConfigError, UnavailableError
+from k2.home.login import kafka_address, registry_address
 from k2.settings import Settings
 
 
@@ -23,8 +24,9 @@ def find_endpoints(settings: Settings) -> Endpoints:
         UnavailableError: neither names them.
     """
     noted = _noted(settings)
-    kafka = settings.kafka or noted.get("kafka", "")
-    registry = settings.registry or noted.get("registry", "")
+    # Who is set is somebody's who may ask for a login; the local stack's asks for none.
+    kafka = kafka_address(settings) or noted.get("kafka", "")
+    registry = registry_address(settings) or noted.get("registry", "")
     for name, address, variable in (
         ("Kafka", kafka, "K2_KAFKA"),
         ("schema registry", registry, "K2_REGISTRY"),

@@ -66,6 +66,7 @@ def silver_stream(
         tables=(silver_trades(exchange), duplicates(exchange), dead_letters(exchange)),
         reads=(source_table,),
         source=source,
+        is_in_every_batch=True,
         processor=SilverProcessor(exchange, settings, schemas, reader, replay),
         writer=writer,
         audit_tables=(resolutions(exchange),),

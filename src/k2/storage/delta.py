@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable, PostCommitHookProperties, Schema
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from k2.errors import FailedError, TableDriftError
+from k2.errors import FailedError, TableDriftError, UnavailableError
 from k2.storage.read_errors import named_log_errors
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
@@ -104,10 +104,16 @@ def named_errors(table: Table, what: str = "written") -> Iterator[None]:
     """Say of which table it is that something cannot be done, and why.
 
     Raises:
+        UnavailableError: somebody else changed the table meanwhile; it can be tried again.
         FailedError: delta-rs or the system failed.
     """
     try:
         yield
+    except CommitFailedError as error:
+        raise UnavailableError(
+            f"Table {table.name} could not be {what}, because somebody else changed it at the same"
+            " moment; it will be tried again."
+        ) from error
     except (DeltaError, OSError) as error:
         why = " ".join(_COLOR.sub("", str(error)).split())
         raise FailedError(f"Table {table.name} could not be {what}: {why}") from error

@@ -37,6 +37,10 @@ class TableHandle:
             self._stored.update_incremental()
         return self._stored
 
+    def discard(self) -> None:
+        """Open the table anew when it is wanted next."""
+        self._stored = None
+
     def _is_old(self, stored: DeltaTable) -> bool:
         # Where the log has been shortened beyond it, the next entry is not there either.
         was_left_behind = not commit_file(self.path, stored.version()).exists()

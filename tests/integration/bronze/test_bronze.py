@@ -1,5 +1,6 @@
 """The Bronze stream against a real Kafka: every record once, every byte untouched."""
 
+import shutil
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ from k2.bronze.processor import bronze_stream
 from k2.bronze.table import bronze_trades
 from k2.errors import DataLossError, FailedError, StaleCheckpointError
 from k2.settings import Settings
+from k2.storage.delta import table_path
 from tests.support.lake import WRITERS, Lake
 from tests.support.topic import Topic
 from tests.support.trades import framed, kraken_raw
@@ -168,14 +170,43 @@ def test_records_that_were_deleted_after_they_were_read_are_no_loss(lake, topic)
     assert values(lake, topic) == [b"a", b"b", b"c"]
 
 
-def test_a_topic_made_anew_is_data_loss(lake, topic):
+@pytest.mark.parametrize("sent", [1, 3, 9])
+def test_a_topic_made_anew_is_data_loss_also_when_it_has_grown_past(lake, topic, sent):
     topic.send(b"a", b"b", b"c")
     lake.run(bronze(lake, topic))
     topic.delete()
     topic.create()
-    topic.send(b"x")
+    topic.send(*[b"x"] * sent)
 
-    with pytest.raises(DataLossError, match=topic.exchange.name):
+    with pytest.raises(DataLossError, match="deleted and made anew") as refused:
         lake.run(bronze(lake, topic))
 
+    assert topic.name in str(refused.value)
     assert values(lake, topic) == [b"a", b"b", b"c"]
+
+
+def test_a_checkpoint_of_before_topic_ids_were_kept_takes_the_topic_that_there_is(lake, topic):
+    topic.send(b"a")
+    stream = bronze(lake, topic)
+    lake.run(stream)
+    (stream.checkpoint(lake.settings) / "topic.json").unlink()
+
+    topic.send(b"b")
+    lake.run(bronze(lake, topic))
+
+    assert values(lake, topic) == [b"a", b"b"]
+    assert (stream.checkpoint(lake.settings) / "topic.json").exists()
+
+
+def test_a_table_put_back_from_an_older_copy_refuses_to_start(lake, topic, tmp_path):
+    topic.send(b"a")
+    lake.run(bronze(lake, topic))
+    folder = table_path(lake.settings.lake, bronze_trades(topic.exchange))
+    shutil.copytree(folder, tmp_path / "backup")
+    topic.send(b"b")
+    lake.run(bronze(lake, topic))
+    shutil.rmtree(folder)
+    (tmp_path / "backup").rename(folder)
+
+    with pytest.raises(StaleCheckpointError, match="older copy"):
+        lake.run(bronze(lake, topic))

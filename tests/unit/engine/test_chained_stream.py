@@ -1,8 +1,11 @@
 """When a batch may be handed on, as which batch, and when it is left to the stream's own query."""
 
+import shutil
+
 import pytest
 
 from k2.engine.chained_stream import ChainedStream
+from k2.errors import StaleCheckpointError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.gold.table import GOLD_TRADES
@@ -239,3 +242,26 @@ def test_an_exchange_that_is_new_has_given_nothing(gold):
 
     assert gold.written == [0, 1]
     assert gold.read_to == [2, 2]
+
+
+def test_a_source_that_was_made_anew_is_left_to_the_query_which_says_so(gold):
+    for batch in range(3):
+        gold.take(gold.give(batch))
+    shutil.rmtree(gold.folder / "lake" / READS[0].name)
+    ensure_table(gold.folder / "lake", READS[0])
+
+    gold.again()
+
+    assert gold.chained.has_unread({})
+
+
+def test_a_stream_that_may_not_begin_is_left_to_its_query_which_says_why(gold):
+    def refuse():
+        raise StaleCheckpointError("of another history")
+
+    gold.chained.prepare = refuse
+
+    with pytest.raises(StaleCheckpointError):
+        gold.take(gold.give(0))
+
+    assert gold.chained.is_behind

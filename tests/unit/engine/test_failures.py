@@ -22,6 +22,11 @@ SILENCE = [
     "org.apache.kafka.common.errors.UnknownTopicOrPartitionException: This server does not host this",
     "Connection refused",
 ]
+CHANGED_MEANWHILE = [
+    "io.delta.exceptions.ConcurrentAppendException: [DELTA_CONCURRENT_APPEND] Files were added",
+    "io.delta.exceptions.MetadataChangedException: [DELTA_METADATA_CHANGED] The metadata of the table",
+    "io.delta.exceptions.ConcurrentTransactionException: This error occurs when",
+]
 FULL = [
     "java.io.IOException: No space left on device",
     "OSError: Generic LocalFileSystem error: No space left on device (os error 28)",
@@ -54,6 +59,14 @@ def test_a_silent_broker_is_worth_a_retry(text):
     assert type(error) is UnavailableError
     assert error.retryable
     assert error.exit_code == 3
+
+
+@pytest.mark.parametrize("text", CHANGED_MEANWHILE)
+def test_a_table_that_somebody_else_changed_is_worth_a_retry(text):
+    error = classify("bronze-kraken", text)
+
+    assert error.retryable
+    assert "somebody else" in str(error)
 
 
 @pytest.mark.parametrize("text", FULL)

@@ -59,13 +59,13 @@ class OffsetLog:
         """Say how far a batch will have read, before it writes; ``now`` in milliseconds."""
         header = {"batchWatermarkMs": watermark, "batchTimestampMs": now, "conf": {}}
         write_lines(self._offsets / str(batch), (_VERSION, orjson.dumps(header).decode(), *ends))
-        _remove(self._offsets / str(batch - _KEPT))
+        remove_file(self._offsets / str(batch - _KEPT))
 
     def commit(self, batch: int, watermark: int) -> None:
         """Say that a batch is written."""
         written = orjson.dumps({"nextBatchWatermarkMs": watermark}).decode()
         write_lines(self._commits / str(batch), (_VERSION, written))
-        _remove(self._commits / str(batch - _KEPT))
+        remove_file(self._commits / str(batch - _KEPT))
 
     def _ends(self, batch: int) -> tuple[str, ...]:
         return tuple((self._offsets / str(batch)).read_text().splitlines()[2:])
@@ -109,6 +109,17 @@ def next_version(offset: str) -> int | None:
     return int(said["reservoirVersion"])
 
 
+def is_of_table(offset: str, table_id: str, newest: int) -> bool:
+    """Tell whether an offset can be one of a table with this id and newest version.
+
+    It is not when the table was made anew, or put back to a state before the offset's.
+    """
+    if offset == NOTHING_YET:
+        return True
+    said = orjson.loads(offset)
+    return said["reservoirId"] == table_id and int(said["reservoirVersion"]) <= newest + 1
+
+
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write a log's file, or write it anew, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +130,8 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     scratch.replace(path)
 
 
-def _remove(path: Path) -> None:
+def remove_file(path: Path) -> None:
+    """Remove a log's file, if it is there, and Spark's checksum of it."""
     path.unlink(missing_ok=True)
     _checksum(path).unlink(missing_ok=True)
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from k2.storage.delta import NOTHING_ELSE, named_errors, table_path
 from k2.storage.exact_types import rebuilt
@@ -32,6 +33,7 @@ _FILE_BYTES = 4_000_000
 _RECORD = ("partition", "offset")
 # Fewer make a transform dearer: with 25,000 a fifth.
 _ROWS_AT_ONCE = 50_000
+_MAX_ATTEMPTS = 5  # at a commit, when others change the table meanwhile
 
 
 @dataclass
@@ -84,30 +86,49 @@ class ArrowWriter:
         return lock
 
     def _append(self, table: Table, txn: TxnId, rows: pa.Table) -> AppendResult:
-        stored = self._stored(table)
-        written = stored.transaction_version(txn.app_id)
-        if written is not None and written >= txn.version:
-            return AppendResult()
-        with named_errors(table):
-            write_deltalake(
-                stored,
-                rebuilt(rows, table),
-                mode="append",
-                target_file_size=_FILE_BYTES,
-                writer_properties=layout(table, QUICK),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(txn.app_id, txn.version)],
-                    # Nobody else may commit here, so a conflict is a failure, not a retry.
-                    max_commit_retries=0,
-                ),
-                post_commithook_properties=NOTHING_ELSE,
-            )
-            keep_log(stored, table, self.retention)
-            merge_small_files(stored, table, self.retention)
-            keep_checksum(stored, table_path(self.lake, table))
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
+            stored = self._stored(table)
+            written = stored.transaction_version(txn.app_id)
+            if written is not None and written >= txn.version:
+                return AppendResult()
+            with named_errors(table):
+                try:
+                    self._commit(stored, table, txn, rows)
+                    break
+                except CommitFailedError:
+                    # Nobody else of K2 commits here, but OPTIMIZE or ALTER of another engine may.
+                    self._open[table.name].discard()
+                    if attempt == _MAX_ATTEMPTS:
+                        raise
+        self._look_after(stored, table)
         spread = pc.min_max(rows["kafka_timestamp"])
         oldest, newest = spread["min"].as_py(), spread["max"].as_py()
         return AppendResult(rows.num_rows, oldest, newest, stored.version())
+
+    def _commit(self, stored: DeltaTable, table: Table, txn: TxnId, rows: pa.Table) -> None:
+        write_deltalake(
+            stored,
+            rebuilt(rows, table),
+            mode="append",
+            target_file_size=_FILE_BYTES,
+            writer_properties=layout(table, QUICK),
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(txn.app_id, txn.version)],
+                # A retry of delta-rs's own would not look whether the table has the batch.
+                max_commit_retries=0,
+            ),
+            post_commithook_properties=NOTHING_ELSE,
+        )
+
+    def _look_after(self, stored: DeltaTable, table: Table) -> None:
+        with named_errors(table):
+            keep_log(stored, table, self.retention)
+            try:
+                merge_small_files(stored, table, self.retention)
+            except CommitFailedError:
+                self._open[table.name].discard()  # the next commit merges them
+                return
+            keep_checksum(stored, table_path(self.lake, table))
 
     def _stored(self, table: Table) -> DeltaTable:
         opened = self._open.setdefault(table.name, TableHandle(table_path(self.lake, table)))

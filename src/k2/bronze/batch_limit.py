@@ -1,0 +1,108 @@
+"""How many records a batch of Bronze takes: fewer where records are large, and fewer after a death.
+
+Spark's Kafka source limits a batch by records alone, and plans it before it knows how large they are.
+So some records are looked at when a stream starts, and a batch that was planned and never written is
+planned anew when it is too large: nobody has seen any of it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import structlog
+
+from k2.bronze.topic_progress import Watermarks
+from k2.connectors.committed_reader import CommittedReader
+from k2.settings import Settings
+from k2.storage.checkpoints.kafka_offsets import first_offsets, planned_ends
+from k2.storage.checkpoints.offset_log import newest, remove_file, write_lines
+
+log = structlog.get_logger("k2.bronze")
+
+_FILE = "attempts.json"  # beside the checkpoint's own folders
+_SMALLER = 8  # times, at each start after a death
+_FEWEST = 64  # records, whatever killed the batches before; large ones are known by their size
+_LOOK_FROM = 500  # records that wait; fewer are taken without a look
+_SAMPLES = 12  # of each partition
+
+
+@dataclass(frozen=True)
+class BatchLimit:
+    """The limit of one stream; ``written`` is the newest batch that its table has."""
+
+    settings: Settings
+    checkpoint: Path
+    topic: str
+    bootstrap: str
+
+    def records(self, written: int | None) -> int:
+        """Return the limit for the batches from now on; forget a plan that is above it.
+
+        Raises:
+            UnavailableError: Kafka does not answer.
+        """
+        most = self.settings.max_records_per_batch
+        reader = CommittedReader(self.bootstrap)
+        waiting = self._waiting(reader.watermarks(self.topic))
+        if sum(end - first for first, end in waiting.values()) >= _LOOK_FROM:
+            size = self._mean_size(reader, waiting)
+            most = min(most, max(int(self.settings.max_kafka_bytes_per_batch / size), 1))
+        planned = self._unwritten(written)
+        if planned is None:
+            return most
+        batch, records = planned
+        deaths = self._count_start(batch)
+        most = min(most, max(records // int(_SMALLER ** (deaths - 1)), _FEWEST))
+        if records > most:
+            log.warning("batch_planned_anew", topic=self.topic, batch_id=batch, records=most)
+            remove_file(self.checkpoint / "offsets" / str(batch))
+        return most
+
+    def _unwritten(self, written: int | None) -> tuple[int, int] | None:
+        """The batch that was begun and is in no table, and how many records it has."""
+        batch = newest(self.checkpoint / "offsets")
+        committed = newest(self.checkpoint / "commits")
+        if batch is None or batch == committed or (written is not None and written >= batch):
+            return None
+        ends = planned_ends(self.checkpoint, self.topic, batch) or {}
+        starts = self._starts()
+        return batch, sum(end - starts.get(partition, 0) for partition, end in ends.items())
+
+    def _starts(self) -> dict[int, int]:
+        """Where the next batch begins, or the one that was begun and is in no table."""
+        committed = newest(self.checkpoint / "commits")
+        ends = None if committed is None else planned_ends(self.checkpoint, self.topic, committed)
+        return first_offsets(self.checkpoint, self.topic) if ends is None else ends
+
+    def _waiting(self, marks: Watermarks) -> dict[int, tuple[int, int]]:
+        starts = self._starts()
+        return {
+            partition: (max(starts.get(partition, low), low), end)
+            for partition, (low, end) in marks.items()
+        }
+
+    def _mean_size(self, reader: CommittedReader, waiting: dict[int, tuple[int, int]]) -> float:
+        sizes = [
+            size
+            for partition, (first, end) in waiting.items()
+            if first < end
+            for size in reader.sizes(self.topic, partition, _spread(first, end))
+        ]
+        return max(sum(sizes) / len(sizes), 1.0) if sizes else 1.0
+
+    def _count_start(self, batch: int) -> int:
+        """Count the starts that have found this batch begun and unwritten, this one included."""
+        path = self.checkpoint / _FILE
+        try:
+            said: dict[str, int] = orjson.loads(path.read_bytes())
+        except FileNotFoundError:
+            said = {}
+        starts = said["starts"] + 1 if said.get("batch") == batch else 1
+        write_lines(path, [orjson.dumps({"batch": batch, "starts": starts}).decode()])
+        return starts
+
+
+def _spread(first: int, end: int) -> list[int]:
+    """Some offsets of a range, evenly apart."""
+    step = max((end - first) // _SAMPLES, 1)
+    return list(range(first, end, step))[:_SAMPLES]
