@@ -83,7 +83,8 @@ def test_streams_that_are_left_alone_remove_what_nothing_needs(home: K2Home) -> 
     before = {name: data_files(home, name) for name in READ_ALL}
 
     hours_pass(home)
-    wait_until(lambda: all(len(data_files(home, name)) < len(before[name]) for name in READ_ALL))
+    # Gold's hours leave the most files: they have been merged, and what was replaced goes.
+    wait_until(lambda: len(data_files(home, "gold_trades")) < len(before["gold_trades"]))
 
     assert "maintenance_done" in (home.folder / "logs" / "k2.log").read_text()
     for name in READ_ALL:
