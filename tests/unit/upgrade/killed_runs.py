@@ -51,7 +51,7 @@ def upgrade_until_news(home: Path, exchange: str) -> None:
         mock.patch.object(upgrade, "EXCHANGES", (exchange_named(exchange),)),
         dying(arrow, "write_deltalake"),
         dying(store, "write_deltalake"),
-        dying(DedupIndex, "apply"),
+        dying(DedupIndex, "commit_batch"),
         dying(OffsetLog, "plan"),
         dying(OffsetLog, "commit"),
         dying(plan, "replace_durably"),
