@@ -35,11 +35,12 @@ def home(settings):
 def take(home, batch, *values):
     """One batch by a process of its own."""
     writer = ArrowWriter(home.lake)
-    sink = SilverProcessor(BINANCE, home, writer, Registry(), READER["binance"])
+    processor = SilverProcessor(BINANCE, home, Registry(), READER["binance"])
     try:
-        sink.take(writer.holding(bronze_table(BINANCE, values)), TxnId("silver-binance/v1", batch))
+        rows = writer.hold(bronze_table(BINANCE, values))
+        processor.process(rows, TxnId("silver-binance/v1", batch))
     finally:
-        sink.close()
+        processor.close()
 
 
 def stored(home):
