@@ -49,11 +49,11 @@ class Lakehouse:
     def start(self) -> None:
         """Begin as a process does that knows only what is stored."""
         self._writer = ArrowWriter(self.settings.lake)
-        self._sink = SilverProcessor(self.exchange, self.settings, self._writer, self, self._reader)
+        self._processor = SilverProcessor(self.exchange, self.settings, self, self._reader)
 
     def stop(self) -> None:
         """Close what is open."""
-        self._sink.close()
+        self._processor.close()
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """Return the one schema there is."""
@@ -70,7 +70,7 @@ class Lakehouse:
                 rows.append(row | {"kafka_timestamp": moment})
                 self._offset += 1
         bronze = arrow(bronze_trades(self.exchange), rows)
-        self._sink.take(self._writer.hold(bronze), TxnId(APP, self._batch))
+        self._processor.process(self._writer.hold(bronze), TxnId(APP, self._batch))
         self._batch += 1
 
     def rows(self, table: Any) -> list[Record]:
