@@ -23,6 +23,7 @@ from k2.topology import all_tables
 
 # Beside this file: it may be run or imported from anywhere.
 sys.path.insert(0, str(Path(__file__).parent))
+from generate_jobs import api, jobs
 from generate_metrics import metrics
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -66,7 +67,10 @@ def settings() -> Iterator[str]:
 def exit_codes() -> Iterator[str]:
     """Every error and the exit code it ends a command with, from ``k2.errors``."""
     yield "# Errors and exit codes"
-    yield "0 done · 1 failed · 2 wrong use or setting · 3 something outside did not answer."
+    yield (
+        "0 done · 1 failed · 2 wrong use or setting · 3 something outside did not answer"
+        " · 4 partly done, the rest is named."
+    )
     found = [
         value
         for value in vars(errors).values()
@@ -127,6 +131,8 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "errors.md": exit_codes,
     "exchanges.md": exchanges,
     "metrics.md": lambda: metrics(_rows),
+    "jobs.md": lambda: jobs(_rows),
+    "api.md": lambda: api(_rows),
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from k2.observability.feed_catalogue import FEED_CATALOGUE
+from k2.observability.job_metrics import JOB_CATALOGUE
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
 from k2.settings import Settings
 from k2.topology import port_of, stream_names
@@ -40,6 +41,22 @@ def metrics(rows: Rows) -> Iterator[str]:
         [
             (f"`{m.name}`", _kind(m), _labels(m), _where(m), m.help)
             for m in sorted((*CATALOGUE, *FEED_CATALOGUE), key=lambda metric: metric.name)
+        ],
+    )
+    yield from _jobs(rows)
+
+
+def _jobs(rows: Rows) -> Iterator[str]:
+    yield "## Jobs"
+    yield (
+        "The jobs' service serves its own at `http://127.0.0.1:8005/metrics`, and as `/metrics` of the"
+        " API."
+    )
+    yield rows(
+        ("metric", "type", "labels", "what it says"),
+        [
+            (f"`{m.name}`", m.kind, ", ".join(f"`{label}`" for label in m.labels), m.help)
+            for m in JOB_CATALOGUE
         ],
     )
 

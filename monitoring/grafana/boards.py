@@ -6,6 +6,7 @@ from monitoring.grafana.panels import board, increase_of, of, panel, quantile, r
 
 _STREAM = "{{stream}}"
 _DRIVER = "{{driver}}"
+FAILED = 'outcome="failed"'
 
 
 def spark_cluster_health() -> Dashboard:
@@ -131,11 +132,30 @@ def pipeline_health() -> Dashboard:
         panel("Size of tables", "bytes", "Bytes of the files that are part of the newest version.",
               (of("k2_table_bytes"), "{{table}}"), runbook="DiskFilling"),
     ]  # fmt: skip
+    jobs = [
+        panel("Jobs", "short", "Jobs that are not at their end, by kind and state.",
+              (of("k2_jobs", 'state=~"queued|running|paused"'), "{{kind}} {{state}}"),
+              runbook="JobStuck"),
+        panel("Failed runs of jobs", "short", "Runs that ended as failed.",
+              (f"sum by (kind) ({increase_of('k2_job_duration_seconds_count', FAILED)})",
+               "{{kind}}"), runbook="JobFailed"),
+        panel("Duration of jobs, p99", "s", "Time of a run of a job until its end.",
+              (quantile(0.99, "k2_job_duration_seconds", "kind"), "{{kind}}")),
+        panel("Failed attempts of steps", "short", "By error; what may work later is tried again.",
+              (f"sum by (kind, error) ({increase_of('k2_job_step_failures_total')})",
+               "{{kind}} {{error}}"), runbook="JobFailed"),
+        panel("Idle job", "s", "Time since the quietest running job did something; an alert fires at "
+              "15 minutes.", (of("k2_job_idle_seconds"), "{{kind}}"), line=900, runbook="JobStuck"),
+        panel("Events undelivered", "short", "Events that a sink has not taken or has refused.",
+              (of("k2_events_undelivered"), "{{sink}}"), line=1, runbook="EventUndelivered"),
+        panel("Jobs' registry", "short", "1 while the registry of jobs answers.",
+              (of("k2_jobs_registry_up"), _DRIVER), runbook="JobStuck"),
+    ]  # fmt: skip
     return board(
         "k2-pipeline-health",
         "K2 / Pipeline Health",
         "How much flows from Kafka to Gold, how fast, and what holds it up?",
-        [("Flow", flow), ("Progress", progress), ("Batches and tables", batches)],
+        [("Flow", flow), ("Progress", progress), ("Batches and tables", batches), ("Jobs", jobs)],
     )
 
 

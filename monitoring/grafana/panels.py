@@ -21,8 +21,8 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 DATA_SOURCE_UID = "k2-prometheus"
-# Grafana needs a whole address: `python -m http.server 8010 --bind 127.0.0.1 --directory docs`.
-RUNBOOKS = "http://127.0.0.1:8010/runbooks"
+# Grafana needs a whole address: `python -m http.server 8012 --bind 127.0.0.1 --directory docs`.
+RUNBOOKS = "http://127.0.0.1:8012/runbooks"
 
 _DATA_SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 _SCOPE = 'job=~"$job", instance=~"$instance"'

@@ -8,6 +8,8 @@ K2Error
 │   ├── StaleCheckpointError  a table is ahead of its stream's checkpoint
 │   └── DataLossError       the broker no longer has records that Bronze has not read
 ├── FailedError             K2 tried and could not (a full disk, a stream that died)      exit code 1
+│   └── NothingDoneError    a job found nothing of what it was asked to do
+├── PartlyDoneError         part of what was asked for is done, the rest is named         exit code 4
 └── UnavailableError        something outside K2 did not answer; safe to retry            exit code 3
 
 Bad rows are not exceptions. They travel as rows, with a reason, to the dead-letter table.
@@ -66,6 +68,10 @@ class PartlyDoneError(K2Error):
 
 class FailedError(K2Error):
     """K2 tried and could not."""
+
+
+class NothingDoneError(FailedError):
+    """A job found nothing of what it was asked to do."""
 
 
 class UnavailableError(K2Error):

@@ -4,12 +4,13 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from k2.errors import ConfigError, did_you_mean
+from k2.job_settings import JobSettings, Port
 from k2.login_settings import LoginSettings
 
 # Grafana's, in its provisioning, and the benchmarks'.
@@ -19,10 +20,8 @@ _OF_OTHERS = ("K2_PROMETHEUS_URL", "K2_DASHBOARDS", "K2_BENCHMARK_")
 # slash, and in parts of it %20 for a space. No line of a log or file ends well in the middle of a name.
 _NOT_IN_PATHS = re.compile(r"[\[\]\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
-Port = Annotated[int, Field(ge=0, le=65535)]
 
-
-class Settings(LoginSettings):
+class Settings(JobSettings, LoginSettings):
     """What can be set, by ``K2_*`` environment variables or by command-line options.
 
     Build it with :meth:`load`, which turns a wrong value into a :class:`ConfigError` of one sentence.
@@ -135,11 +134,6 @@ class Settings(LoginSettings):
     )
     alertmanager_port: Port = Field(
         9093, description="Port of Alertmanager in `k2 up --monitoring`; 0 takes a free one."
-    )
-    ops_db: SecretStr | None = Field(
-        None,
-        description="PostgreSQL for the jobs' registry, as postgresql://user:password@host/name, where"
-        " more than one machine runs jobs; empty: SQLite in K2_HOME.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     log_format: Literal["auto", "json", "console"] = Field(

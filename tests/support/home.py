@@ -30,6 +30,9 @@ class K2Home:
             "K2_UI_PORT": "0",
             "K2_METRICS_PORT": "0",
             "K2_DRIVER_MEMORY": "768m",
+            "K2_API_PORT": "0",
+            # Memory for a further process, which only the tests of jobs want.
+            "K2_SERVICE": "false",
             **settings,
         }
 

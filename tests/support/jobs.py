@@ -6,10 +6,12 @@ itself without a word at the COUNT-th pass of a named point.
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +19,12 @@ from pydantic import Field
 
 from k2 import errors
 from k2.jobs import fault_points
+from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.job_run import JobRun
 from k2.jobs.kinds.kind import JobKind, JobKinds, JobParams
 from k2.jobs.model import Job, JobState, StepResult, StepStatus
+from k2.jobs.outbox import Event
 from k2.jobs.registry import Registry
 from k2.retry import RetryPolicy
 from k2.settings import Settings
@@ -37,7 +41,7 @@ class CountParams(JobParams):
     fails_at: int = -1
     failures: int = Field(99, description="How often the step fails before it works.")
     error: Literal["FailedError", "UnavailableError", "ValueError"] = "FailedError"
-    should_continue: bool = False
+    may_fail: bool = False
     warns_at: int = -1
 
 
@@ -65,7 +69,7 @@ def _count(run: JobRun, params: CountParams) -> dict[str, Any]:
         run.step(
             f"count {number}",
             lambda number=number: work(number),
-            should_continue=params.should_continue,
+            may_fail=params.may_fail,
         )
     return {"counted": params.steps}
 
@@ -119,10 +123,57 @@ def main(home: str, point: str = "", count: str = "1") -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     fault_points.on_reach = die_at
-    with engine_of(Settings.load(home=Path(home))):
+    with engine_of(Settings.load(home=Path(home)), watch_seconds=0.5) as engine:
+        dispatcher = Dispatcher(engine.database, [LedgerSink(Path(home))], QUICK, 0.05)
+        dispatcher.start()
         sys.stdout.write("running\n")
         sys.stdout.flush()
         sys.stdin.read()
+        dispatcher.stop()
+
+
+class LedgerSink:
+    """Takes events into a file of the home."""
+
+    name = "ledger"
+
+    def __init__(self, home: Path) -> None:
+        self.file = home / "events"
+
+    def deliver(self, event: Event) -> None:
+        """Note the event."""
+        note(self.file, f"{event.seq} {event.type} {event.subject}")
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@contextmanager
+def worker(home: Path, *arguments: str, **environment: str) -> "Iterator[subprocess.Popen[str]]":
+    """Run the jobs of a home in a process of its own; it ends with the block."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "worker.log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.jobs", str(home), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, **environment},
+            cwd=Path(__file__).parents[2],
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def wait_until_running(process: "subprocess.Popen[str]") -> None:
+    """Wait until a worker runs jobs; it may have died at a point before."""
+    assert process.stdout is not None
+    process.stdout.readline()
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ ORDER = (
         "retry",
         "environment",
         "login_settings",
+        "job_settings",
         "settings",
         "sql",
         "malloc",
@@ -34,7 +35,7 @@ ORDER = (
     ),
     *("storage", "observability", "engine", "feeds", "bronze", "silver", "gold", "bars", "quality"),
     "lake",
-    *("upgrade", "topology", "jobs", "service", "local", "cli"),
+    *("upgrade", "topology", "offline", "jobs", "service", "local", "cli"),
 )
 LEVEL = {package: level for level, package in enumerate(ORDER)}
 

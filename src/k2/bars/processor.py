@@ -139,8 +139,16 @@ def bar_store(settings: Settings) -> BarStore:
     )
 
 
-def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
-    """Recompute all bars from Gold, a day at a time; yield each day and how many bars were wrong.
+def gold_days(settings: Settings) -> list[date]:
+    """Return the days that Gold has trades of."""
+    gold = open_table(settings.lake, GOLD_TRADES)
+    parts = [] if gold is None else gold.partitions()
+    return sorted({date.fromisoformat(part["exchange_date"]) for part in parts})
+
+
+def rebuild(settings: Settings, days: Iterable[date] | None = None) -> Iterator[tuple[date, int]]:
+    """Recompute the bars of days, all days of Gold when not given, from Gold; yield each day and how
+    many of its bars were wrong.
 
     The caller holds the table's lock. Of equal bars nothing is written: their revision stays.
     """
@@ -148,7 +156,7 @@ def rebuild(settings: Settings) -> Iterator[tuple[date, int]]:
     gold = open_table(settings.lake, GOLD_TRADES)
     if gold is None:
         return
-    for day in sorted({date.fromisoformat(part["exchange_date"]) for part in gold.partitions()}):
+    for day in gold_days(settings) if days is None else days:
         midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) // HOUR
         minutes = _minutes_of(gold, range(midnight, midnight + _DAY))
         yield day, store.replace(_bars(minutes))

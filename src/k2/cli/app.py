@@ -43,6 +43,8 @@ _COMMANDS = {
     "maintain": ("k2.cli.commands.maintain", "maintain_command"),
     "exchange": ("k2.cli.commands.exchange", "exchange"),
     "instruments": ("k2.cli.commands.instruments", "instruments"),
+    "jobs": ("k2.cli.commands.jobs", "jobs"),
+    "serve": ("k2.cli.commands.serve", "serve"),
     "jars": ("k2.cli.commands.jars", "jars"),
 }
 _SUMMARIES = {
@@ -68,6 +70,8 @@ _SUMMARIES = {
     "maintain": "Compact closed partitions and delete files that nothing needs.",
     "exchange": "Check an exchange's definition against sample messages.",
     "instruments": "Look names of markets up, and load exchanges' lists of them.",
+    "jobs": "Submit durable jobs, watch them, and pause, resume, cancel or retry them.",
+    "serve": "Run the jobs of this home, and its HTTP API.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
 }
 
@@ -121,7 +125,7 @@ _app = typer.Typer(
         "K2, a trade lakehouse: trades from crypto exchanges through Kafka to Delta tables, with"
         " proof that nothing is missing. Settings are K2_* variables; K2_HOME (default .k2) holds"
         " everything. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 something outside"
-        " did not answer."
+        " did not answer, 4 partly done."
     ),
     **_APP_OPTIONS,
 )

@@ -14,7 +14,6 @@ import structlog
 from rich.console import Console
 from rich.live import Live
 
-from k2.cli.commands.replay import prepare_topics
 from k2.cli.render.run_summary import print_summary
 from k2.cli.render.streams import streams_table
 from k2.connectors.committed_reader import CommittedReader
@@ -22,6 +21,7 @@ from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.engine import Engine
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.exchanges import EXCHANGES, Exchange
+from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints
 from k2.home.paths import prepare_home
 from k2.jvm.driver import LastingDriver
@@ -29,6 +29,7 @@ from k2.jvm.session_lifetime import raised_interrupts
 from k2.local.feed_process import require_feed, start_feed, stop_feed
 from k2.local.monitoring import Monitoring
 from k2.local.orphans import run_owner
+from k2.local.service_process import ServiceProcess
 from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
@@ -123,8 +124,13 @@ def _up(
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []
         monitoring.start(stack, statuses, driver.session, partial(_say, console))
+    service = None
+    if settings.service:
+        service = ServiceProcess(settings, partial(_say, console))
+        started.callback(service.stop)
+        service.start()
     (settings.run / READY).write_text(str(os.getpid()))
-    watch = _Watch(settings, stack, engine, feed, endpoints, console)
+    watch = _Watch(settings, stack, engine, feed, endpoints, console, service)
     watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
     if feed is not None:
         stop_feed(feed)
@@ -161,6 +167,7 @@ class _Watch:
     feed: "subprocess.Popen[bytes] | None"
     endpoints: Endpoints
     console: Console
+    service: ServiceProcess | None = None
 
     def until(self, end: float | None) -> None:
         """Look after everything until then; None is for ever."""
@@ -205,6 +212,8 @@ class _Watch:
                 raise self.engine.failures[0]
         if self.feed is not None:
             require_feed(self.feed, self.settings)
+        if self.service is not None:
+            self.service.look()
         time.sleep(_TICK)
 
 

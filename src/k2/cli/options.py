@@ -1,6 +1,11 @@
 """What several commands take: amounts (``2000/s``, ``max``, ``60s``, ``5m``), an exchange's market."""
 
 import re
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
 
 from k2.errors import ConfigError
 from k2.exchanges import Exchange
@@ -43,3 +48,35 @@ def check_market(exchange: Exchange, market: str | None) -> None:
     if market is not None and market not in exchange.markets:
         known = ", ".join(exchange.markets)
         raise ConfigError(f"{exchange.title} has no market {market!r}. It has: {known}.")
+
+
+def parse_param(text: str) -> tuple[str, Any]:
+    """Return name and value of ``name=value``; a value that is JSON is taken as that.
+
+    Raises:
+        ConfigError: there is no name, or no ``=``.
+    """
+    found = re.fullmatch(r"([a-z_]+)=(.*)", text, re.DOTALL)
+    if not found:
+        raise ConfigError(f"{text!r} is no parameter; write --param name=value.")
+    with suppress(orjson.JSONDecodeError):
+        return found[1], orjson.loads(found[2])
+    return found[1], found[2]
+
+
+def since_ms_of(text: str | None) -> int:
+    """Return a time in milliseconds since 1970: a duration ago, or an instant with its zone.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    if text is None:
+        return 0
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return int((datetime.now(UTC).timestamp() - seconds_of(text)) * 1000)
+        except ConfigError:
+            raise ConfigError(f"{text!r} is no time; write 2h, or 2026-11-27T14:00:00Z.") from None
+    return int((instant if instant.tzinfo else instant.replace(tzinfo=UTC)).timestamp() * 1000)

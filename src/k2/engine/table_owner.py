@@ -65,26 +65,35 @@ class TableOwner:
         raise ConfigError(f"Nobody can ask {request.kind!r} of stream {stream.name}.")
 
 
-def execute_on_owner(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
+def execute_on_owner(
+    request: Request,
+    stream: Stream,
+    settings: Settings,
+    should_continue: Callable[[], bool] = lambda: True,
+) -> dict[str, Any] | None:
     """Have a request executed, by the process that owns the stream's tables or else by this one.
 
-    An interrupted call leaves its request: the next owner executes the rest of it.
+    An interrupted call leaves its request: the next owner executes the rest of it. So does one that
+    ``should_continue`` ends, which then returns None; the same request later goes on with it.
 
     Raises:
         K2Error: it could not be done.
     """
     submit(settings, request)
     try:
-        result = _outcome(request, stream, settings)
+        result = _outcome(request, stream, settings, should_continue)
     except K2Error:
         delete_request(settings, request)
         raise
-    delete_request(settings, request)
+    if result is not None:
+        delete_request(settings, request)
     return result
 
 
-def _outcome(request: Request, stream: Stream, settings: Settings) -> dict[str, Any]:
-    while (result := answered(settings, request)) is None:
+def _outcome(
+    request: Request, stream: Stream, settings: Settings, should_continue: Callable[[], bool]
+) -> dict[str, Any] | None:
+    while (result := answered(settings, request)) is None and should_continue():
         with ExitStack() as held:
             try:
                 held.enter_context(reserved(stream, settings))
@@ -93,6 +102,8 @@ def _outcome(request: Request, stream: Stream, settings: Settings) -> dict[str, 
                 continue
             # Its last owner may have answered just before it released the locks.
             if (result := answered(settings, request)) is None:
-                result = TableOwner(stream, settings).execute(request) or {}
+                result = TableOwner(stream, settings, should_continue=should_continue).execute(
+                    request
+                )
             break
     return result

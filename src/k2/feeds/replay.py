@@ -1,6 +1,6 @@
 """Replay of recordings: their messages parsed, framed and sent, as fast as wanted."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic, sleep, time_ns
@@ -115,6 +115,30 @@ def replay(
         done += recording.size
         progress(done, size)
         yield counts
+
+
+def replay_lines(
+    lines: Iterable[Line],
+    exchange: Exchange,
+    encode: Encoder,
+    sink: Sink,
+    counts: FileCounts,
+    pace: Pace,
+    now_us: Callable[[], int] = lambda: time_ns() // 1000,
+    market: str | None = None,
+) -> None:
+    """Send what some lines of a recording hold, wait until it is there, and count it.
+
+    Raises:
+        UnavailableError: Kafka did not take everything.
+    """
+    parse = parser_of(exchange.name)
+    try:
+        for line in lines:
+            counts.lines += 1
+            _send_line(line, exchange, parse, encode, sink, pace, counts, now_us, market)
+    finally:
+        sink.flush()
 
 
 def _send_line(

@@ -23,6 +23,14 @@ _CONNECT_SECONDS = 5
 _SCHEMA = "dbos"  # where dbos has its tables in PostgreSQL
 
 
+class RegistryDamagedError(ConfigError):
+    """The registry's database is damaged, read-only or of a newer K2."""
+
+
+class RegistryUnavailableError(UnavailableError):
+    """The registry's database does not answer, or is locked."""
+
+
 class Database:
     """Connections to the registry's database; open one a process and :meth:`close` it."""
 
@@ -62,16 +70,16 @@ class Database:
                 (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             connection.close()
         except OSError as error:
-            raise ConfigError(
+            raise RegistryDamagedError(
                 f"The jobs' registry {self.file} cannot be written: {error.strerror}. "
                 "Set K2_HOME to a folder that can be."
             ) from error
         except sqlite3.OperationalError as error:
             raise _named(error, self) from error
         except sqlite3.DatabaseError as error:
-            raise ConfigError(_damaged(self, error)) from error
+            raise RegistryDamagedError(_damaged(self, error)) from error
         if found != "ok":
-            raise ConfigError(_damaged(self, found))
+            raise RegistryDamagedError(_damaged(self, found))
 
     def exists(self) -> bool:
         """Whether a registry was made; PostgreSQL is asked only when it is used."""
@@ -117,7 +125,7 @@ class Database:
         except K2Error:
             raise
         except NoConnectionFree as error:
-            raise UnavailableError(
+            raise RegistryUnavailableError(
                 f"The jobs' registry {self.name} has no connection free. Try again in a moment."
             ) from error
         except DBAPIError as error:
@@ -165,22 +173,22 @@ def _named(error: BaseException, database: Database) -> K2Error:
     text = first_line(str(redacted(str(error))), 200)
     said = text.lower()
     if "locked" in said or "busy" in said:
-        return UnavailableError(
+        return RegistryUnavailableError(
             f"The jobs' registry {database.name} is locked by another program; nothing was changed."
             " Try again in a moment."
         )
     if "readonly" in said or "read-only" in said or "unable to open" in said:
-        return ConfigError(
+        return RegistryDamagedError(
             f"The jobs' registry {database.name} cannot be written ({text}). Give its owner the"
             " right to, or set K2_HOME elsewhere."
         )
     if database.is_sqlite and ("malformed" in said or "not a database" in said):
-        return ConfigError(_damaged(database, text))
+        return RegistryDamagedError(_damaged(database, text))
     if database.is_sqlite and "no such table" in said:
-        return ConfigError(
+        return RegistryDamagedError(
             f"The jobs' registry {database.name} has not been set up. Start `k2 serve` once."
         )
-    return UnavailableError(f"The jobs' registry {database.name} does not answer: {text}.")
+    return RegistryUnavailableError(f"The jobs' registry {database.name} does not answer: {text}.")
 
 
 def _damaged(database: Database, what: object) -> str:

@@ -6,11 +6,10 @@ A test sets :data:`on_reach`; otherwise nothing happens.
 from collections.abc import Callable
 
 POINTS = (
-    *("submit-before-commit", "submit-after-commit"),
-    *("run-before-start", "run-started"),
+    *("run-before-start", "run-started", "run-before-end", "run-ended"),
     *("step-before-work", "step-after-work", "step-recorded"),
-    *("run-before-end", "run-ended"),
-    *("pause-before-stand", "event-before-sent", "event-sent"),
+    *("wish-before-look", "wish-looked", "outbox-before-dispatch"),
+    *("event-before-sent", "event-sent"),
 )
 
 on_reach: Callable[[str], None] | None = None

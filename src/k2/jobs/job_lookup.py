@@ -5,12 +5,14 @@ from typing import Any
 
 from sqlalchemy import text
 
+from k2.jobs.clock import now_ms
 from k2.jobs.database import Database
 from k2.jobs.job_rows import COLUMNS, get_job, job_of, step_of
 from k2.jobs.kinds.kind import JobKinds
 from k2.jobs.model import Job, JobState, Step
 
 MAX_LISTED = 1_000
+_LATE_MS = 60_000
 
 
 @dataclass(frozen=True)
@@ -80,3 +82,30 @@ class JobLookup:
                 text("SELECT kind, state, count(*) FROM k2_job GROUP BY kind, state")
             )
             return {(kind, state): count for kind, state, count in rows}
+
+    def idle_seconds(self) -> dict[str, float]:
+        """Return by kind how long ago the running job that is quiet longest last did something."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT kind, min(active_ms) FROM k2_job WHERE state = 'running' GROUP BY kind"
+                )
+            )
+            return {kind: max(now_ms() - oldest, 0) / 1000 for kind, oldest in rows}
+
+    def undelivered(self) -> dict[str, int]:
+        """Return by sink how many events wait for longer than a minute, or were given up."""
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT d.sink, sum(CASE WHEN d.given_up = 1 OR o.created_ms < :late"
+                    " THEN 1 ELSE 0 END) FROM k2_delivery d JOIN k2_outbox o ON o.seq = d.seq"
+                    " GROUP BY d.sink"
+                ),
+                {"late": now_ms() - _LATE_MS},
+            )
+            return {sink: int(count) for sink, count in rows}
+
+    def kind_names(self) -> list[str]:
+        """Return the kinds of jobs that there are."""
+        return [kind.name for kind in self.kinds]

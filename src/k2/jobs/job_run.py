@@ -9,12 +9,11 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import text
 
-from k2.errors import K2Error
+from k2.errors import K2Error, PartlyDoneError
 from k2.jobs import json_values
 from k2.jobs.clock import now_ms
-from k2.jobs.database import Database
+from k2.jobs.database import Database, RegistryUnavailableError
 from k2.jobs.fault_points import reach
-from k2.jobs.json_values import PartlyDoneError
 from k2.jobs.model import StepResult, StepStatus, Wish
 from k2.retry import POLICY, RetryPolicy, call_with_retry
 from k2.settings import Settings
@@ -22,6 +21,7 @@ from k2.settings import Settings
 log = structlog.get_logger("k2.jobs")
 
 _LOOK_SECONDS = 0.25  # between two looks at the wish
+_PATIENCE_SECONDS = 1.0  # between two tries to reach the registry
 MAX_STEP_SECONDS = 5.0  # of work between two checkpoints
 
 T = TypeVar("T")
@@ -61,19 +61,19 @@ class JobRun:
     _looked: float = 0.0
 
     def step(
-        self, name: str, work: Callable[[], StepResult], *, goes_on: bool = False
+        self, name: str, work: Callable[[], StepResult], *, may_fail: bool = False
     ) -> StepResult:
         """Do a step once: what an earlier run of this job has done is not done again.
 
-        What may work later is tried again by the project's policy. A step that ``goes_on`` may
-        fail without ending the job, which then ends as partly done.
+        What may work later is tried again by the project's policy. A step that ``may_fail``
+        does so without ending the job, which then ends as partly done.
 
         Raises:
             StandStill: somebody wants the job to stop.
             K2Error: the work failed for good.
         """
         self.checkpoint(now=True)
-        facts = self.record(name, lambda: self._attempt(name, work, goes_on))
+        facts = self.record(name, lambda: self._attempt(name, work, may_fail))
         reach("step-recorded")
         self.rows += facts["rows"]
         result = StepResult(
@@ -94,8 +94,10 @@ class JobRun:
         if not now and time.monotonic() - self._looked < _LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        if (wish := self._wish()) is not Wish.RUN:
-            reach("pause-before-stand")
+        reach("wish-before-look")
+        wish = self._wish()
+        reach("wish-looked")
+        if wish is not Wish.RUN:
             raise StandStill(wish)
         if self.stopping.is_set():
             raise StandStill(Wish.RUN)
@@ -135,7 +137,7 @@ class JobRun:
             error.exit_code = 1  # type: ignore[misc]
         raise error
 
-    def _attempt(self, name: str, work: Callable[[], StepResult], goes_on: bool) -> dict[str, Any]:
+    def _attempt(self, name: str, work: Callable[[], StepResult], may_fail: bool) -> dict[str, Any]:
         attempts = 0  # failed ones
 
         def count(attempt: int, error: BaseException) -> None:
@@ -165,7 +167,7 @@ class JobRun:
             if not isinstance(error, K2Error):
                 log.exception("job_step_broken", job_id=self.id, kind=self.kind, step=name)
             error.attempts = attempts  # type: ignore[attr-defined]
-            if not goes_on:
+            if not may_fail:
                 raise
             facts = json_values.error_facts(error)
             return {
@@ -178,15 +180,44 @@ class JobRun:
         }
 
     def _wish(self) -> Wish:
-        with self.database.reading() as connection:
-            found = connection.execute(
-                text("SELECT wish FROM k2_job WHERE id = :id"), {"id": self.id}
-            ).scalar()
-        return Wish(found) if found else Wish.CANCEL  # deleted: nobody wants it
+        """Look what is wanted. Where the run is not noted any more, another process has taken over."""
+
+        def look() -> Wish:
+            with self.database.reading() as connection:
+                found = connection.execute(
+                    text(
+                        "SELECT wish FROM k2_job JOIN k2_run ON job_id = id"
+                        " WHERE id = :id AND attempt = :attempt"
+                    ),
+                    {"id": self.id, "attempt": self.attempt},
+                ).scalar()
+            if found is None:
+                raise StandStill(Wish.RUN)
+            return Wish(found)
+
+        return patiently(look, self.stopping)
 
     def _update(self, assignment: str, **values: int) -> None:
-        with self.database.writing() as connection:
-            connection.execute(
-                text(f"UPDATE k2_job SET {assignment} WHERE id = :id"),  # noqa: S608
-                {"id": self.id, **values},
-            )
+        def write() -> None:
+            with self.database.writing() as connection:
+                connection.execute(
+                    text(f"UPDATE k2_job SET {assignment} WHERE id = :id"),  # noqa: S608
+                    {"id": self.id, **values},
+                )
+
+        patiently(write, self.stopping)
+
+
+def patiently(call: Callable[[], T], stopping: threading.Event) -> T:
+    """Return what a call to the registry returns, however long it does not answer.
+
+    Raises:
+        StandStill: the process ends before it does.
+    """
+    while True:
+        try:
+            return call()
+        except RegistryUnavailableError as error:
+            log.warning("job_waits_for_registry", reason=str(error))
+            if stopping.wait(_PATIENCE_SECONDS):
+                raise StandStill(Wish.RUN) from error

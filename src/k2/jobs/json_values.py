@@ -13,22 +13,12 @@ from k2.errors import FailedError, K2Error, first_line
 from k2.observability.redaction import redacted
 
 _ERROR = "$error"
-MAX_BYTES = 16_384  # of a stored value: counts, offsets, ids; never rows
+MAX_BYTES = 65_536  # of a stored value: counts, offsets, ids; never rows
 _MAX_MESSAGE = 2_000
 
 
 class RemoteError(FailedError):
     """An error of a class that this process does not have."""
-
-
-class PartlyDoneError(FailedError):
-    """Some steps of a job failed and the others are done; the message names the failed ones."""
-
-    exit_code = 4
-
-
-class NothingDoneError(FailedError):
-    """A job found nothing of what it was asked to do."""
 
 
 def dumps(value: Any) -> str:
@@ -73,7 +63,7 @@ def error_facts(error: BaseException) -> dict[str, Any]:
 def error_of(facts: dict[str, Any]) -> K2Error:
     """Return the error that facts tell of."""
     name, message = str(facts.get(_ERROR, "")), str(facts.get("message", ""))
-    kind = _OWN.get(name, getattr(errors, name, RemoteError))
+    kind = getattr(errors, name, RemoteError)
     if not (isinstance(kind, type) and issubclass(kind, K2Error)):
         kind = RemoteError
     error: K2Error = kind(message)
@@ -90,12 +80,11 @@ def public_facts(facts: dict[str, Any]) -> dict[str, Any]:
     return {("class" if name == _ERROR else name): value for name, value in facts.items()}
 
 
+def stored_facts(public: dict[str, Any]) -> dict[str, Any]:
+    """Return what :func:`public_facts` was given."""
+    return {(_ERROR if name == "class" else name): value for name, value in public.items()}
+
+
 def error_class(facts: dict[str, Any] | None) -> str:
     """Return the class of stored facts; empty for none."""
     return str((facts or {}).get(_ERROR, ""))
-
-
-_OWN: dict[str, type[K2Error]] = {
-    "PartlyDoneError": PartlyDoneError,
-    "NothingDoneError": NothingDoneError,
-}

@@ -61,10 +61,12 @@ def begin_run(database: Database, job_id: str, executor: str) -> tuple[Wish, int
     return Wish.RUN, job.starts + 1
 
 
-def stand_still(database: Database, job_id: str, wish: Wish) -> None:
+def stand_still(database: Database, job_id: str, attempt: int, wish: Wish) -> None:
     """Note that a job's work stands still, and say so if somebody had wanted the pause."""
     with database.writing() as connection:
         job = get_job(connection, job_id, lock=True)
+        if job.starts != attempt:
+            return  # another process has taken the job over
         _remove_run(connection, job_id)
         if wish is Wish.PAUSE and job.wish is Wish.PAUSE:
             _set_state(connection, job_id, JobState.PAUSED)

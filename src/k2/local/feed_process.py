@@ -2,37 +2,17 @@
 
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 
 from k2.errors import FailedError
+from k2.home.tied_process import start_tied
 from k2.settings import Settings
-
-# Runs k2 until its standard input ends, which it does when we die, however that happens.
-_TIED_TO_US = """\
-import os, signal, threading
-def end_with_parent():
-    os.read(0, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
-threading.Thread(target=end_with_parent, daemon=True).start()
-from k2.cli.app import main
-main()
-"""
 
 
 def start_feed(settings: Settings, rate: str) -> "subprocess.Popen[bytes]":
     """Start the simulator at a rate such as ``500/s``; its output goes to ``feed.log``."""
-    command = [sys.executable, "-c", _TIED_TO_US, "simulate", "--rate", rate]
     with (settings.logs / "feed.log").open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
-            command,
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            # Ctrl-C is ours to hand on, after which the feed flushes.
-            process_group=0,
-            env=settings.environment(),
-        )
+        return start_tied(settings, ["simulate", "--rate", rate], output)
 
 
 def require_feed(feed: "subprocess.Popen[bytes]", settings: Settings) -> None:

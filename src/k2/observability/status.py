@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import psutil
 
 from k2.observability.recording import kafka_lag
+from k2.settings import Settings
 
 _RATE_SECONDS = 10.0
+# Nothing is written while a stream starts, which takes long on a busy machine.
+_STALE_SECONDS = 60.0
 
 
 @dataclass
@@ -90,3 +94,19 @@ def read_status(path: Path) -> dict[str, Any] | None:
     except (OSError, orjson.JSONDecodeError):
         return None
     return status if isinstance(status, dict) else None
+
+
+def running(settings: Settings) -> dict[str, Any]:
+    """Return what streams run, as they noted it themselves."""
+    written = read_status(settings.run / "streams.json")
+    runs = (
+        written is not None
+        and psutil.pid_exists(written["pid"])
+        and time.time() - written["written_at"] < _STALE_SECONDS
+    )
+    return {
+        "home": str(settings.home),
+        "pid": written["pid"] if runs and written else None,
+        "spark_ui": written.get("spark_ui") if runs and written else None,
+        "streams": written["streams"] if runs and written else [],
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from k2.avro.encoding import encoder
+from k2.avro.encoding import Encoder, encoder
 from k2.avro.schema_files import schema_text
 from k2.exchanges import Exchange
 from k2.exchanges.instruments import Instruments, shipped_instruments
@@ -18,7 +18,7 @@ from k2.feeds.recordings import Line
 from k2.silver.rules.apply_rules import TRADE
 from k2.silver.transform import to_silver
 
-_SCHEMA_ID = 1  # nobody else's: the bytes stay here
+OWN_SCHEMA_ID = 1  # nobody else's: the bytes stay here
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BRONZE = pa.schema(
     [
@@ -101,22 +101,9 @@ def _decide(
 ) -> None:
     """Encode the records, let Silver decide on them, and count what it said."""
     reader = schema_text(exchange.reader_schema)
-    encode = encoder(reader, _SCHEMA_ID)
-    # Silver compares with the broker's clock; a recorded message reaches it as it is received.
-    rows = [
-        {
-            "topic": exchange.topic,
-            "partition": 0,
-            "offset": offset,
-            "schema_id": _SCHEMA_ID,
-            "kafka_timestamp": _EPOCH + timedelta(microseconds=_now_us()),
-            "value": encode(record),
-        }
-        for offset, record in enumerate(records)
-    ]
-    bronze = pa.Table.from_pylist(rows, schema=_BRONZE)
+    bronze = bronze_rows(exchange, records, encoder(reader, OWN_SCHEMA_ID))
     seen: set[str] = set()
-    decided = to_silver(bronze, exchange, {_SCHEMA_ID: reader}, reader, instruments)
+    decided = to_silver(bronze, exchange, {OWN_SCHEMA_ID: reader}, reader, instruments)
     for row in decided.to_pylist():
         if row["outcome"] != TRADE:
             found.dead_letters[", ".join(row["error_reasons"])] += 1
@@ -126,6 +113,26 @@ def _decide(
         seen.add(row["message_id"])
         if len(found.first_trades) < limit:
             found.first_trades.append(row)
+
+
+def bronze_rows(exchange: Exchange, records: Sequence[RawRecord], encode: Encoder) -> pa.Table:
+    """Return raw records as Bronze would have them, in order of their offset.
+
+    Silver compares with the broker's clock; a recorded message reaches it as it is received.
+    """
+    now = _EPOCH + timedelta(microseconds=_now_us())
+    rows = [
+        {
+            "topic": exchange.topic,
+            "partition": 0,
+            "offset": offset,
+            "schema_id": OWN_SCHEMA_ID,
+            "kafka_timestamp": now,
+            "value": encode(record),
+        }
+        for offset, record in enumerate(records)
+    ]
+    return pa.Table.from_pylist(rows, schema=_BRONZE)
 
 
 def _now_us() -> int:

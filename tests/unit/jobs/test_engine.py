@@ -119,7 +119,7 @@ def test_an_error_that_is_not_K2s_fails_the_job_with_its_class_and_no_traceback(
 
 
 def test_steps_that_go_on_leave_a_job_that_is_partly_done(engine: JobEngine) -> None:
-    params = {"steps": 3, "fails_at": 1, "warns_at": 2, "goes_on": True}
+    params = {"steps": 3, "fails_at": 1, "warns_at": 2, "may_fail": True}
     job = engine.registry.submit("count", params).job
 
     failed = wait_for_state(engine.registry, job.id, JobState.FAILED)

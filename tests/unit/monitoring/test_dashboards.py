@@ -11,6 +11,7 @@ pytest.importorskip("grafana_foundation_sdk", reason="grafana-foundation-sdk is 
 pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 from k2.observability.feed_catalogue import FEED_CATALOGUE
+from k2.observability.job_metrics import JOB_CATALOGUE, JobMetric
 from k2.observability.metrics import CATALOGUE, Metric
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.grafana import generate
@@ -38,13 +39,13 @@ def queries(panel: dict[str, Any]) -> list[str]:
     return [target["expr"] for target in panel["targets"]]
 
 
-def series_of(metric: Metric) -> set[str]:
+def series_of(metric: Metric | JobMetric) -> set[str]:
     if metric.kind == "histogram":
         return {f"{metric.name}_{part}" for part in ("bucket", "sum", "count")}
     return {metric.name}
 
 
-KNOWN = FOREIGN.union(*map(series_of, (*CATALOGUE, *FEED_CATALOGUE)))
+KNOWN = FOREIGN.union(*map(series_of, (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE)))
 
 
 @pytest.mark.parametrize("name", generate.BOARDS)

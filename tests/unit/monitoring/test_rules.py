@@ -13,6 +13,7 @@ pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 
 from k2.exchanges import EXCHANGES
 from k2.observability.feed_catalogue import FEED_CATALOGUE
+from k2.observability.job_metrics import JOB_CATALOGUE
 from k2.observability.metrics import CATALOGUE
 from k2.settings import Settings
 from k2.topology import port_of
@@ -38,6 +39,9 @@ ASKED_FOR = {
     "FeedDown",
     "FeedSilent",
     "FeedGapOpen",
+    "JobFailed",
+    "JobStuck",
+    "EventUndelivered",
     "Watchdog",
 }
 
@@ -66,7 +70,7 @@ ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 SERIES = {
     name
-    for metric in (*CATALOGUE, *FEED_CATALOGUE)
+    for metric in (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE)
     for name in (
         [f"{metric.name}_{part}" for part in ("bucket", "sum", "count")]
         if metric.kind == "histogram"

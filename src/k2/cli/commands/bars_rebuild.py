@@ -1,12 +1,9 @@
 """``k2 bars --rebuild``: all bars once more from Gold, which should change nothing."""
 
 import typer
-from rich.console import Console
 
-from k2.bars.processor import rebuild
-from k2.bars.table import GOLD_OHLCV
+from k2.cli.job_client import run_as_job
 from k2.cli.render.printing import print_json
-from k2.home.locks import exclusive
 from k2.settings import Settings
 
 
@@ -16,16 +13,11 @@ def rebuild_bars(settings: Settings, as_json: bool) -> None:
     Raises:
         InUseError: the stream of bars runs.
     """
-    purpose = "`k2 bars --rebuild`"
-    wrong = {}
-    with (
-        exclusive(settings.run / "locks", [GOLD_OHLCV.name], purpose),
-        Console(stderr=True).status("Recomputing bars …") as spinner,
-    ):
-        for day, count in rebuild(settings):
-            spinner.update(f"Recomputed bars of {day}")
-            wrong[day.isoformat()] = count
+    result = run_as_job(
+        settings, "rebuild-bars", {"fail_on_nothing": False}, title="Recomputing bars"
+    )
     if as_json:
-        print_json({"days": len(wrong), "replaced": {d: n for d, n in wrong.items() if n}})
+        print_json(result)
         return
-    typer.echo(f"Recomputed {len(wrong)} days: {sum(wrong.values()):,} bars differed or were new.")
+    wrong = sum(result["replaced"].values())
+    typer.echo(f"Recomputed {result['days']} days: {wrong:,} bars differed or were new.")

@@ -12,14 +12,13 @@ import pyarrow.parquet as pq
 import typer
 
 from k2.cli.app import group_of
-from k2.cli.offline import local_streams, schemas_of
+from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.render.printing import print_json, print_table
-from k2.engine.table_owner import execute_on_owner
-from k2.engine.table_requests import REPLAY, Request
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
 from k2.home.paths import require_home
 from k2.observability.logs import configure_logs
+from k2.offline import schemas_of
 from k2.settings import Settings
 from k2.silver.dead_letters.report import (
     all_dead_letters,
@@ -28,8 +27,6 @@ from k2.silver.dead_letters.report import (
     decoded,
     newest_dead_letters,
 )
-from k2.storage.table import Layer
-from k2.topology import stream_named
 
 dlq = group_of("List, show, export and replay dead letters.")
 
@@ -122,6 +119,7 @@ def export_command(
 def replay_command(
     exchange: _EXCHANGE = None,
     reason: Annotated[str | None, typer.Option(help="Only those with this reason.")] = None,
+    detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
     as_json: _JSON = False,
 ) -> None:
     """Judge open dead letters again with today's schemas and rules.
@@ -131,13 +129,14 @@ def replay_command(
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    chosen = _chosen(exchange)
-    every = local_streams(settings)
-    streams = [stream_named(every, f"{Layer.SILVER}-{one.name}") for one in chosen]
-    results = [
-        execute_on_owner(Request(REPLAY, stream.name, {"reason": reason}), stream, settings)
-        for stream in streams
-    ]
+    result = run_as_job(
+        settings,
+        "dlq-replay",
+        {"exchange": exchange, "reason": reason, "fail_on_nothing": False},
+        title="Judging dead letters again",
+        detach=detach,
+    )
+    results = result["exchanges"]
     if as_json:
         print_json(results)
         return

@@ -14,7 +14,6 @@ from rich.table import Table
 from k2.avro.encoding import Encoder, encoder
 from k2.avro.schema_files import schema_text
 from k2.cli.app import group_of
-from k2.cli.commands.replay import prepare_topics
 from k2.cli.options import seconds_of
 from k2.connectors.kafka import ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
@@ -25,6 +24,7 @@ from k2.feeds.live.feed_state import feed_place
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan, FeedPlans
 from k2.feeds.live.run import LiveRun
+from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import serve

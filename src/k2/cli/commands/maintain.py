@@ -1,22 +1,20 @@
 """``k2 maintain``: fewer, larger files, and none that nothing needs."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from k2.cli.offline import local_streams
+from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.render.printing import bytes_text, print_json, print_table
-from k2.engine.table_owner import execute_on_owner
-from k2.engine.table_requests import MAINTAIN, Request
 from k2.observability.logs import configure_logs
 from k2.settings import Settings
-from k2.topology import consumers_of
 
 
 def maintain_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compact closed partitions and delete files that nothing needs.
@@ -27,15 +25,14 @@ def maintain_command(
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    streams = local_streams(settings)
-    readers = {
-        table: [str(checkpoint) for checkpoint in checkpoints]
-        for table, checkpoints in consumers_of(streams, settings).items()
-    }
-    options = {"readers": readers, "dry_run": dry_run}
-    found: dict[str, dict[str, Any]] = {}
-    for stream in streams:
-        found |= execute_on_owner(Request(MAINTAIN, stream.name, options), stream, settings)
+    result = run_as_job(
+        settings,
+        "maintain",
+        {"dry_run": dry_run, "fail_on_nothing": False},
+        title="Looking after the tables",
+        detach=detach,
+    )
+    found = result["tables"]
     if as_json:
         print_json({"dry_run": dry_run, "tables": found})
         return

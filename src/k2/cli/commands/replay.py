@@ -14,13 +14,13 @@ from rich.table import Table
 from k2.avro.encoding import encoder
 from k2.avro.schema_files import schema_text
 from k2.cli.options import check_market
-from k2.connectors.kafka import MAX_MESSAGE_BYTES, ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.exchanges import Exchange, exchange_named
 from k2.feeds.producer import FeedProducer
 from k2.feeds.recorded_exchange import require_exchange
 from k2.feeds.recordings import Recording
 from k2.feeds.replay import FileCounts, replay
+from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.settings import Settings
 
@@ -97,13 +97,6 @@ def _run(
                 progress=lambda done, size: bar.update(task, completed=done, total=size),
             )
         )
-
-
-def prepare_topics(endpoints: Endpoints, exchange: Exchange, partitions: int) -> None:
-    """Create the topics of an exchange's raw trades and of its rejected messages."""
-    ensure_topics(endpoints.kafka, [exchange.topic], partitions)
-    whole_messages = {"max.message.bytes": str(MAX_MESSAGE_BYTES)}
-    ensure_topics(endpoints.kafka, [exchange.rejected_topic], 1, config=whole_messages)
 
 
 def _table(counts: Sequence[FileCounts]) -> Table:

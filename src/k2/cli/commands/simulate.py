@@ -16,7 +16,6 @@ import typer
 
 from k2.avro.encoding import Encoder, encoder
 from k2.avro.schema_files import schema_text
-from k2.cli.commands.replay import prepare_topics
 from k2.cli.options import rate_of, seconds_of
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import ConfigError, K2Error
@@ -25,6 +24,7 @@ from k2.feeds.producer import FeedProducer
 from k2.feeds.simulator.feed_files import read_progress
 from k2.feeds.simulator.simulation import SimulatedFeed, Simulation
 from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator
+from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import find_endpoints
 from k2.observability.logs import configure_logs
 from k2.settings import Settings

@@ -1,10 +1,8 @@
 """``k2 status``: what runs, and how far it is."""
 
-import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
-import psutil
 import typer
 from rich.console import Console
 
@@ -21,12 +19,9 @@ from k2.home.service_restarts import read_restarts
 from k2.local.monitoring import monitoring_urls
 from k2.local.services.service import answers
 from k2.observability.redaction import redacted
-from k2.observability.status import read_status
+from k2.observability.status import running
 from k2.quality.backlog import backlog
 from k2.settings import Settings
-
-# Nothing is written while a stream starts, which takes long on a busy machine.
-_STALE_SECONDS = 60.0
 
 
 def status(
@@ -91,22 +86,6 @@ def collect(settings: Settings) -> dict[str, Any]:
         if name in services:
             services[name]["restarts"] = asdict(restarts) | {"sentence": restarts.sentence}
     return {**running(settings), "services": redacted(services), "backlog": left}
-
-
-def running(settings: Settings) -> dict[str, Any]:
-    """Return what streams run, as they noted it themselves."""
-    written = read_status(settings.run / "streams.json")
-    runs = (
-        written is not None
-        and psutil.pid_exists(written["pid"])
-        and time.time() - written["written_at"] < _STALE_SECONDS
-    )
-    return {
-        "home": str(settings.home),
-        "pid": written["pid"] if runs and written else None,
-        "spark_ui": written.get("spark_ui") if runs and written else None,
-        "streams": written["streams"] if runs and written else [],
-    }
 
 
 def _services(settings: Settings) -> tuple[dict[str, dict[str, Any]], Any]:

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from k2.cli.offline import local_streams, schemas_of
 from k2.cli.render.printing import print_json, print_table
 from k2.engine.stream import lock_names
 from k2.errors import FailedError
 from k2.exchanges import EXCHANGES
 from k2.home.locks import exclusive
 from k2.observability.logs import configure_logs
+from k2.offline import local_streams, schemas_of
 from k2.quality.table_diff import TableDifference
 from k2.settings import Settings
 from k2.upgrade.build import Build

@@ -1,5 +1,7 @@
 """Runs the jobs of a registry in this process."""
 
+import hashlib
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -10,14 +12,14 @@ from typing import Any
 import structlog
 from dbos import DBOS
 
-from k2.errors import K2Error
+from k2.errors import K2Error, NothingDoneError
 from k2.home.locks import exclusive
 from k2.jobs.database import Database
+from k2.jobs.engine.executor_lock import ExecutorLock, take_over
 from k2.jobs.engine.queue import NAME, QUEUE, VERSION, JobQueue, prepare
 from k2.jobs.engine.serialization import JobJson
-from k2.jobs.engine.watchdog import Watchdog
-from k2.jobs.job_run import JobRun, StandStill
-from k2.jobs.json_values import NothingDoneError
+from k2.jobs.engine.watchdog import TAKEOVER_SECONDS, WATCH_SECONDS, Watchdog
+from k2.jobs.job_run import JobRun, StandStill, patiently
 from k2.jobs.kinds.kind import JobKind, JobKinds
 from k2.jobs.lifecycle import begin_run, clear_runs, keep_outcome, reconcile, stand_still
 from k2.jobs.model import Wish
@@ -40,7 +42,7 @@ class EngineOptions:
     concurrency: int = 4
     poll_seconds: float = _POLL_SECONDS
     policy: RetryPolicy = POLICY
-    executor: str = "local"
+    watch_seconds: float = 0.0  # 0: as the database wants
 
 
 class JobEngine:
@@ -60,7 +62,15 @@ class JobEngine:
         self.stopping = threading.Event()
         self.on_end: Callable[[str, str, float], None] = lambda _kind, _outcome, _seconds: None
         self.on_step_failure: Callable[[str, str], None] = lambda _kind, _error: None
-        self.watchdog = Watchdog(self.registry, self.options.executor)
+        self.executor = executor_name(settings)
+        self._lock = ExecutorLock(self.database, self.executor)
+        watch_seconds = WATCH_SECONDS if self.database.is_sqlite else TAKEOVER_SECONDS
+        self.watchdog = Watchdog(
+            self.registry,
+            self.executor,
+            self.options.watch_seconds or watch_seconds,
+            self._look_at_others,
+        )
         self._held = ExitStack()
         self._started = False
 
@@ -79,13 +89,23 @@ class JobEngine:
                     exclusive(self.settings.run / "locks", [LOCK], "the jobs' service")
                 )
             prepare(self.database)
-            for job_id in clear_runs(self.database, self.options.executor):
+            if not self.database.is_sqlite:
+                self._lock.acquire()
+                self._held.callback(self._lock.release)
+            for job_id in clear_runs(self.database, self.executor):
                 log.info("job_recovered", job_id=job_id)
             reconcile(self.database)
             self._launch()
         except BaseException:
             self._held.close()
+            self.database.close()
             raise
+
+    def _look_at_others(self) -> None:
+        """See that this executor is still ours, and take over the jobs of those that died."""
+        if not self.database.is_sqlite:
+            self._lock.keep()
+            take_over(self.registry, self.executor)
 
     def _launch(self) -> None:
         DBOS(
@@ -93,7 +113,7 @@ class JobEngine:
                 "name": NAME,
                 "system_database_url": self.database.url,
                 "application_version": VERSION,
-                "executor_id": self.options.executor,
+                "executor_id": self.executor,
                 "serializer": JobJson(),
                 "max_executor_threads": max(_THREADS, self.options.concurrency + 4),
                 "log_level": "WARNING",
@@ -136,25 +156,28 @@ class JobEngine:
         """Run the body of the workflow that dbos is in."""
         job_id = str(DBOS.workflow_id)
         began = time.monotonic()
+        stopping, database = self.stopping, self.database
         wish, attempt = Wish.RUN, 0
         try:
-            wish, attempt = begin_run(self.database, job_id, self.options.executor)
+            wish, attempt = patiently(lambda: begin_run(database, job_id, self.executor), stopping)
             if wish is not Wish.RUN:
                 raise StandStill(wish)
             result = self._do(kind, job_id, attempt)
         except StandStill as stand:
-            stand_still(self.database, job_id, stand.wish)
+            wish = stand.wish
+            patiently(lambda: stand_still(database, job_id, attempt, wish), stopping)
             if stand.wish is Wish.CANCEL:
                 self.registry.queue.cancel(job_id)
             raise
         except Exception as error:
+            failure = error
             if not isinstance(error, K2Error):
                 log.exception("job_broken", job_id=job_id, kind=kind.name)
-            keep_outcome(self.database, job_id, error)
+            patiently(lambda: keep_outcome(database, job_id, failure), stopping)
             log.warning("job_failed", job_id=job_id, kind=kind.name, reason=str(error))
             self.on_end(kind.name, "failed", time.monotonic() - began)
             raise
-        keep_outcome(self.database, job_id, result)
+        patiently(lambda: keep_outcome(database, job_id, result), stopping)
         log.info("job_completed", job_id=job_id, kind=kind.name)
         self.on_end(kind.name, "completed", time.monotonic() - began)
         return result
@@ -175,6 +198,14 @@ class JobEngine:
                 f"{kind.name} found nothing to do; fail_on_nothing=false lets that pass."
             )
         return result
+
+
+def executor_name(settings: Settings) -> str:
+    """Return the name of this instance: always the same, and no other's."""
+    if settings.ops_db is None:
+        return "local"
+    home = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]
+    return settings.jobs_executor or f"{socket.gethostname()}-{home}"
 
 
 def make_workflow(engine: JobEngine, kind: JobKind) -> Callable[[], dict[str, Any]]:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import text
 
-from k2.errors import UnavailableError
+from k2.errors import InUseError, UnavailableError
 from k2.jobs.registry import Registry
 
 log = structlog.get_logger("k2.jobs")
 
 WATCH_SECONDS = 30.0
+TAKEOVER_SECONDS = 5.0  # where there are other executors to look after
 
 # A workflow that is under way for dbos, while no run of it is noted and nobody wants it to stand.
 _LOST = text(
@@ -72,5 +73,5 @@ class Watchdog:
             try:
                 self.look_once()
                 self._also()
-            except UnavailableError as error:
+            except (UnavailableError, InUseError) as error:
                 log.warning("jobs_registry_unavailable", reason=str(error))

@@ -1,5 +1,12 @@
 """What can be submitted: one module a kind, with its parameters and its steps."""
 
+from k2.jobs.kinds.dlq_replay import DLQ_REPLAY
+from k2.jobs.kinds.drain import DRAIN
 from k2.jobs.kinds.kind import JobKinds
+from k2.jobs.kinds.maintain import MAINTAIN_KIND
+from k2.jobs.kinds.rebuild_bars import REBUILD_BARS
+from k2.jobs.kinds.rebuild_silver import REBUILD_SILVER
+from k2.jobs.kinds.replay import REPLAY
+from k2.jobs.kinds.simulate import SIMULATE
 
-KINDS = JobKinds(())
+KINDS = JobKinds((DLQ_REPLAY, REBUILD_SILVER, REBUILD_BARS, MAINTAIN_KIND, DRAIN, REPLAY, SIMULATE))

@@ -12,6 +12,7 @@ from k2.errors import ConfigError
 from k2.home.ports import LOOPBACK
 from k2.local.process import write_whole
 from k2.local.services.service import answers
+from k2.observability.job_metrics import job_metrics_port
 from k2.settings import Settings
 
 _PACKAGE = Path(k2.__file__).parent
@@ -97,6 +98,9 @@ class Prometheus:
         kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
         listed = kafka if self.targets.kafka else []
         write_whole(self.folder / "targets" / "kafka.json", json.dumps(listed))
+        port = job_metrics_port(self.settings) if self.settings.service else 0
+        jobs = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": "jobs"}}] if port else []
+        write_whole(self.folder / "targets" / "jobs.json", json.dumps(jobs))
 
     def command(self) -> list[str]:
         """Return the program and its arguments."""

@@ -1,11 +1,15 @@
 """The streams of a home for commands that work on their tables, with or without services."""
 
+from typing import Any
+
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.stream import Stream
 from k2.errors import UnavailableError
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.settings import Settings
-from k2.topology import all_streams, schema_cache
+from k2.storage.delta import open_table, table_path
+from k2.storage.table import Table
+from k2.topology import all_streams, all_tables, schema_cache
 
 # Port 9 discards: a stopped registry's schemas come from the cache, and what is not there from none.
 _NOWHERE = Endpoints("127.0.0.1:9", "http://127.0.0.1:9")
@@ -21,6 +25,27 @@ def schemas_of(settings: Settings) -> SchemaRegistry:
     """Return the registry, or where none runs the cache of what it told."""
     registry = _endpoints(settings).registry
     return SchemaRegistry(registry, schema_cache(settings, registry))
+
+
+def stored_tables(settings: Settings) -> list[dict[str, Any]]:
+    """Return name, rows, files, bytes, version and place of each table that there is."""
+    return [facts for table in all_tables() if (facts := _facts(settings, table)) is not None]
+
+
+def _facts(settings: Settings, table: Table) -> dict[str, Any] | None:
+    stored = open_table(settings.lake, table)
+    if stored is None:
+        return None
+    adds = stored.get_add_actions(flatten=True)
+    return {
+        "table": table.name,
+        "rows": sum(adds["num_records"].to_pylist()),
+        "files": len(adds["path"]),
+        "bytes": sum(adds["size_bytes"].to_pylist()),
+        "version": stored.version(),
+        "comment": table.comment,
+        "path": str(table_path(settings.lake, table)),
+    }
 
 
 def _endpoints(settings: Settings) -> Endpoints:

@@ -1,0 +1,34 @@
+"""K2 commands as child processes that never outlive us."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import IO
+
+from k2.settings import Settings
+
+# Runs k2 until its standard input ends, which it does when we die, however that happens.
+_TIED_TO_US = """\
+import os, signal, threading
+def end_with_parent():
+    os.read(0, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=end_with_parent, daemon=True).start()
+from k2.cli.app import main
+main()
+"""
+
+
+def start_tied(
+    settings: Settings, arguments: Sequence[str], output: IO[bytes], errors: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start ``k2`` with these arguments on the same home; it ends when this process does."""
+    return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
+        [sys.executable, "-c", _TIED_TO_US, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=errors or output,
+        # Ctrl-C is ours to hand on, after which the child ends as it should.
+        process_group=0,
+        env=settings.environment(),
+    )

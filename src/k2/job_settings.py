@@ -1,0 +1,55 @@
+"""What can be set of jobs, of their API and of their events; a part of :class:`k2.settings.Settings`."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class JobSettings(BaseSettings):
+    """Settings of the jobs' service."""
+
+    ops_db: SecretStr | None = Field(
+        None,
+        description="PostgreSQL for the jobs' registry, as postgresql://user:password@host/name, where"
+        " more than one machine runs jobs; empty: SQLite in K2_HOME.",
+    )
+    jobs_executor: str = Field(
+        "",
+        max_length=100,
+        description="Name of this instance among those that run jobs of one PostgreSQL; empty: the"
+        " machine's and the home's.",
+    )
+    service: bool = Field(True, description="Let `k2 up` start the jobs' service (`k2 serve`).")
+    api_host: str = Field(
+        "127.0.0.1",
+        description="Address that the API listens on; beyond loopback it wants a token.",
+    )
+    api_port: Port = Field(8010, description="Port of the API; 0 takes a free one.")
+    api_token: SecretStr | None = Field(
+        None, min_length=16, description="Token that each request to the API must bring (Bearer)."
+    )
+    api_rate: str = Field(
+        "1000/second;20000/minute", description="Most requests of one client, as limits writes it."
+    )
+    api_max_body_bytes: int = Field(
+        1_048_576, ge=1_024, description="Largest body of a request to the API."
+    )
+    api_max_batch_bytes: int = Field(
+        67_108_864, ge=1_024, description="Largest body of messages for a replay by the API."
+    )
+    api_timeout_seconds: float = Field(
+        30.0, gt=0, description="Time after which a request to the API is given up."
+    )
+    events_kafka: bool = Field(True, description="Send events to the Kafka topic `k2.events`.")
+    events_webhooks: str = Field(
+        "", description="Addresses, with commas between them, that events are posted to."
+    )
+    events_webhook_secret: SecretStr | None = Field(
+        None, description="Secret that events to webhooks are signed with (HMAC-SHA256)."
+    )
+    events_redis: SecretStr | None = Field(
+        None, description="Redis, as redis://host:6379/0, whose stream `k2.events` gets events."
+    )

@@ -1,0 +1,127 @@
+"""Recordings sent by a job: each message once, in steps that progress is told of."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from k2.errors import ConfigError, UnavailableError
+from k2.jobs.engine import EngineOptions, JobEngine
+from k2.jobs.kinds import KINDS
+from k2.jobs.kinds import replay as kind
+from k2.jobs.model import JobState
+from k2.jobs.outbox import events_about
+from k2.settings import Settings
+from tests.support.jobs import QUICK, wait_for_state
+
+
+class Broker:
+    """Takes records, but for the first ``failures`` times that it is asked to keep them."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.records: list[bytes] = []
+        self.failures = failures
+
+    def send(self, _topic: str, _key: object, value: bytes, _time_ms: object = None) -> None:
+        self.records.append(value)
+
+    def flush(self, _seconds: object = None) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("Kafka is away")
+
+    def __enter__(self) -> "Broker":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    lines = [
+        json.dumps(
+            {
+                **{"e": "trade", "E": 1735689600123, "s": "BTCUSDT", "t": number, "p": "9.5"},
+                **{"q": "1", "T": 1735689600120, "m": False, "M": True},
+            }
+        )
+        for number in range(98)
+    ]
+    file = tmp_path / "binance.jsonl"
+    file.write_text("\n".join([*lines, '{"result":null,"id":1}', "nonsense"]) + "\n")
+    return file
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    found = Broker()
+    monkeypatch.setattr(
+        kind, "_prepare", lambda _run, _exchange: lambda trade: b"%d" % trade["trade_id"]
+    )
+    monkeypatch.setattr("k2.feeds.producer.FeedProducer", lambda _kafka: found)
+    return found
+
+
+@pytest.fixture
+def local(settings: Settings) -> Settings:
+    return settings.model_copy(update={"kafka": "127.0.0.1:9", "registry": "http://127.0.0.1:9"})
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_each_message_is_sent_and_counted_and_every_tenth_tells_of_it(
+    local: Settings, recording: Path, broker: Broker, failures: int
+) -> None:
+    broker.failures = failures
+    params = {"files": [str(recording)], "exchange": "binance", "progress_interval": 10}
+    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+        job = engine.registry.submit("replay", params).job
+        done = wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+        with engine.database.reading() as connection:
+            events = [event.type for event in events_about(connection, job.id)]
+
+    assert done.result is not None
+    (counts,) = done.result["files"]
+    assert (counts["lines"], counts["trades"], counts["other"], counts["rejected"]) == (
+        *(100, 98, 1, 1),
+    )
+    assert len(broker.records) == 99 + 10 * failures
+    assert len(set(broker.records)) == 99
+    assert events.count("io.k2.job.progress") == 10
+    # Without the wait in the queue: one start, ten steps, one end.
+    assert len(events) - 1 == 12
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"files": ["/nowhere"], "exchange": "binance"}, "No recording at /nowhere"),
+        ({"files": [], "exchange": "binance"}, "at least 1 item"),
+        ({"files": ["a\0b"], "exchange": "binance"}, "zero byte"),
+        ({"files": ["/etc"], "exchange": "binance"}, "is a directory"),
+        ({"files": ["/etc/hosts"], "exchange": "binnance"}, "binnance"),
+        ({"files": ["/etc/hosts"]}, "needs the parameter exchange"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_when_it_is_submitted(
+    params: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        KINDS.named("replay").validated(params)
+
+
+@pytest.mark.parametrize(
+    ("size", "wanted"), [(10, [0, 2]), (33, [0, 1, 3]), (100, [0]), (500, [0])]
+)
+def test_pieces_of_a_recording_are_the_same_whichever_were_read_before(
+    recording: Path, size: int, wanted: list[int]
+) -> None:
+    lines = [line.encode() for line in recording.read_text().splitlines()]
+    pieces = kind._Chunks(recording, size)
+
+    for number in wanted:
+        found, more = pieces.take(number)
+
+        assert [line.message for line in found] == lines[number * size : (number + 1) * size]
+        assert more == ((number + 1) * size < len(lines))
+        assert pieces.take(number) == (found, more)
