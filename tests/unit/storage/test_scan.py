@@ -13,7 +13,6 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from deltalake.transaction import AddAction
-from pyspark.sql.types import StructType
 
 from k2.errors import ContractError, TableDriftError
 from k2.gold.table import GOLD_TRADES
@@ -246,7 +245,7 @@ def test_a_view_of_a_missing_file_is_a_sentence_too(gold: DeltaTable) -> None:
 def test_a_column_that_an_older_table_lacks_is_named_with_the_remedy(tmp_path):
     older = replace(
         GOLD_TRADES,
-        schema=StructType([f for f in GOLD_TRADES.schema if f.name != "trade_count"]),
+        schema=pa.schema([f for f in GOLD_TRADES.schema if f.name != "trade_count"]),
         version=1,
     )
     stored = ensure_table(tmp_path, older)
