@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from k2.engine import table_owner
+from k2.engine import request_server
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.request_server import RequestServer
 from k2.engine.table_requests import MAINTAIN
@@ -118,7 +118,7 @@ def test_maintenance_that_fails_is_said_and_the_streams_go_on(
 ):
     said = []
     monkeypatch.setattr(
-        table_owner.log, "warning", lambda event, **facts: said.append((event, facts))
+        request_server.log, "warning", lambda event, **facts: said.append((event, facts))
     )
     owners = {"gold": TableOwner(error)}
     server = RequestServer(settings, owners, lambda *_: pytest.fail("nothing was done"))
