@@ -48,10 +48,9 @@ _STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
 
 @dataclass(frozen=True)
 class Run:
-    """What to run: with or without a feed and streams, for how long (seconds, None: until told)."""
+    """What to run: the feed's command, if any; streams; for how long (seconds, None: until told)."""
 
-    feed: bool
-    rate: str
+    feed: tuple[str, ...]
     seconds: float | None
     streams: bool
     monitoring: bool = False
@@ -100,11 +99,11 @@ def _up(
     local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
     endpoints = Endpoints(local.kafka, local.registry)
     if settings.kafka:
-        simulated = "simulated trades go there" if run.feed else "nothing is simulated"
-        _say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {simulated}.")
+        fed = f"the feed's trades ({run.feed[0]}) go there" if run.feed else "nothing is simulated"
+        _say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {fed}.")
     _prepare_exchanges(settings, endpoints)
     # Before the streams, which start the faster for having something to start for.
-    feed = start_feed(settings, run.rate) if run.feed else None
+    feed = start_feed(settings, run.feed) if run.feed else None
     if feed is not None:
         started.callback(stop_feed, feed)
     if driver.session is not None:

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import suppress
 
 from k2.errors import FailedError
@@ -9,10 +10,10 @@ from k2.home.tied_process import start_tied
 from k2.settings import Settings
 
 
-def start_feed(settings: Settings, rate: str) -> "subprocess.Popen[bytes]":
-    """Start the simulator at a rate such as ``500/s``; its output goes to ``feed.log``."""
+def start_feed(settings: Settings, command: Sequence[str]) -> "subprocess.Popen[bytes]":
+    """Start a feed by its command, such as ``simulate --rate 500/s``; it writes to ``feed.log``."""
     with (settings.logs / "feed.log").open("ab") as output:
-        return start_tied(settings, ["simulate", "--rate", rate], output)
+        return start_tied(settings, list(command), output)
 
 
 def require_feed(feed: "subprocess.Popen[bytes]", settings: Settings) -> None:

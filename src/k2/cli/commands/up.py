@@ -24,6 +24,7 @@ class Feed(StrEnum):
     """What fills Kafka."""
 
     SIMULATE = "simulate"
+    LIVE = "live"
     NONE = "none"
 
 
@@ -33,6 +34,15 @@ def up(
         typer.Option(
             help="What fills Kafka; by default simulate, but none with --no-streams or K2_KAFKA."
         ),
+    ] = None,
+    symbols: Annotated[
+        str, typer.Option(help="Markets of a live feed, such as BTC-USDT,ETH-USD.")
+    ] = "",
+    exchange: Annotated[
+        str, typer.Option(help="Exchanges of a live feed, separated by commas.")
+    ] = "binance,kraken,coinbase",
+    config: Annotated[
+        Path | None, typer.Option(help="A live feed's TOML file, in place of --symbols.")
     ] = None,
     rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
     duration: Annotated[
@@ -64,9 +74,11 @@ def up(
     settings = Settings.load()
     rate_of(rate)
     seconds = seconds_of(duration) if duration else None
-    feed = feed or _usual_feed(settings, streams)
+    feed = feed or (Feed.LIVE if symbols or config else _usual_feed(settings, streams))
+    command = _feed_command(feed, rate, exchange, symbols, config)
     if detach:
         options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
+        options += command[2:] if feed is Feed.LIVE else []
         options += ["--streams" if streams else "--no-streams"]
         options += ["--monitoring"] if monitoring else []
         options += ["--no-quiet"]  # for k2.out
@@ -74,11 +86,28 @@ def up(
         for line in addresses(settings):
             typer.echo(line)
         return
-    run = Run(feed is Feed.SIMULATE, rate, seconds, streams, monitoring)
+    run = Run(command, seconds, streams, monitoring)
     if quiet is None:
         quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
     if not supervise(settings, run, Console(stderr=not sys.stdout.isatty(), quiet=quiet)):
         raise typer.Exit(1)
+
+
+def _feed_command(
+    feed: Feed, rate: str, exchange: str, symbols: str, config: Path | None
+) -> tuple[str, ...]:
+    """Return what starts the feed, checked as far as it can be here."""
+    if feed is Feed.SIMULATE:
+        return ("simulate", "--rate", rate)
+    if feed is Feed.NONE:
+        return ()
+    from k2.feeds.live.plan import FeedPlans
+
+    if config is not None:
+        FeedPlans.of_file(config)
+        return ("feed", "run", "--config", str(config.absolute()))
+    FeedPlans.of_options(exchange.split(","), [s for s in symbols.split(",") if s])
+    return ("feed", "run", "--exchange", exchange, "--symbols", symbols)
 
 
 def _usual_feed(settings: Settings, streams: bool) -> Feed:
