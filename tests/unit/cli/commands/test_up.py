@@ -122,7 +122,7 @@ def test_trades_are_simulated_where_streams_take_them_or_if_asked(
     said = k2("up", *arguments)
 
     assert said.code == 0, said.err
-    assert [run.feed for run in planned] == [simulates]
+    assert [bool(run.feed) for run in planned] == [simulates]
 
 
 @pytest.mark.parametrize(("arguments", "simulates"), [([], False), (["--feed", "simulate"], True)])
@@ -133,7 +133,7 @@ def test_a_kafka_of_the_users_own_gets_no_simulated_trades_unless_asked(
 
     k2("up", *arguments)
 
-    assert [run.feed for run in planned] == [simulates]
+    assert [bool(run.feed) for run in planned] == [simulates]
 
 
 def test_a_second_run_is_refused_and_writes_nothing_into_the_first_ones_log(k2, home, monkeypatch):
@@ -172,3 +172,10 @@ def test_without_a_terminal_a_run_is_quiet_unless_asked(k2, planned):
 
     assert piped.out + piped.err == ""
     assert "Starting Kafka" in asked.err
+
+
+def test_symbols_start_a_live_feed_with_everything_else(k2, planned):
+    k2("up", "--symbols", "BTC-USDT")
+
+    assert planned[0].feed[:2] == ("feed", "run")
+    assert "BTC-USDT" in planned[0].feed
