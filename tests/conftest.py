@@ -60,6 +60,7 @@ def spark(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator["SparkSession"]:
     """K2's own Spark session with the options of pytest.ini; one per worker."""
+    from k2.jvm import driver_environment
     from k2.jvm.jars import spark_jars
     from k2.jvm.spark import spark_session
 
@@ -70,6 +71,9 @@ def spark(
     settings = Settings.load(home=folder / "home", driver_memory="1g", ui_port=0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SPARK_CONF_DIR", str(folder))
+        # Of other settings for Spark K2 wants none; these are the tests' own.
+        kept = tuple(name for name in driver_environment.FOREIGN if name != "SPARK_CONF_DIR")
+        patch.setattr(driver_environment, "FOREIGN", kept)
         patch.setenv("PYSPARK_SUBMIT_ARGS", "pyspark-shell")  # spark_session changes it
         session = spark_session(settings, "k2-tests", spark_jars(settings))
     yield session

@@ -6,15 +6,17 @@ batch ends with "long overflow".
 """
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 from confluent_kafka import Message
-from pyspark.sql import DataFrame, SparkSession
 
 from k2.avro.wire_format import NEEDED
 from k2.connectors.committed_reader import CommittedReader, offset_of
 from k2.storage.checkpoints.kafka_offsets import first_offsets, planned_ends
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 _OVERFLOW = "long overflow"
 _HEADERS = pa.list_(pa.struct([("key", pa.string()), ("value", pa.binary())]))
@@ -31,13 +33,13 @@ _RECORDS = pa.schema(
 
 
 def reread(
-    spark: SparkSession,
+    spark: "SparkSession",
     checkpoint: Path,
     bootstrap: str,
     topic: str,
     batch: int,
     error: Exception,
-) -> DataFrame | None:
+) -> "DataFrame | None":
     """Return the records of a planned batch; None when ``error`` has nothing to do with timestamps.
 
     They have the columns that Bronze takes of Spark's source, but ``timestamp`` as whole milliseconds.
