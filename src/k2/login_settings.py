@@ -26,7 +26,7 @@ class LoginSettings(BaseSettings):
         None, description="Our own certificate (PEM), where brokers ask for one (mTLS)."
     )
     kafka_key_file: Path | None = Field(
-        None, description="Its private key (PEM, PKCS #8: `BEGIN PRIVATE KEY`)."
+        None, description="Its private key (PEM, PKCS #8, not `BEGIN RSA …`)."
     )
     kafka_key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
     kafka_key_password_file: Path | None = Field(None, description="File with that password.")

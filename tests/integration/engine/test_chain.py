@@ -17,9 +17,11 @@ from k2.engine.batch_buffer import BatchBuffer
 from k2.engine.engine import Engine
 from k2.errors import FailedError
 from k2.exchanges.binance import BINANCE
+from k2.exchanges.instruments import shipped_instruments
 from k2.exchanges.kraken import KRAKEN
 from k2.gold.processor import gold_stream
 from k2.gold.table import GOLD_TRADES
+from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
 from k2.silver.processor import SilverProcessor, silver_stream
 from k2.silver.tables import dead_letters, duplicates, silver_trades
@@ -102,7 +104,10 @@ class Market:
 
     def home(self, name, **changes):
         """A home, empty until it is run."""
-        return Home(self, Settings.load(home=self.folder / name, **changes))
+        settings = Settings.load(home=self.folder / name, **changes)
+        facts = shipped_instruments("binance").rows()  # by the name that the exchange has here
+        InstrumentLists(settings).load(self.binance.name, facts, "")
+        return Home(self, settings)
 
 
 class Home:
@@ -205,9 +210,9 @@ def filled(spark, stack, tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(filled):
     """What five streams make of it."""
-    chained = filled.home("chained")
-    chained.run_one_by_one()
-    return chained.tables()
+    home = filled.home("one-by-one")
+    home.run_one_by_one()
+    return home.tables()
 
 
 def test_the_tables_are_those_of_five_streams(filled, expected):

@@ -7,6 +7,7 @@ from k2.bronze.table import bronze_trades
 from k2.engine.table_owner import execute_on_owner
 from k2.engine.table_requests import REPLAY, Request
 from k2.exchanges.kraken import KRAKEN
+from k2.home.instrument_lists import InstrumentLists
 from k2.quality.table_diff import compare, newest_offsets
 from k2.silver import rebuild
 from k2.silver.rebuild import Rebuild, scratch_settings, slices
@@ -42,7 +43,8 @@ def differences(lake):
     scratch = scratch_settings(lake.settings, KRAKEN)
     ledger = stored(resolutions(KRAKEN))
     ends = newest_offsets(map(stored, TABLES))
-    Rebuild(KRAKEN, scratch, lake.registry, READER["kraken"]).run(
+    lists = InstrumentLists(lake.settings)
+    Rebuild(KRAKEN, scratch, lake.registry, READER["kraken"], lists).run(
         stored(bronze_trades(KRAKEN)), ledger, ends
     )
     found = []
