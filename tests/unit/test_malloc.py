@@ -25,9 +25,12 @@ needs_jemalloc = pytest.mark.skipif(
 
 def ran(program: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run a program in a process of its own, to its good end."""
+    # Without what another test of this process may have chosen.
+    chosen = ("ARROW_DEFAULT_MEMORY_POOL", "_RJEM_MALLOC_CONF", "MALLOC_ARENA_MAX")
+    inherited = {name: value for name, value in os.environ.items() if name not in chosen}
     return subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, **environment},
+        env=inherited | environment,
         capture_output=True,
         text=True,
         timeout=60,
