@@ -1,7 +1,6 @@
 """Schemas that a registry has told, kept on disk: an id means nothing at another registry."""
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from urllib.parse import urlsplit
 
 from k2.avro.schema_tree import parse_tree
 from k2.errors import ContractError
+from k2.home.atomic_files import replace_whole
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,7 @@ class SchemaCache:
         if self.folder is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        partial = self.folder / f".{schema_id}.avsc.{os.getpid()}"
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(self.folder / f"{schema_id}.avsc")
+        replace_whole(self.folder / f"{schema_id}.avsc", text.encode())
 
     def check(self, schema_id: int, told: str, url: str) -> None:
         """Refuse a schema that is not the one kept under its id.

@@ -5,7 +5,6 @@ Only the process that holds a stream's tables may write them. A command therefor
 request stays until it is answered: one whose holder died is carried out by the next.
 """
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import orjson
 
 from k2.errors import ConfigError, FailedError, K2Error, UnavailableError
+from k2.home.atomic_files import replace_whole
 from k2.observability.redaction import redacted
 from k2.settings import Settings
 
@@ -104,6 +104,4 @@ def _folder(settings: Settings) -> Path:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_bytes(orjson.dumps(content, default=str))
-    scratch.replace(path)
+    replace_whole(path, orjson.dumps(content, default=str))

@@ -1,10 +1,10 @@
 """How often the run in progress had to start a service again: a note that status and metrics read."""
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
+from k2.home.atomic_files import replace_whole
 from k2.settings import Settings
 
 _NOTE = "restarts.json"  # in K2_HOME/run
@@ -36,10 +36,8 @@ def note_restart(settings: Settings, service: str, exit_code: int | None) -> Ser
     before = restarts.get(service)
     now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     restarts[service] = ServiceRestarts(before.count + 1 if before else 1, now, exit_code)
-    note = settings.run / _NOTE
-    draft = note.with_name(f".{_NOTE}.{os.getpid()}")
-    draft.write_text(json.dumps({name: asdict(of) for name, of in restarts.items()}))
-    draft.replace(note)
+    content = json.dumps({name: asdict(of) for name, of in restarts.items()})
+    replace_whole(settings.run / _NOTE, content.encode())
     return restarts[service]
 
 

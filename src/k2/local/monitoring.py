@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from k2.errors import UnavailableError
+from k2.home.atomic_files import replace_whole
 from k2.home.ports import claimed, free_port
 from k2.jvm.jars import Group, resolve
-from k2.local.process import write_whole
 from k2.local.services.kafka import Agent
 from k2.local.services.monitoring import (
     Alertmanager,
@@ -84,7 +84,7 @@ class Monitoring:
         alertmanager = Alertmanager(settings, self.alertmanager, self.alertmanager_port)
         stack.add([alertmanager, prometheus], say)
         noted = {"prometheus": prometheus.url, "alertmanager": alertmanager.url}
-        write_whole(settings.run / _NOTE, json.dumps(noted))
+        replace_whole(settings.run / _NOTE, json.dumps(noted).encode())
         for line in addresses(settings):
             say(line)
 

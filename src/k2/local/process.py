@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from k2.environment import inherited
+from k2.home.atomic_files import replace_whole
 
 # Linux tells a child when the *thread* that started it ends, so one thread that lives as long as
 # the process starts them all.
@@ -57,7 +58,7 @@ class ProcessRecord:
 
     def save(self, path: Path) -> None:
         """Write the record, whole or not at all."""
-        write_whole(path, json.dumps(asdict(self)))
+        replace_whole(path, json.dumps(asdict(self)).encode())
 
     @property
     def is_of_this_boot(self) -> bool:
@@ -183,13 +184,6 @@ def stop_recorded(record: ProcessRecord, patience_seconds: float) -> bool:
             process.kill()
             process.wait(patience_seconds)
     return True
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that a reader finds the old text or the new, never a half."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -10,12 +10,13 @@ from types import TracebackType
 import structlog
 
 from k2.errors import FailedError, is_full_disk
+from k2.home.atomic_files import replace_whole
 from k2.home.disk_space import DiskSpace
 from k2.home.paths import HomeLock, named_disk_errors, prepare_home
 from k2.home.service_restarts import note_restart
 from k2.jvm.class_data_sharing import ClassArchive
 from k2.local.orphans import clean_orphans, clear_records, read_endpoints
-from k2.local.process import ChildProcess, ProcessRecord, write_whole
+from k2.local.process import ChildProcess, ProcessRecord
 from k2.local.services.find import find_services
 from k2.local.services.kafka import Agent
 from k2.local.services.service import Endpoints, Health, Service
@@ -86,7 +87,8 @@ class LocalStack:
                 self._services, self._archives = list(found.services), found.archives
                 self._launch(self._services, tell, meanwhile)
                 endpoints = found.endpoints
-                write_whole(self._settings.run / "endpoints.json", json.dumps(endpoints._asdict()))
+                content = json.dumps(endpoints._asdict()).encode()
+                replace_whole(self._settings.run / "endpoints.json", content)
                 return endpoints
         except BaseException:
             self.stop()

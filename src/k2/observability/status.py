@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import psutil
 
+from k2.home.atomic_files import replace_whole
 from k2.observability.recording import kafka_lag
 from k2.settings import Settings
 
@@ -82,9 +83,7 @@ def write_status(path: Path, streams: list[StreamStatus], extra: dict[str, Any])
         **extra,
         "streams": [stream.public() for stream in streams],
     }
-    scratch = path.with_suffix(".tmp")
-    scratch.write_bytes(orjson.dumps(status))
-    scratch.replace(path)
+    replace_whole(path, orjson.dumps(status))
 
 
 def read_status(path: Path) -> dict[str, Any] | None:

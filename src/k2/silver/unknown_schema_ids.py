@@ -5,8 +5,9 @@ same. Known schemas never change; unknown ids may become known, so they are kept
 """
 
 import json
-import os
 from pathlib import Path
+
+from k2.home.atomic_files import replace_durably
 
 _KEPT = 20
 
@@ -29,12 +30,8 @@ class UnknownSchemaIds:
         if not ids:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        scratch = self._folder / f"{batch}.tmp"
-        with scratch.open("w") as file:
-            json.dump(sorted(self.recall(batch) | ids), file)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(self._path(batch))
+        content = json.dumps(sorted(self.recall(batch) | ids)).encode()
+        replace_durably(self._path(batch), content)
         for old in sorted(self._folder.glob("*.json"), key=lambda path: int(path.stem))[:-_KEPT]:
             old.unlink(missing_ok=True)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from k2.local.process import ProcessRecord, child_environment, stop_recorded, write_whole
+from k2.home.atomic_files import replace_whole
+from k2.local.process import ProcessRecord, child_environment, stop_recorded
 
 pytestmark = pytest.mark.unit
 
@@ -91,7 +92,7 @@ def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(tmp_path: Path) 
     file = tmp_path / "it"
     file.write_text("old")
 
-    write_whole(file, "new")
+    replace_whole(file, b"new")
 
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"it": "new"}
 

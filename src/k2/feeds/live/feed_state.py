@@ -1,6 +1,5 @@
 """How far a live feed is, under ``K2_HOME/run/feeds``: the numbers that Kafka has, and the holes."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ import structlog
 
 from k2.errors import InUseError
 from k2.feeds.live.holes import MarketNumbers
+from k2.home.atomic_files import replace_whole
 from k2.home.locks import exclusive
 from k2.settings import Settings
 
@@ -85,6 +85,4 @@ def write_state(settings: Settings, name: str, content: bytes) -> None:
     """Replace a state, whole or not at all."""
     file = state_file(settings, name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_bytes(content)
-    partial.replace(file)
+    replace_whole(file, content)

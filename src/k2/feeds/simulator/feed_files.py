@@ -1,7 +1,6 @@
 """Files of a simulated feed under ``K2_HOME/run``: how to continue, and how it is doing."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from threading import Event
@@ -20,6 +19,7 @@ from tenacity import (
 
 from k2.errors import ConfigError, is_full_disk
 from k2.feeds.simulator.simulation import Progress
+from k2.home.atomic_files import replace_whole
 
 log = structlog.get_logger("k2.feeds")
 
@@ -70,9 +70,7 @@ def write_json(file: Path, content: dict[str, Any], stop: Event) -> None:
 
 def _replace(file: Path, content: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
-    partial.write_text(json.dumps(content), encoding="ascii")
-    partial.replace(file)
+    replace_whole(file, json.dumps(content).encode("ascii"))
 
 
 def _tell_once(state: RetryCallState) -> None:

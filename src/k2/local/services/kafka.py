@@ -10,10 +10,11 @@ from pathlib import Path
 
 from k2.environment import inherited
 from k2.errors import FailedError
+from k2.home.atomic_files import replace_whole
 from k2.home.ports import LOOPBACK
 from k2.jvm.class_data_sharing import ClassArchive
 from k2.jvm.native_libraries import native_library_options
-from k2.local.process import child_environment, write_whole
+from k2.local.process import child_environment
 from k2.settings import Settings
 
 # The first compiler only: it starts in half the CPU, and half a million records cost the broker 1.3
@@ -110,7 +111,7 @@ class Kafka:
         properties = _PROPERTIES.format(
             host=LOOPBACK, port=self.port, controller_port=self.controller_port
         )
-        write_whole(self.folder / "server.properties", properties)
+        replace_whole(self.folder / "server.properties", properties.encode())
         if not (self.folder / "data" / "meta.properties").exists():
             self._format()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import k2
 from k2.errors import ConfigError
+from k2.home.atomic_files import replace_whole
 from k2.home.ports import LOOPBACK
-from k2.local.process import write_whole
 from k2.local.services.service import answers
 from k2.observability.job_metrics import job_metrics_port
 from k2.settings import Settings
@@ -94,13 +94,13 @@ class Prometheus:
         """Write the configuration: the shipped one, with the ports of this run."""
         (self.folder / "targets").mkdir(parents=True, exist_ok=True)
         text = (self.shipped / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
-        write_whole(self.folder / "prometheus.yml", self._adapted(text))
+        replace_whole(self.folder / "prometheus.yml", self._adapted(text).encode())
         kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
         listed = kafka if self.targets.kafka else []
-        write_whole(self.folder / "targets" / "kafka.json", json.dumps(listed))
+        replace_whole(self.folder / "targets" / "kafka.json", json.dumps(listed).encode())
         port = job_metrics_port(self.settings) if self.settings.service else 0
         jobs = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": "jobs"}}] if port else []
-        write_whole(self.folder / "targets" / "jobs.json", json.dumps(jobs))
+        replace_whole(self.folder / "targets" / "jobs.json", json.dumps(jobs).encode())
 
     def command(self) -> list[str]:
         """Return the program and its arguments."""
