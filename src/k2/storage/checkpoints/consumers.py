@@ -1,6 +1,7 @@
 """How far the streams that read a table are, as their checkpoints say."""
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 from deltalake import DeltaTable
@@ -11,10 +12,10 @@ from k2.storage.delta_log import rows_added
 from k2.storage.table import Table
 
 
-def first_unread(checkpoint: Path, table_id: str) -> int | None:
-    """Return the oldest version that a stream has not read to its end; None when it needs the whole table.
+def committed_sources(checkpoint: Path) -> dict[str, dict[str, Any]] | None:
+    """Return how far the newest committed batch has read each table, by the table's id, as Spark writes it.
 
-    It does before its first batch, and until it has read what was there when it began.
+    None when no batch is committed.
     """
     batch = newest(checkpoint / "commits")
     if batch is None:
@@ -23,10 +24,19 @@ def first_unread(checkpoint: Path, table_id: str) -> int | None:
         lines = (checkpoint / "offsets" / str(batch)).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return None
-    for line in lines:
-        if '"reservoirId"' in line and (source := orjson.loads(line))["reservoirId"] == table_id:
-            return None if source.get("isStartingVersion") else int(source["reservoirVersion"])
-    return None
+    sources = (orjson.loads(line) for line in lines if '"reservoirId"' in line)
+    return {source["reservoirId"]: source for source in sources}
+
+
+def first_unread(checkpoint: Path, table_id: str) -> int | None:
+    """Return the oldest version that a stream has not read to its end; None when it needs the whole table.
+
+    It does before its first batch, and until it has read what was there when it began.
+    """
+    source = (committed_sources(checkpoint) or {}).get(table_id)
+    if source is None or source.get("isStartingVersion"):
+        return None
+    return int(source["reservoirVersion"])
 
 
 def unread_rows(checkpoint: Path, table: DeltaTable) -> int:

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 import orjson
 
-from k2.storage.checkpoints.offset_log import newest
+from k2.storage.checkpoints.consumers import committed_sources
 from k2.storage.delta_log import actions_of
 
 
@@ -23,17 +23,13 @@ def unread_from(checkpoint: Path, table_id: str) -> int | None:
 
     0 stands for a table that none of them has read; None for a stream that has committed none.
     """
-    batch = newest(checkpoint / "commits")
-    if batch is None:
+    sources = committed_sources(checkpoint)
+    if sources is None:
         return None
-    try:
-        lines = (checkpoint / "offsets" / str(batch)).read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return None
-    for line in lines:
-        if '"reservoirId"' in line and (source := orjson.loads(line))["reservoirId"] == table_id:
-            return 0 if source.get("isStartingVersion") else int(source["reservoirVersion"])
-    return 0
+    source = sources.get(table_id)
+    if source is None or source.get("isStartingVersion"):
+        return 0
+    return int(source["reservoirVersion"])
 
 
 def files_added(table: Path, first: int, last: int) -> list[AddedFile] | None:
