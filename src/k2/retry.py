@@ -4,8 +4,10 @@ Three attempts; between them 1 s, doubled each time up to 60 s, with jitter. A s
 long to wait (``Retry-After``) is believed, up to the same 60 s.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 from tenacity import (
@@ -90,6 +92,18 @@ def call_with_retry(
         reraise=True,
     )
     return retrying(attempt)
+
+
+def retry_after(text: str | None) -> float | None:
+    """Return the seconds of a ``Retry-After`` header, which may be a date; None where it is none."""
+    if text is None:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    except ValueError:
+        return None
 
 
 def _error_of(state: RetryCallState) -> BaseException | None:

@@ -15,8 +15,6 @@ from k2.storage.delta import open_table
 from k2.storage.file_pruning import Condition
 from k2.storage.scan import scan
 
-_MINUTE = timedelta(minutes=1)
-
 
 @dataclass(frozen=True)
 class ExchangeTime:

@@ -2,6 +2,7 @@
 
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges.live import Answer
+from k2.retry import retry_after
 
 
 class LimitedError(UnavailableError):
@@ -30,11 +31,3 @@ def require_ok(answer: Answer, path: str) -> bytes:
     if answer.status >= 500:
         raise UnavailableError(text)
     raise FailedError(text)
-
-
-def retry_after(text: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header; None for a date or nothing."""
-    try:
-        return None if text is None else max(float(text), 0.0)
-    except ValueError:
-        return None

@@ -22,7 +22,6 @@ log = structlog.get_logger("k2.jobs")
 
 _LOOK_SECONDS = 0.25  # between two looks at the wish
 _PATIENCE_SECONDS = 1.0  # between two tries to reach the registry
-MAX_STEP_SECONDS = 5.0  # of work between two checkpoints
 
 T = TypeVar("T")
 

@@ -10,7 +10,6 @@ from k2.home.tied_process import start_tied
 from k2.settings import Settings
 
 _FIRST_PAUSE, _MAX_PAUSE = 2.0, 60.0  # seconds until it is started again
-_READY_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _WRONG_USE = 2  # exit code: it would say the same again
 

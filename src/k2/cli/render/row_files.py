@@ -18,7 +18,6 @@ _OPTIONS = {
     "jsonl": "format json, array false",
     "parquet": "format parquet, compression zstd",
 }
-FORMATS = ("csv", "json", "parquet")
 
 
 def format_of(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -162,8 +161,3 @@ def describe(markets: Sequence[str]) -> str:
     """Name some markets in a sentence."""
     shown = ", ".join(markets[:5])
     return shown if len(markets) <= 5 else f"{shown} and {len(markets) - 5} more"
-
-
-def event_json(content: dict[str, object]) -> bytes:
-    """Return an event as the JSON that goes to Kafka."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()

@@ -13,7 +13,7 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from k2.exchanges.rest import retry_after
+from k2.retry import retry_after
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
 _PERMANENT_STATUS = {401: "unauthorised", 403: "forbidden", 451: "not offered in this region"}

@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import time
-from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +15,7 @@ from k2.errors import ConfigError, first_line
 from k2.jobs.delivery.cloud_events import CONTENT_TYPE, as_json
 from k2.jobs.delivery.sink import SinkRefusedError, SinkUnavailableError
 from k2.jobs.outbox import Event
+from k2.retry import retry_after
 
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
@@ -92,15 +92,3 @@ def signature(secret: bytes, event_id: str, stamp: str, body: bytes) -> str:
     """Return what a receiver compares the header ``webhook-signature`` with."""
     signed = b".".join((event_id.encode(), stamp.encode(), body))
     return "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
-
-
-def retry_after(text: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header, which may be a date; None where it is none."""
-    if text is None:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
-    except ValueError:
-        return None

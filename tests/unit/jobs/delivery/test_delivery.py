@@ -17,9 +17,10 @@ from k2.jobs.delivery.backlog import claim, dispatch, send_again
 from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.delivery.sink import Sink, SinkAbsentError
 from k2.jobs.delivery.sinks import sinks_of
-from k2.jobs.delivery.webhook import WebhookSink, retry_after, signature
+from k2.jobs.delivery.webhook import WebhookSink, signature
 from k2.jobs.outbox import Event, add_fact
 from k2.jobs.registry import Registry
+from k2.retry import retry_after
 from k2.settings import Settings
 from tests.support.home import wait_until
 from tests.support.jobs import QUICK
