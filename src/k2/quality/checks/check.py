@@ -8,6 +8,7 @@ from pathlib import Path
 
 from k2.exchanges import Exchange
 from k2.settings import Settings
+from k2.storage.file_pruning import Condition
 
 MAX_KEYS = 20  # that a finding names; its count is always whole
 
@@ -29,6 +30,13 @@ class Window:
     since: datetime
     until: datetime
     now: datetime
+
+    def conditions(self, before: timedelta = timedelta(0)) -> list[Condition]:
+        """Return what a scan's rows must meet to be of the window, and of the time ``before`` it too."""
+        return [
+            ("kafka_timestamp", ">", self.since - before),
+            ("kafka_timestamp", "<=", self.until),
+        ]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k2.gold.table import GOLD_TRADES
 from k2.quality.checks.check import Finding, Tables, Window
-from k2.sql import query
+from k2.sql import literal, query
 from k2.storage.scan import scan_table
 
 _BEFORE = timedelta(hours=1)
@@ -22,13 +22,12 @@ def check_clock_drift(tables: Tables, window: Window, limits: Mapping[str, float
         GOLD_TRADES,
         ["exchange", "timestamp", "kafka_timestamp"],
         [
-            ("kafka_timestamp", ">", window.since - _BEFORE),
-            ("kafka_timestamp", "<=", window.until),
+            *window.conditions(_BEFORE),
             ("is_late", "=", False),
         ],
     )
     measured = query(f"""
-        select exchange, kafka_timestamp > timestamptz '{window.since.isoformat(sep=" ")}' as is_new,
+        select exchange, kafka_timestamp > {literal(window.since)} as is_new,
                median(epoch_us(kafka_timestamp) - epoch_us("timestamp")) / 1e6 as delay,
                count(*) as trades
         from ({rows.sql}) group by all

@@ -74,7 +74,7 @@ def _letters(tables: Tables, exchange: Exchange, window: Window) -> list[dict[st
         tables.lake,
         dead_letters(exchange),
         ["topic", "partition", "offset", "error_reasons"],
-        [("kafka_timestamp", ">", window.since), ("kafka_timestamp", "<=", window.until)],
+        window.conditions(),
     )
     found = query(f"""
         select reason, count(*) as count,
@@ -91,6 +91,6 @@ def _records(tables: Tables, exchange: Exchange, window: Window) -> int:
         tables.lake,
         bronze_trades(exchange),
         ["offset"],
-        [("kafka_timestamp", ">", window.since), ("kafka_timestamp", "<=", window.until)],
+        window.conditions(),
     )
     return int(query(f"select count(*) as n from ({rows.sql})")["n"][0].as_py())  # noqa: S608

@@ -18,8 +18,7 @@ def check_late_data(tables: Tables, window: Window, limits: Mapping[str, float])
             ["is_late"],
             [
                 ("exchange", "=", exchange.name),
-                ("kafka_timestamp", ">", window.since),
-                ("kafka_timestamp", "<=", window.until),
+                *window.conditions(),
             ],
         )
         (row,) = query(

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from k2.gold.table import GOLD_TRADES
 from k2.quality.checks.check import Finding, Tables, Window
-from k2.sql import query
+from k2.sql import literal, query
 from k2.storage.scan import scan_table
 
 _BEFORE = timedelta(minutes=30)  # of prices that a jump is measured against
@@ -26,8 +26,7 @@ def check_prices(tables: Tables, window: Window, limits: Mapping[str, float]) ->
         GOLD_TRADES,
         ["exchange", "symbol", "timestamp", "price"],
         [
-            ("kafka_timestamp", ">", window.since - _BEFORE),
-            ("kafka_timestamp", "<=", window.until),
+            *window.conditions(_BEFORE),
             ("exchange", "in", [exchange.name for exchange in tables.exchanges]),
         ],
     )
@@ -51,7 +50,7 @@ def _jumps(minutes: pa.Table, window: Window, limits: Mapping[str, float]) -> li
             select *, list_median(prices) as usual,
                    list_median(list_transform(prices, lambda p: abs(p - list_median(prices)))) as mad
             from around where len(prices) >= 10
-              and minute > timestamptz '{window.since.isoformat(sep=" ")}'
+              and minute > {literal(window.since)}
         )
         select exchange, symbol, minute, price, usual, abs(price - usual) / usual as share,
                abs(price - usual) / greatest(1.4826 * mad, 1e-9 * usual) as mads
@@ -82,7 +81,7 @@ def _disagreements(minutes: pa.Table, window: Window, limits: Mapping[str, float
         f"""
         with together as (
             select symbol, minute, list(price) as prices, list(exchange) as exchanges
-            from minutes where minute > timestamptz '{window.since.isoformat(sep=" ")}'
+            from minutes where minute > {literal(window.since)}
             group by all having count(*) > 1
         ), measured as (
             select symbol, minute, unnest(exchanges) as exchange, unnest(prices) as price,

@@ -33,8 +33,7 @@ def check_repeated_trades(
                 wanted,
                 [
                     *of_exchange,
-                    ("kafka_timestamp", ">", window.since),
-                    ("kafka_timestamp", "<=", window.until),
+                    *window.conditions(),
                 ],
             )
             total, first, last = _extent(recent)

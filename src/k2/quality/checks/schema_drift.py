@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from k2.bronze.table import bronze_trades
 from k2.quality.checks.check import Finding, Tables, Window
-from k2.sql import query
+from k2.sql import literal, query
 from k2.storage.scan import scan_table
 
 _KNOWN = timedelta(days=7)
@@ -22,14 +22,13 @@ def check_schema_drift(
             bronze_trades(exchange),
             ["schema_id", "kafka_timestamp"],
             [
-                ("kafka_timestamp", ">", window.since - _KNOWN),
-                ("kafka_timestamp", "<=", window.until),
+                *window.conditions(_KNOWN),
             ],
         )
-        since = window.since.isoformat(sep=" ")
+        since = literal(window.since)
         measured = query(f"""
-            select schema_id, count_if(kafka_timestamp > timestamptz '{since}') as new,
-                   count_if(kafka_timestamp <= timestamptz '{since}') as before
+            select schema_id, count_if(kafka_timestamp > {since}) as new,
+                   count_if(kafka_timestamp <= {since}) as before
             from ({rows.sql}) where schema_id is not null group by all order by schema_id
             """).to_pylist()  # noqa: S608 — our own SQL
         had_any = any(row["before"] for row in measured)
