@@ -2,6 +2,7 @@
 
 import atexit
 import re
+import time
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
@@ -31,6 +32,14 @@ _REFUSED = re.compile(
     r"SASL authentication error: [^(]*|SSL handshake failed: [^(]*|certificate verify failed[^(]*"
 )
 _REFUSALS: dict["Login", str] = {}  # the last of each
+
+# What a broker answers for a partition whose leader is not known to all yet.
+_WITHOUT_LEADER = (
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+)
+_LEADER_PAUSE_SECONDS = 0.1
 
 Login = tuple[str, tuple[tuple[str, str], ...]]  # an address, and the options that go with it
 
@@ -129,13 +138,26 @@ def watermarks(
         known = _topics(consumer, bootstrap, timeout).get(topic)
         partitions = sorted(known.partitions) if known else []
         return {
-            partition: consumer.get_watermark_offsets(
-                TopicPartition(topic, partition), timeout=timeout
-            )
+            partition: _watermarks_of(consumer, TopicPartition(topic, partition), timeout)
             for partition in partitions
         }
     except KafkaException as error:
         raise no_answer(bootstrap, _text(error)) from error
+
+
+def _watermarks_of(
+    consumer: Consumer, partition: TopicPartition, timeout: float
+) -> tuple[int, int]:
+    """Ask until the partition has a leader: a new one, or one that moves, has none for a moment."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), _LEADER_PAUSE_SECONDS)
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=left)
+        except KafkaException as error:
+            if _code_of(error) not in _WITHOUT_LEADER or time.monotonic() >= deadline:
+                raise
+        time.sleep(_LEADER_PAUSE_SECONDS)
 
 
 def topic_id(bootstrap: str, topic: str, *, timeout: float = ANSWER_SECONDS) -> str | None:

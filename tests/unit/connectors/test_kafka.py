@@ -1,6 +1,9 @@
 """A client that asks Kafka is kept, and keeps nothing itself."""
 
+from types import SimpleNamespace
+
 import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from k2.connectors import kafka
 from k2.connectors.kafka import ClientLog, watermarks
@@ -36,3 +39,52 @@ def test_log_lines_of_a_kept_client_do_not_gather_in_it(
 
     assert told > 0
     assert len(lines) - told < told  # what came since the last question
+
+
+class NewTopic:
+    """A client of a broker at which a topic has no leader for the first questions."""
+
+    def __init__(self, *answers: int) -> None:
+        self.answers = list(answers)
+
+    def poll(self, _timeout: float) -> None:
+        pass
+
+    def list_topics(self, timeout: float) -> SimpleNamespace:
+        partitions = {0: SimpleNamespace()}
+        return SimpleNamespace(topics={"trades": SimpleNamespace(partitions=partitions)})
+
+    def get_watermark_offsets(self, _partition: TopicPartition, timeout: float) -> tuple[int, int]:
+        if self.answers:
+            raise KafkaException(KafkaError(self.answers.pop(0)))
+        return 0, 7
+
+
+def test_a_partition_that_has_no_leader_for_a_moment_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = NewTopic(
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    )
+    monkeypatch.setattr(kafka, "_asking", lambda _bootstrap: client)
+
+    assert watermarks("broker:9092", "trades") == {0: (0, 7)}
+
+
+@pytest.mark.parametrize(
+    ("code", "asked"),
+    [(KafkaError.NOT_LEADER_FOR_PARTITION, 2), (KafkaError.TOPIC_AUTHORIZATION_FAILED, 1)],
+)
+def test_a_partition_that_stays_without_leader_or_is_refused_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, code: int, asked: int
+) -> None:
+    client = NewTopic(*[code] * 99)
+    monkeypatch.setattr(kafka, "_asking", lambda _bootstrap: client)
+
+    with pytest.raises(UnavailableError):
+        watermarks("broker:9092", "trades", timeout=0.15)
+
+    assert 99 - len(client.answers) >= asked
+    assert asked > 1 or len(client.answers) == 98
