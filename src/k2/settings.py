@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -68,6 +68,17 @@ class Settings(JobSettings, LoginSettings):
     quality_thresholds: dict[str, float] = Field(
         default_factory=dict,
         description='Thresholds of quality checks in place of their own, as JSON: {"dead-letters.share": 0.01}.',
+    )
+
+    quality_periods: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        default_factory=dict,
+        description="Seconds between two runs of a quality check in place of its own, as JSON:"
+        ' {"freshness": 60}; 0 leaves it to be run by hand.',
+    )
+    quality_schedule: bool = Field(
+        True,
+        description="Let the jobs' service run quality checks when their time has come; off where"
+        " another scheduler does.",
     )
 
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")

@@ -57,8 +57,10 @@ class CheckRunner:
     def due(self, checks: Sequence[Check]) -> list[Check]:
         """Return the checks whose last run is as long ago as they ask for, or that never ran."""
         now = self.clock()
-        last = {check.name: self._last(check) for check in checks}
-        return [c for c in checks if (was := last[c.name]) is None or now - was >= c.every]
+        last = {check.name: self._last(check) for check in checks if check.every}
+        return [
+            c for c in checks if c.every and ((was := last[c.name]) is None or now - was >= c.every)
+        ]
 
     def _since(self, check: Check, now: datetime) -> datetime:
         last = self._last(check)

@@ -20,6 +20,8 @@ from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.delivery.sinks import sinks_of
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds.kind import JobKinds
+from k2.jobs.kinds.quality_check import QUALITY_CHECK, scheduled_checks
+from k2.jobs.schedule import JobSchedule
 from k2.observability.job_metrics import JobMetrics, job_metrics_port
 from k2.observability.metrics_server import serve as serve_metrics
 from k2.service.app import make_app
@@ -51,6 +53,8 @@ class JobService:
             )
         self.settings = settings
         self._sinks = sinks_of(settings)
+        wanted = settings.quality_schedule and QUALITY_CHECK.name in kinds
+        self._scheduled = scheduled_checks(settings) if wanted else []
         self.engine = JobEngine(settings, kinds, options)
         self.port = 0
         self._server: uvicorn.Server | None = None
@@ -77,6 +81,9 @@ class JobService:
             dispatcher = Dispatcher(self.engine.database, self._sinks)
             dispatcher.start()
             started.callback(dispatcher.stop)
+            schedule = JobSchedule(self.engine.registry, self._scheduled, settings.lake.is_dir)
+            schedule.start()
+            started.callback(schedule.stop)
             events = StreamEvents(settings, self.engine.database)
             events.start()
             started.callback(events.stop)

@@ -10,7 +10,7 @@ from k2.cli.options import seconds_of
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.observability.logs import configure_logs
-from k2.quality.checks.catalogue import CHECKS, check_named
+from k2.quality.checks.catalogue import check_named, checks_every
 from k2.quality.checks.check import Check, Severity
 from k2.quality.results import CheckRun, read_results
 from k2.quality.run_checks import CheckRunner
@@ -25,7 +25,7 @@ def list_command(
 ) -> None:
     """List the checks: how often each runs, how bad a finding is, and the thresholds."""
     settings = Settings.load()
-    rows = [_described(check, settings) for check in CHECKS]
+    rows = [_described(check, settings) for check in checks_every(settings.quality_periods)]
     if as_json:
         print_json(rows)
         return
@@ -136,7 +136,8 @@ def run_checks(settings: Settings, name: str) -> list[CheckRun]:
     if not settings.lake.is_dir():
         raise ConfigError(f"{settings.home} holds no tables; set K2_HOME, or start `k2 up`.")
     runner = CheckRunner(settings, thresholds=settings.quality_thresholds)
-    chosen = list(CHECKS) if name in ("all", "due") else [check_named(name)]
+    every_one = checks_every(settings.quality_periods)
+    chosen = list(every_one) if name in ("all", "due") else [check_named(name)]
     if name == "due":
         chosen = runner.due(chosen)
     return [runner.run(check) for check in chosen]
@@ -194,4 +195,6 @@ def _described(check: Check, settings: Settings) -> dict[str, Any]:
 
 
 def _duration(seconds: float) -> str:
+    if not seconds:
+        return "by hand"
     return f"{seconds / 3600:g} h" if seconds >= 3600 else f"{seconds / 60:g} min"

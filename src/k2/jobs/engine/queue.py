@@ -4,29 +4,29 @@ from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, DBOSClient
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from k2.errors import UnavailableError
 from k2.jobs import tables
 from k2.jobs.database import Database
 from k2.jobs.engine.log_filter import quieten_dbos
 from k2.jobs.engine.serialization import JobJson, refuse_pickle
-from k2.jobs.kinds.kind import JobKinds
+from k2.jobs.kinds.kind import JobKinds, QueueName
 from k2.jobs.registry import Registry
 from k2.settings import Settings
 
 # Changes only when the steps of an existing kind change their names or order; see docs/adr.
 VERSION = "k2-jobs-1"
 NAME = "k2-jobs"
-QUEUE = "jobs"
 
 
 class JobQueue:
     """dbos's side of the registry: rows of its tables, no job is run."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, kinds: JobKinds) -> None:
         """Connect when first used."""
         refuse_pickle()
+        self._database, self._kinds = database, kinds
         self._client = DBOSClient(
             system_database_engine=database.engine,
             dbos_system_schema="dbos",
@@ -40,7 +40,7 @@ class JobQueue:
         """Enqueue within the caller's transaction."""
         options: Any = {
             "workflow_name": kind,
-            "queue_name": QUEUE,
+            "queue_name": str(self._kinds.named(kind).queue),
             "workflow_id": job_id,
             "app_version": VERSION,
         }
@@ -52,17 +52,25 @@ class JobQueue:
 
     def resume(self, job_id: str) -> None:
         """Enqueue again a job that was paused, cancelled or lost."""
-        _answered(lambda: self._client.resume_workflow(job_id, queue_name=QUEUE))
+        queue = self._queue_of(job_id)
+        _answered(lambda: self._client.resume_workflow(job_id, queue_name=queue))
 
     def rewind(self, job_id: str, first_step: int) -> None:
         """Enqueue again a job that failed, from a step on."""
+        queue = self._queue_of(job_id)
         _answered(
-            lambda: self._client.rewind_workflow(job_id, start_step=first_step, queue_name=QUEUE)
+            lambda: self._client.rewind_workflow(job_id, start_step=first_step, queue_name=queue)
         )
 
     def delete(self, job_ids: list[str]) -> None:
         """Forget jobs that have ended."""
         self._client.delete_workflows(job_ids)
+
+    def _queue_of(self, job_id: str) -> str:
+        with self._database.reading() as connection:
+            query = text("SELECT kind FROM k2_job WHERE id = :id")
+            kind = str(connection.execute(query, {"id": job_id}).scalar())
+        return str(self._kinds.named(kind).queue if kind in self._kinds else QueueName.JOBS)
 
 
 def prepare(database: Database) -> None:
@@ -84,7 +92,7 @@ def prepare(database: Database) -> None:
 def open_registry(settings: Settings, kinds: JobKinds) -> Registry:
     """Open the registry to submit and steer jobs that another process runs."""
     database = Database(settings)
-    return Registry(database, kinds, JobQueue(database))
+    return Registry(database, kinds, JobQueue(database, kinds))
 
 
 def _answered(call: Callable[[], Any]) -> None:

@@ -16,11 +16,11 @@ from k2.errors import K2Error, NothingDoneError
 from k2.home.locks import exclusive
 from k2.jobs.database import Database
 from k2.jobs.engine.executor_lock import ExecutorLock, take_over
-from k2.jobs.engine.queue import NAME, QUEUE, VERSION, JobQueue, prepare
+from k2.jobs.engine.queue import NAME, VERSION, JobQueue, prepare
 from k2.jobs.engine.serialization import JobJson
 from k2.jobs.engine.watchdog import TAKEOVER_SECONDS, WATCH_SECONDS, Watchdog
 from k2.jobs.job_run import JobRun, StandStill, patiently
-from k2.jobs.kinds.kind import JobKind, JobKinds
+from k2.jobs.kinds.kind import JobKind, JobKinds, QueueName
 from k2.jobs.lifecycle import begin_run, clear_runs, keep_outcome, reconcile, stand_still
 from k2.jobs.model import Wish
 from k2.jobs.registry import Registry
@@ -31,6 +31,8 @@ log = structlog.get_logger("k2.jobs")
 
 LOCK = "jobs"
 _POLL_SECONDS = 0.25
+_CHECKS_AT_ONCE = 2  # so that a long one holds up no other, and streams have the machine
+_CHECKS_POLLED_LESS = 4  # nobody waits for one, and each look costs
 _THREADS = 16
 _STOP_SECONDS = 30
 
@@ -58,7 +60,7 @@ class JobEngine:
         self.settings = settings
         self.options = options or EngineOptions()
         self.database = Database(settings)
-        self.registry = Registry(self.database, kinds, JobQueue(self.database))
+        self.registry = Registry(self.database, kinds, JobQueue(self.database, kinds))
         self.stopping = threading.Event()
         self.on_end: Callable[[str, str, float], None] = lambda _kind, _outcome, _seconds: None
         self.on_step_failure: Callable[[str, str], None] = lambda _kind, _error: None
@@ -124,12 +126,17 @@ class JobEngine:
         for kind in self.registry.kinds:
             DBOS.workflow(name=kind.name, max_recovery_attempts=1_000)(make_workflow(self, kind))
         DBOS.launch()
-        DBOS.register_queue(
-            QUEUE,
-            worker_concurrency=self.options.concurrency,
-            polling_interval_sec=self.options.poll_seconds,
-            on_conflict="always_update",
-        )
+        options = self.options
+        for queue, concurrency, poll_seconds in (
+            (QueueName.JOBS, options.concurrency, options.poll_seconds),
+            (QueueName.CHECKS, _CHECKS_AT_ONCE, options.poll_seconds * _CHECKS_POLLED_LESS),
+        ):
+            DBOS.register_queue(
+                str(queue),
+                worker_concurrency=concurrency,
+                polling_interval_sec=poll_seconds,
+                on_conflict="always_update",
+            )
         self._started = True
         self.watchdog.start()
 

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -23,6 +24,15 @@ class JobParams(BaseModel):
     )
 
 
+class QueueName(StrEnum):
+    """Where jobs wait for their turn. Checks have a queue of their own: they come every few minutes,
+    whatever runs for hours.
+    """
+
+    JOBS = "jobs"
+    CHECKS = "checks"
+
+
 @dataclass(frozen=True)
 class JobKind:
     """A kind of job. ``run`` makes its steps and returns a few facts as the job's result.
@@ -34,6 +44,7 @@ class JobKind:
     summary: str
     params: type[JobParams]
     run: "Callable[[JobRun, Any], dict[str, Any] | None]"
+    queue: QueueName = QueueName.JOBS
 
     def validated(self, params: Mapping[str, Any]) -> JobParams:
         """Return the parameters, checked.

@@ -1,5 +1,7 @@
 """Every quality check, in the order that they are listed in."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from k2.errors import ConfigError
@@ -92,6 +94,24 @@ CHECKS: tuple[Check, ...] = (
         {"most": 0.0},
     ),
 )
+
+
+def checks_every(periods: Mapping[str, float]) -> tuple[Check, ...]:
+    """Return all checks, each ``every`` as its definition says or, by name, so many seconds.
+
+    Raises:
+        ConfigError: a period is of a check that does not exist.
+    """
+    for name in periods:
+        check_named(name)
+    return tuple(
+        (
+            replace(check, every=timedelta(seconds=periods[check.name]))
+            if check.name in periods
+            else check
+        )
+        for check in CHECKS
+    )
 
 
 def check_named(name: str) -> Check:

@@ -1,0 +1,101 @@
+"""Jobs that are asked for again and again, by the service.
+
+Time is cut into slots of a job's period. In each slot the job is asked for once, under a key that
+names the slot: whichever service asks, and however often it is started again, the registry has one
+job of it. A service that was down asks for the slot it finds itself in and for none before it.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from k2.errors import K2Error
+from k2.jobs.model import JobState
+from k2.jobs.registry import Registry
+from k2.periodic import PeriodicTask
+
+log = structlog.get_logger("k2.jobs")
+
+_LOOK_SECONDS = 1.0
+START_SECONDS = 60.0  # after which the first are asked for: a start has other things to do
+
+
+@dataclass(frozen=True)
+class ScheduledJob:
+    """A job of a kind that is due ``every`` so often; ``name`` tells it from others."""
+
+    kind: str
+    params: Mapping[str, Any]
+    every: timedelta
+    name: str
+
+    def key(self, now: float, offset: float) -> str:
+        """Return the idempotency key of the slot that a time (seconds since 1970) is in."""
+        seconds = self.every.total_seconds()
+        return f"scheduled.{self.name}.{seconds:g}.{int((now - offset) // seconds)}"
+
+
+class JobSchedule:
+    """Asks a registry for the jobs that are due, from :meth:`start` to :meth:`stop`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        jobs: Sequence[ScheduledJob],
+        is_wanted: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Spread the jobs over their periods, so that they do not all come at once."""
+        self._registry, self._is_wanted, self._clock = registry, is_wanted, clock
+        self._jobs = [
+            (job, job.every.total_seconds() * number / len(jobs)) for number, job in enumerate(jobs)
+        ]
+        self._asked: dict[str, str] = {}
+        self._begins = clock() + START_SECONDS
+        self._thread = PeriodicTask("k2-jobs-schedule", _LOOK_SECONDS, self._look)
+
+    def start(self) -> None:
+        """Start to ask."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask no more."""
+        self._thread.stop()
+
+    def look_once(self) -> list[str]:
+        """Ask for what is due; return the ids of the new jobs.
+
+        A job that is still under way is not asked for again beside itself.
+
+        Raises:
+            K2Error: the registry cannot be asked; the next look asks again.
+        """
+        now, new = self._clock(), []
+        for job, offset in self._jobs:
+            key = job.key(now, offset)
+            if self._asked.get(job.name) == key or self._is_under_way(job):
+                continue
+            submitted = self._registry.submit(job.kind, job.params, key=key)
+            self._asked[job.name] = key
+            if submitted.is_new:
+                new.append(submitted.job.id)
+        return new
+
+    def _is_under_way(self, job: ScheduledJob) -> bool:
+        return any(
+            found.params.items() >= job.params.items()
+            for state in (JobState.QUEUED, JobState.RUNNING)
+            for found in self._registry.jobs(state=state, kind=job.kind)
+        )
+
+    def _look(self) -> None:
+        if self._clock() < self._begins or not self._is_wanted():
+            return
+        try:
+            self.look_once()
+        except K2Error as error:
+            log.warning("schedule_waits", reason=str(error))
