@@ -17,6 +17,7 @@ READING_COMMANDS = [
     ["dlq", "list"],
     ["status"],
     ["balance"],
+    ["jobs", "list"],
     ["--help"],
 ]
 

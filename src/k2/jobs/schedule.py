@@ -9,14 +9,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from k2.errors import K2Error
 from k2.jobs.model import JobState
-from k2.jobs.registry import Registry
 from k2.periodic import PeriodicTask
+
+if TYPE_CHECKING:
+    from k2.jobs.registry import Registry
 
 log = structlog.get_logger("k2.jobs")
 
@@ -44,7 +46,7 @@ class JobSchedule:
 
     def __init__(
         self,
-        registry: Registry,
+        registry: "Registry",
         jobs: Sequence[ScheduledJob],
         is_wanted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.time,
