@@ -4,6 +4,7 @@ Settings are read in :mod:`k2.settings`; what is here was meant for other progra
 """
 
 import os
+import sys
 from collections.abc import MutableMapping
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -27,3 +28,10 @@ def shield(environment: MutableMapping[str, str]) -> None:
         environment[name] = ",".join([*hosts, *(own for own in _LOOPBACK if own not in hosts)])
     for name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
         environment.pop(name, None)
+
+
+def has_display() -> bool:
+    """Tell whether a window can be opened from here."""
+    return sys.platform == "darwin" or any(
+        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY")
+    )

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from k2.cli.unexpected import describe_unexpected, keep_traces_of_threads
@@ -45,6 +45,9 @@ _COMMANDS = {
     "instruments": ("k2.cli.commands.instruments", "instruments"),
     "jobs": ("k2.cli.commands.jobs", "jobs"),
     "serve": ("k2.cli.commands.serve", "serve"),
+    "logs": ("k2.cli.commands.logs", "logs"),
+    "alerts": ("k2.cli.commands.alerts", "alerts"),
+    "open": ("k2.cli.commands.open", "open_command"),
     "jars": ("k2.cli.commands.jars", "jars"),
 }
 _SUMMARIES = {
@@ -72,6 +75,9 @@ _SUMMARIES = {
     "instruments": "Look names of markets up, and load exchanges' lists of them.",
     "jobs": "Submit durable jobs, watch them, and pause, resume, cancel or retry them.",
     "serve": "Run the jobs of this home, and its HTTP API.",
+    "logs": "Show what the streams, the feed and the services wrote down.",
+    "alerts": "Show which alerts fire, each with its runbook.",
+    "open": "Open the UI, the dashboards, the API or the documentation.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
 }
 
@@ -94,6 +100,12 @@ class _LazyGroup(TyperGroup):
             guess = did_you_mean(args[0], _COMMANDS)
             ctx.fail(f"No such command '{args[0]}'.{guess}")
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: typer.Context, incomplete: str) -> Any:  # type: ignore[override]
+        """Complete from the summaries, so that no command is loaded for a press of the tab key."""
+        known = [TyperCommand(name, help=said) for name, said in _SUMMARIES.items()]
+        light = TyperGroup(name="k2", commands=known, params=self.params)
+        return light.shell_complete(typer.Context(light, info_name="k2"), incomplete)
 
     def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         with formatter.section("Commands"):
@@ -127,7 +139,7 @@ _app = typer.Typer(
         " everything. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 something outside"
         " did not answer, 4 partly done."
     ),
-    **_APP_OPTIONS,
+    **(_APP_OPTIONS | {"add_completion": True}),
 )
 
 

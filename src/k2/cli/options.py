@@ -9,6 +9,8 @@ import orjson
 
 from k2.errors import ConfigError
 from k2.exchanges import Exchange
+from k2.settings import Settings
+from k2.topology import stream_names
 
 _SECONDS_OF = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -48,6 +50,19 @@ def check_market(exchange: Exchange, market: str | None) -> None:
     if market is not None and market not in exchange.markets:
         known = ", ".join(exchange.markets)
         raise ConfigError(f"{exchange.title} has no market {market!r}. It has: {known}.")
+
+
+def complete_table(incomplete: str) -> list[str]:
+    """Return the stored tables that begin so, for the shell; a home that is wrong has none."""
+    with suppress(ConfigError, OSError):
+        tables = Settings.load().lake.glob(f"{incomplete}*/_delta_log")
+        return sorted(log.parent.name for log in tables)
+    return []
+
+
+def complete_stream(incomplete: str) -> list[str]:
+    """Return the streams that begin so, for the shell."""
+    return [name for name in stream_names() if name.startswith(incomplete)]
 
 
 def parse_param(text: str) -> tuple[str, Any]:

@@ -19,6 +19,7 @@ from k2.local.services.monitoring import (
     find_programs,
     monitoring_folder,
 )
+from k2.local.services.service import answers
 from k2.local.stack import LocalStack
 from k2.observability.status import StreamStatus
 from k2.settings import Settings
@@ -105,11 +106,17 @@ def addresses(settings: Settings) -> list[str]:
         return []
     grafana = monitoring_folder() / "grafana"
     return [
-        f"Alerts are at {urls['prometheus']}/alerts; {urls['alertmanager']} tells people of them.",
+        f"Alerts are at {alerts_page(urls['prometheus'])}; {urls['alertmanager']} tells people of them.",
         f"For Grafana: K2_PROMETHEUS_URL={urls['prometheus']} K2_DASHBOARDS={grafana}/dashboards"
         f" GF_PATHS_PROVISIONING={grafana}/provisioning"
         " grafana server --homepath /usr/share/grafana",
     ]
+
+
+def alerts_page(prometheus: str) -> str:
+    """Return where a Prometheus shows its alerts; Debian's has its pages under ``/classic``."""
+    classic = f"{prometheus}/classic/alerts"
+    return classic if answers(classic) else f"{prometheus}/alerts"
 
 
 def _agent(settings: Settings, say: Say) -> Agent | None:

@@ -11,6 +11,7 @@ import pytest
 import typer
 from deltalake.exceptions import DeltaError
 
+from k2.cli import app
 from k2.cli.app import _COMMANDS, _SUMMARIES, app_of, main, run
 from k2.cli.unexpected import keep_traces_of_threads
 from k2.errors import ConfigError, FailedError, InUseError, K2Error, UnavailableError
@@ -467,3 +468,34 @@ def test_a_recording_of_another_exchange_is_recognised_before_anything_is_sent(
     assert said.code == 2
     assert f"{recording} has messages of Coinbase, not of Kraken" in said.err
     assert "--exchange coinbase" in said.err
+
+
+def completed(monkeypatch, capsys, *words: str) -> list[str]:
+    monkeypatch.setenv("_K2_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", " ".join(("k2", *words)))
+    monkeypatch.setenv("COMP_CWORD", str(len(words)))
+    assert run(app._app, [], "k2") == 0
+    return capsys.readouterr().out.split()
+
+
+def test_the_tab_key_completes_commands_without_loading_them(k2, monkeypatch, capsys):
+    monkeypatch.setattr("k2.cli.app.importlib.import_module", lambda _name: pytest.fail("loaded"))
+
+    assert completed(monkeypatch, capsys, "ba") == ["bars", "balance"]
+
+
+def test_the_tab_key_completes_options_tables_and_streams(k2, home, monkeypatch, capsys):
+    ensure_table(home / "lake", GOLD_TRADES)
+
+    assert "--watch" in completed(monkeypatch, capsys, "status", "--w")
+    assert completed(monkeypatch, capsys, "show", "gol") == ["gold_trades"]
+    assert completed(monkeypatch, capsys, "export", "gol") == ["gold_trades"]
+    assert "silver-kraken" in completed(monkeypatch, capsys, "logs", "--stream", "silver-k")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell_is_printed(k2, shell):
+    said = k2("--show-completion", shell)
+
+    assert said.code == 0
+    assert "_K2_COMPLETE" in said.out

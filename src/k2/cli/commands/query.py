@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from k2.cli.options import complete_table
 from k2.cli.render.printing import cell_of, print_json, print_table
 from k2.cli.render.row_files import print_rows, write_rows
 from k2.errors import ConfigError
@@ -51,7 +52,12 @@ def query_command(
 
 
 def export_command(
-    table: Annotated[str, typer.Argument(help="Name of a table, as `k2 tables` lists them.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a table, as `k2 tables` lists them.", autocompletion=complete_table
+        ),
+    ],
     to: Annotated[Path, typer.Option("--to", help="A .csv, .json, .jsonl or .parquet file.")],
     columns: Annotated[
         str | None, typer.Option(help="Names with commas between; all without it.")

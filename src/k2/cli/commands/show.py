@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from k2.cli.options import complete_table
 from k2.cli.render.printing import cell_of, print_json, print_table
 from k2.errors import ConfigError, did_you_mean
 from k2.lake.conditions import between, of_market
@@ -42,7 +43,12 @@ _NEWEST = ("timestamp", "bar_start", "kafka_timestamp", "offset", "exchange", "s
 
 
 def show(
-    table: Annotated[str, typer.Argument(help="Name of a table, as `k2 tables` lists them.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a table, as `k2 tables` lists them.", autocompletion=complete_table
+        ),
+    ],
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many rows.")] = 10,
     symbol: Annotated[str | None, typer.Option(help="Only this market's.")] = None,
     exchange: Annotated[str | None, typer.Option(help="Only this exchange's.")] = None,

@@ -1,0 +1,61 @@
+"""Where a browser finds what belongs to a home."""
+
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+import k2
+from k2.local.monitoring import alerts_page, monitoring_urls
+from k2.local.service_process import api_url
+from k2.local.services.service import answers
+from k2.observability.status import running
+from k2.settings import Settings
+
+_GRAFANA = "http://127.0.0.1:3000"
+_PACKAGE = Path(k2.__file__).parent
+
+
+class Place(NamedTuple):
+    """An address, or None and what makes one."""
+
+    what: str
+    url: str | None
+    otherwise: str = ""
+
+
+def places(settings: Settings) -> dict[str, Place]:
+    """Return every place by its name; what does not run has no address."""
+    prometheus = monitoring_urls(settings).get("prometheus")
+    api = api_url(settings)
+    return {
+        "ui": Place(
+            "Spark's UI", running(settings)["spark_ui"], "No streams run here; `k2 up` starts them."
+        ),
+        "dashboards": Place(
+            "Grafana",
+            _GRAFANA if answers(f"{_GRAFANA}/api/health") else None,
+            f"No Grafana answers at {_GRAFANA}; `k2 up --monitoring` prints how to start one.",
+        ),
+        "alerts": Place(
+            "Prometheus",
+            alerts_page(prometheus) if prometheus else None,
+            "No Prometheus runs here; `k2 up --monitoring` starts one.",
+        ),
+        "api": Place(
+            "the jobs' API",
+            f"{api}/docs" if api and answers(f"{api}/health") else None,
+            "No jobs' service runs here; `k2 up` or `k2 serve` starts it.",
+        ),
+        "docs": Place("the documentation", documentation(), "The documentation is not here."),
+    }
+
+
+def documentation(package: Path = _PACKAGE) -> str | None:
+    """Return the documentation beside a checkout, else where the package says it is."""
+    root = package.parents[1]
+    for page in (root / "site" / "index.html", root / "docs" / "README.md"):
+        if page.is_file():
+            return page.as_uri()
+    named = metadata.metadata("k2").get_all("Project-URL") or []
+    urls = dict(line.split(", ", 1) for line in named)
+    return urls.get("Documentation")

@@ -1,0 +1,77 @@
+"""What fires, as the Prometheus of a run says, with the page that says what to do."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+import k2
+from k2.errors import UnavailableError
+
+WATCHDOG = "Watchdog"  # fires always: that nobody hears it is the alarm
+_TIMEOUT_SECONDS = 5.0
+_PACKAGE = Path(k2.__file__).parent
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert of Prometheus; ``state`` is ``pending`` until it has been true for long enough."""
+
+    name: str
+    state: str
+    severity: str
+    since: str
+    summary: str
+    description: str
+    runbook: str
+    labels: dict[str, str]
+
+
+def active_alerts(prometheus: str) -> list[Alert]:
+    """Ask a Prometheus what is pending or fires: the worst first, then the oldest.
+
+    Raises:
+        UnavailableError: it does not answer, or not as Prometheus does.
+    """
+    try:
+        with httpx.Client(trust_env=False, timeout=_TIMEOUT_SECONDS) as client:
+            answer = client.get(f"{prometheus.rstrip('/')}/api/v1/alerts")
+            answer.raise_for_status()
+            found = [_alert(each) for each in answer.json()["data"]["alerts"]]
+    except httpx.HTTPError as error:
+        raise UnavailableError(f"Prometheus at {prometheus} does not answer: {error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnavailableError(f"What answers at {prometheus} is no Prometheus.") from error
+    severities = ("critical", "warning", "none")
+    return sorted(
+        found,
+        key=lambda alert: (
+            alert.state != "firing",
+            severities.index(alert.severity) if alert.severity in severities else len(severities),
+            alert.since,
+        ),
+    )
+
+
+def runbook_page(runbook_url: str, package: Path = _PACKAGE) -> str:
+    """Return where the page of an alert is on this machine; the address as it is if it is not here."""
+    name = runbook_url.rpartition("/")[2]
+    for folder in (package / "docs" / "runbooks", package.parents[1] / "docs" / "runbooks"):
+        if name and (folder / name).is_file():
+            return str(folder / name)
+    return runbook_url
+
+
+def _alert(given: dict[str, Any]) -> Alert:
+    labels, notes = dict(given["labels"]), given.get("annotations", {})
+    return Alert(
+        name=labels.pop("alertname"),
+        state=given["state"],
+        severity=labels.pop("severity", ""),
+        since=given.get("activeAt", ""),
+        summary=notes.get("summary", ""),
+        description=notes.get("description", ""),
+        runbook=runbook_page(notes.get("runbook_url", "")),
+        labels=labels,
+    )
