@@ -10,11 +10,32 @@ import pytest
 import structlog
 
 from k2.settings import Settings
-from tests.fixtures.crypto_fixtures import CryptoDataFactory, Record
+from tests.fixtures.crypto_fixtures import (
+    binance_trade_sequence,
+    crypto_data_factory,
+    invalid_trade_records,
+    kraken_trade_sequence,
+    sample_binance_raw_trade,
+    sample_kraken_raw_trade,
+    sample_v2_unified_trade,
+    v2_mixed_trades,
+)
 from tests.support.stack import Endpoints, shared_stack
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+# pytest finds a fixture in conftest, wherever it stands.
+__all__ = [
+    "binance_trade_sequence",
+    "crypto_data_factory",
+    "invalid_trade_records",
+    "kraken_trade_sequence",
+    "sample_binance_raw_trade",
+    "sample_kraken_raw_trade",
+    "sample_v2_unified_trade",
+    "v2_mixed_trades",
+]
 
 ROOT = Path(__file__).parents[1]
 TIERS = ("unit", "integration", "performance", "e2e", "slow", "chaos")
@@ -102,60 +123,3 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoints]:
     run = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     with shared_stack(run / "stack") as endpoints:
         yield endpoints
-
-
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """Recorded market data beside the checkout; tests that need it are skipped without it."""
-    folder = ROOT.parent / "shared" / "data"
-    if not folder.is_dir():
-        pytest.skip("no recorded market data: ../shared/data does not exist")
-    return folder
-
-
-@pytest.fixture
-def crypto_data_factory() -> CryptoDataFactory:
-    """A factory of trades; every test gets the same ones."""
-    return CryptoDataFactory()
-
-
-@pytest.fixture
-def sample_binance_raw_trade(crypto_data_factory: CryptoDataFactory) -> Record:
-    """One ``BinanceRawTrade``."""
-    return crypto_data_factory.binance_raw_trade()
-
-
-@pytest.fixture
-def sample_kraken_raw_trade(crypto_data_factory: CryptoDataFactory) -> Record:
-    """One ``KrakenRawTrade``, newest version."""
-    return crypto_data_factory.kraken_raw_trade()
-
-
-@pytest.fixture
-def sample_v2_unified_trade(crypto_data_factory: CryptoDataFactory) -> Record:
-    """One V2 trade with its dollar value and asset name."""
-    return crypto_data_factory.v2_trade()
-
-
-@pytest.fixture
-def binance_trade_sequence(crypto_data_factory: CryptoDataFactory) -> list[Record]:
-    """50 raw Binance trades over 1 hour."""
-    return crypto_data_factory.binance_sequence()
-
-
-@pytest.fixture
-def kraken_trade_sequence(crypto_data_factory: CryptoDataFactory) -> list[Record]:
-    """50 raw Kraken trades over 1 hour."""
-    return crypto_data_factory.kraken_sequence()
-
-
-@pytest.fixture
-def v2_mixed_trades(crypto_data_factory: CryptoDataFactory) -> list[Record]:
-    """25 Binance and 25 Kraken V2 trades over 1 hour, by time."""
-    return crypto_data_factory.v2_mixed()
-
-
-@pytest.fixture
-def invalid_trade_records(crypto_data_factory: CryptoDataFactory) -> dict[str, Record]:
-    """V2 trades that each break one rule, by the name of the defect."""
-    return crypto_data_factory.invalid_trades()

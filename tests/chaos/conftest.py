@@ -1,5 +1,5 @@
-"""The same home as the end-to-end tests have."""
+"""A home for each test, of which no process outlives it."""
 
-from tests.e2e.conftest import home
+from tests.support.home import home
 
 __all__ = ["home"]

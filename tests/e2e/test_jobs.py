@@ -11,6 +11,7 @@ from confluent_kafka import Consumer
 
 from k2.feeds.recordings import Recording
 from tests.support.home import K2Home, wait_until
+from tests.support.recordings import richest_files
 
 pytestmark = pytest.mark.e2e
 
@@ -26,11 +27,9 @@ def home(tmp_path: Path) -> Iterator[K2Home]:
 
 
 @pytest.fixture
-def recording(shared_data: Path, tmp_path: Path) -> Path:
+def recording(tmp_path: Path) -> Path:
     """The first hundred messages of a recording."""
-    source = shared_data / "binance" / "spot-btc-eth-20260707.ndjson.gz"
-    if not source.exists():
-        pytest.skip(f"no recorded messages: {source} does not exist")
+    (source,) = richest_files("binance/spot-btc-eth*")
     lines = [line.message for line in islice(Recording(source), MESSAGES)]
     file = tmp_path / "hundred.jsonl"
     file.write_bytes(b"\n".join(line for line in lines if line) + b"\n")

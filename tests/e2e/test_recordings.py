@@ -1,7 +1,5 @@
 """The scripted way through: recorded messages into Kafka, and every trade in Gold, once, exact."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.checker.bars import check_bars
@@ -9,32 +7,29 @@ from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
 from tests.checker.sent import sent_of
 from tests.support.home import K2Home
+from tests.support.recordings import richest_files, trades_in
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
-TRADES = {"binance": 1_163 + 10_147, "kraken": 17 + 10, "coinbase": 437}
-
-
-@pytest.fixture
-def recordings(shared_data: Path) -> dict[str, list[Path]]:
-    return {
-        "binance": sorted((shared_data / "binance").glob("spot-*")),
-        "kraken": sorted((shared_data / "kraken").glob("v*")),
-        "coinbase": sorted((shared_data / "coinbase").glob("exchange-*")),
-    }
+RECORDINGS = {
+    "binance": richest_files("binance/spot-*"),
+    "kraken": richest_files("kraken/v*"),
+    "coinbase": richest_files("coinbase/exchange-*"),
+}
+TRADES = {exchange: sum(map(trades_in, files)) for exchange, files in RECORDINGS.items()}
 
 
 @pytest.mark.parametrize(
     "streams", [pytest.param("--streams", marks=pytest.mark.slow), "--no-streams"]
 )
 def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replayed(
-    home: K2Home, recordings: dict[str, list[Path]], streams: str
+    home: K2Home, streams: str
 ) -> None:
-    expected = expected_trades([file for files in recordings.values() for file in files])
+    expected = expected_trades([file for files in RECORDINGS.values() for file in files])
     assert len(expected) == sum(TRADES.values())
 
     home.run("up", "--feed", "none", "--detach", streams)
-    counts = replay(home, recordings)
+    counts = replay(home)
     drained = home.json("drain")
 
     assert counts == TRADES
@@ -45,7 +40,7 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
     assert check_bars(home.folder, map(sent_of, expected.values())) == []
     assert_balanced(home, duplicates=0)
 
-    replay(home, recordings)
+    replay(home)
     home.run("drain")
 
     assert home.rows("gold_trades") == len(expected)
@@ -59,9 +54,9 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
     assert home.json("balance", "--tables-only")["balanced"] is True
 
 
-def replay(home: K2Home, recordings: dict[str, list[Path]]) -> dict[str, int]:
+def replay(home: K2Home) -> dict[str, int]:
     counts = {}
-    for exchange, files in recordings.items():
+    for exchange, files in RECORDINGS.items():
         answer = home.json("replay", *files, "--exchange", exchange)
         counts[exchange] = sum(file["trades"] for file in answer["files"])
     return counts

@@ -6,11 +6,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 K2 = Path(sys.executable).with_name("k2")
 PATIENCE = 600.0  # seconds; the machine may be busy with other tests
@@ -132,3 +133,11 @@ def wait_until(
         assert time.monotonic() < end, f"not within {seconds:.0f} s. {why()}"
         time.sleep(0.1)
     return value
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[K2Home]:
+    """A K2_HOME of the test's own; whatever still runs on it in the end is killed."""
+    home = K2Home(tmp_path / "home")
+    yield home
+    home.kill_all()

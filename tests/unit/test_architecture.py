@@ -200,6 +200,54 @@ def test_jobs_import_the_command_line_only() -> None:
     assert {name: imports for name, imports in found.items() if imports} == {}
 
 
+TESTS = ROOT / "tests"
+# Rooms of tests that are of no package: what stands beside `src`, or goes through all of it.
+OTHER_ROOMS = {"benchmarks", "cases", "checker", "cluster", "monitoring"}
+# Both are parts of `settings` and of nothing else.
+TESTED_AS_PARTS = {"job_settings", "login_settings"}
+
+
+def test_only_end_to_end_tests_import_from_end_to_end_tests() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in TESTS.rglob("*.py")
+        if path.relative_to(TESTS).parts[0] != "e2e"
+        and re.search(r"^\s*(from|import) tests\.e2e\b", path.read_text(), re.MULTILINE)
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize("tier", ["unit", "integration"])
+def test_a_folder_of_tests_has_the_name_of_what_it_tests(tier: str) -> None:
+    folders = {
+        path.parent.relative_to(TESTS / tier)
+        for path in (TESTS / tier).rglob("test_*.py")
+        if path.parent != TESTS / tier
+    }
+    strays = {
+        str(folder)
+        for folder in folders
+        if folder.parts[0] not in OTHER_ROOMS and not (SRC / folder).is_dir()
+    }
+
+    assert strays == set()
+
+
+def test_every_package_has_unit_tests_where_one_looks_for_them() -> None:
+    without = {
+        package
+        for package in {package_of(path) for path in SRC.rglob("*.py")}
+        & set(ORDER) - TESTED_AS_PARTS
+        if not (
+            (TESTS / "unit" / f"test_{package}.py").is_file()
+            or any((TESTS / "unit" / package).rglob("test_*.py"))
+        )
+    }
+
+    assert without == set()
+
+
 # Allocators are told by the environment only, and what is told there is read by other programs.
 # The last asks whether spark-submit started it, which is no setting.
 OF_THE_ENVIRONMENT = {"settings.py", "malloc.py", "environment.py", "jvm/process_end.py"}

@@ -12,6 +12,7 @@ from k2.exchanges.coinbase import COINBASE
 from k2.feeds.recordings import Recording
 from k2.silver.validation import Validation, validate_lines
 from tests.checker.expected import expected_trades
+from tests.support.recordings import name_of, recorded_files, trades_in
 
 pytestmark = pytest.mark.integration
 
@@ -109,8 +110,8 @@ def test_messages_without_a_trade_do_not_prove_a_definition(tmp_path: Path) -> N
     assert (verdict.other, sum(verdict.rejected.values()), verdict.holds) == (1, 1, False)
 
 
-def test_the_recording_gives_what_an_independent_reading_does(shared_data: Path) -> None:
-    recording = shared_data / "coinbase" / "exchange-btc-eth-20260707.ndjson.gz"
+@pytest.mark.parametrize("recording", recorded_files("coinbase/exchange-*"), ids=name_of)
+def test_a_recording_gives_what_an_independent_reading_does(recording: Path) -> None:
     fields = ("symbol", "timestamp", "price", "quantity", "currency", "side", "source_sequence")
 
     verdict = verdict_on_file(recording)
@@ -128,4 +129,5 @@ def test_the_recording_gives_what_an_independent_reading_does(shared_data: Path)
         for trade in expected_trades([recording]).values()
     }
     assert found == wanted
-    assert (len(found), verdict.trades, verdict.repeated) == (437, 437, 0)
+    trades = trades_in(recording)
+    assert (len(found), verdict.trades, verdict.repeated) == (trades, trades, 0)

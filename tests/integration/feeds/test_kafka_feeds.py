@@ -3,6 +3,7 @@
 import json
 import time
 from collections import Counter
+from decimal import Decimal
 from io import BytesIO
 from threading import Event
 from uuid import uuid4
@@ -22,6 +23,8 @@ from k2.feeds.replay import replay
 from k2.feeds.simulator.market import MARKETS
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
 from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator
+from tests.checker.expected import expected_trades
+from tests.support.recordings import name_of, recorded_files, trades_in
 
 pytestmark = pytest.mark.integration
 
@@ -139,12 +142,12 @@ def test_schemas_are_registered_and_found_by_id(stack, tmp_path):
     assert SchemaRegistry("http://127.0.0.1:1", tmp_path).schema_by_id(schema_id) is not None
 
 
-def test_a_replayed_recording_is_read_back_with_the_registered_schema(stack, topic, shared_data):
+@pytest.mark.parametrize("recording", recorded_files("kraken/v2-*"), ids=name_of)
+def test_a_replayed_recording_is_read_back_with_the_registered_schema(stack, topic, recording):
     kraken = exchange_named("kraken")
     registry = SchemaRegistry(stack.registry)
     schema_id = registry.register(kraken)[kraken.reader_schema]
     encode = encoder(schema_text(kraken.reader_schema), schema_id)
-    recording = shared_data / "kraken" / "v2-btc-eth-20260707.ndjson.gz"
 
     with FeedProducer(stack.kafka) as producer:
         (counts,) = replay([recording], kraken, encode, Into(producer, topic))
@@ -152,10 +155,12 @@ def test_a_replayed_recording_is_read_back_with_the_registered_schema(stack, top
     schema = fastavro.parse_schema(json.loads(registry.schema_by_id(schema_id)))
     records = consumed(stack.kafka, topic)
     trades = [fastavro.schemaless_reader(BytesIO(v[5:]), schema, None) for _, v in records]
-    assert counts.trades == len(trades) == 17
+    assert counts.trades == len(trades) == trades_in(recording)
     assert {value[:5] for _, value in records} == {b"\x00" + schema_id.to_bytes(4, "big")}
     assert [key.decode() for key, _ in records] == [trade["symbol"] for trade in trades]
-    assert "1774.14" in {trade["price"] for trade in trades}
+    assert sorted(Decimal(trade["price"]) for trade in trades) == sorted(
+        trade.price for trade in expected_trades([recording]).values()
+    )
 
 
 def test_a_simulated_stream_arrives_as_its_manifest_says(stack, topic, tmp_path):

@@ -7,13 +7,25 @@ import fastavro
 import pytest
 
 from k2.avro.encoding import encoder
+from tests.support.recordings import INVENTED, SHARED
 
 pytestmark = pytest.mark.unit
 
+FILES = [
+    INVENTED / "avro" / "wire_vectors.json",
+    SHARED / "data" / "avro" / "confluent_wire_vectors.json",
+]
+VECTORS = [
+    vector
+    for file in FILES
+    if file.is_file()
+    for vector in json.loads(file.read_text())
+    if vector["schema"]
+]
 
-def test_a_foreign_payload_is_reproduced_byte_for_byte(shared_data):
-    vectors = json.loads((shared_data / "avro" / "confluent_wire_vectors.json").read_text())
-    vector = next(one for one in vectors if one["schema"])
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
+def test_a_foreign_payload_is_reproduced_byte_for_byte(vector):
     payload = bytes.fromhex(vector["hex"])
     record = fastavro.schemaless_reader(
         BytesIO(payload[5:]), fastavro.parse_schema(vector["schema"])

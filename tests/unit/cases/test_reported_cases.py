@@ -12,39 +12,39 @@ from k2.exchanges import exchange_named
 from k2.exchanges.instruments import Instruments, shipped_instruments, with_newer
 from k2.exchanges.listings import read_listing
 from tests.support.cases import Outcome, outcome_of
+from tests.support.recordings import CASES
 
 pytestmark = pytest.mark.unit
 
-LISTS = {
-    "binance": ("binance-spot.exchangeInfo.json", "binance-usdm.exchangeInfo.json"),
-    "kraken": ("kraken.AssetPairs.json",),
-    "coinbase": (),
-}
 # Of these a later stage decides more: which messages are of the same fills.
 OF_FILLS = {"11"}
+ALL = sorted(file.with_suffix("") for folder in CASES for file in folder.glob("*.ndjson"))
 
 
-@pytest.fixture
-def cases(shared_data: Path) -> Path:
-    return shared_data.parent / "cases"
-
-
-def case_names() -> list[str]:
-    folder = Path(__file__).parents[4] / "shared" / "cases"
-    return sorted(path.name.removesuffix(".ndjson") for path in folder.glob("*.ndjson"))
-
-
-def loaded(cases: Path, exchange: str) -> Instruments:
+def loaded(case: Path) -> Instruments:
+    """What is known once the lists that lie beside a case are loaded."""
+    exchange = answer(case)["exchange"]
     facts = shipped_instruments(exchange).rows()
-    for name in LISTS[exchange]:
-        facts = with_newer(facts, read_listing((cases / name).read_bytes(), exchange, name, None))
+    for file in sorted(case.parent.glob(f"{exchange}*.json")):
+        if not file.name.endswith(".expect.json"):
+            facts = with_newer(facts, read_listing(file.read_bytes(), exchange, file.name, None))
     return Instruments.of(facts)
 
 
-def run(cases: Path, name: str, instruments: Instruments | None) -> tuple[dict[str, Any], Outcome]:
-    expected = json.loads((cases / f"{name}.expect.json").read_text("utf-8"))
-    messages = (cases / f"{name}.ndjson").read_bytes().splitlines()
+def answer(case: Path) -> dict[str, Any]:
+    return json.loads(case.with_name(f"{case.name}.expect.json").read_text("utf-8"))
+
+
+def run(case: Path, instruments: Instruments | None) -> tuple[dict[str, Any], Outcome]:
+    expected = answer(case)
+    messages = case.with_name(f"{case.name}.ndjson").read_bytes().splitlines()
     return expected, outcome_of(exchange_named(expected["exchange"]), messages, instruments)
+
+
+def fills(case: Path, trades: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if case.name[:2] not in OF_FILLS:
+        return trades
+    return [trade for trade in trades if "aggregate" not in trade["trade_conditions"]]
 
 
 def plain(number: Any) -> str:
@@ -65,15 +65,12 @@ def distinct(trades: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list(first.values())
 
 
-@pytest.mark.parametrize("name", case_names())
-def test_a_case_is_right_with_the_exchange_s_list(cases: Path, name: str) -> None:
-    exchange = json.loads((cases / f"{name}.expect.json").read_text("utf-8"))["exchange"]
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_a_case_is_right_with_the_exchange_s_list(case: Path) -> None:
+    expected, found = run(case, loaded(case))
 
-    expected, found = run(cases, name, loaded(cases, exchange))
-
-    trades = [t for t in distinct(found.trades) if name[:2] not in OF_FILLS or "aggregate" not in t["trade_conditions"]]  # fmt: skip
     with_id = all(trade["trade_id"] for trade in expected["expect"])
-    assert Counter(key(trade, with_id) for trade in trades) == Counter(
+    assert Counter(key(trade, with_id) for trade in fills(case, distinct(found.trades))) == Counter(
         key(trade, with_id) for trade in expected["expect"]
     )
     assert Counter(found.reasons) == Counter(expected["dead_letter_reasons"])
@@ -81,21 +78,23 @@ def test_a_case_is_right_with_the_exchange_s_list(cases: Path, name: str) -> Non
     assert found.other == expected["ignored"]
 
 
-@pytest.mark.parametrize("name", case_names())
-def test_a_case_is_never_wrong_without_the_exchange_s_list(cases: Path, name: str) -> None:
-    expected, found = run(cases, name, None)
+@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name)
+def test_a_case_is_never_wrong_without_the_exchange_s_list(case: Path) -> None:
+    expected, found = run(case, None)
 
     right = {key(trade, False) for trade in expected["expect"]}
-    trades = [t for t in found.trades if name[:2] not in OF_FILLS or "aggregate" not in t["trade_conditions"]]  # fmt: skip
-    assert {key(trade, False) for trade in trades} <= right
+    assert {key(trade, False) for trade in fills(case, found.trades)} <= right
     assert set(found.reasons) <= {"symbol_unknown", "symbol_ambiguous"}
     assert found.other == expected["ignored"]
 
 
-def test_what_a_list_leaves_open_a_later_one_answers(cases: Path) -> None:
-    name = "04-binance-us-usd-quote-split"
+@pytest.mark.parametrize(
+    ("name", "trades"),
+    [("binance-names-that-a-list-splits", 3), ("04-binance-us-usd-quote-split", 6)],
+)
+def test_what_a_list_leaves_open_a_later_one_answers(name: str, trades: int) -> None:
+    for case in (case for case in ALL if case.name == name):
+        before, after = (run(case, which)[1] for which in (None, loaded(case)))
 
-    before, after = (run(cases, name, which)[1] for which in (None, loaded(cases, "binance")))
-
-    assert Counter(before.reasons) == {"symbol_ambiguous": 1, "symbol_unknown": 1}
-    assert (after.reasons, len(after.trades)) == ([], 6)
+        assert Counter(before.reasons) == {"symbol_ambiguous": 1, "symbol_unknown": 1}
+        assert (after.reasons, len(after.trades)) == ([], trades)

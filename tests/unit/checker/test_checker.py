@@ -7,13 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from k2.exchanges import EXCHANGES
 from tests.checker.compare import compare
 from tests.checker.expected import expected_trades
+from tests.support.recordings import name_of, recorded_files, trades_in
 from tests.unit.checker.stored import gold_row, store
 
 pytestmark = pytest.mark.unit
 
 CHECKER = Path(__file__).parents[2] / "checker"
+RECORDED = [
+    recording for exchange in EXCHANGES for recording in recorded_files(f"{exchange.name}/*")
+]
 
 
 def test_a_message_gives_the_trade_that_the_contract_says(expected):
@@ -87,16 +92,9 @@ def test_a_message_id_twice_is_found(tmp_path, expected):
     assert any("message_id twice" in problem for problem in compare(tmp_path, expected))
 
 
-def test_the_recorded_files_hold_what_their_description_says(shared_data):
-    counts = {
-        "binance/spot-btc-eth-20260707.ndjson.gz": 1163,
-        "binance/spot-btcusdt-20240809.recv-ns.gz": 10147,
-        "binance/usdm-20210722.cryptofeed.jsonl.zst": 91,
-        "kraken/v2-btc-eth-20260707.ndjson.gz": 17,
-        "kraken/v1-20210417.cryptofeed.jsonl.zst": 10,
-    }
-
-    assert {name: len(expected_trades([shared_data / name])) for name in counts} == counts
+@pytest.mark.parametrize("recording", RECORDED, ids=name_of)
+def test_a_recording_holds_as_many_trades_as_were_counted_in_it(recording):
+    assert len(expected_trades([recording])) == trades_in(recording)
 
 
 def test_the_checker_shares_no_code_with_k2():

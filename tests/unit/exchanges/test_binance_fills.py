@@ -1,10 +1,8 @@
 """Binance: a fill counts once, whatever messages told of it."""
 
-import gzip
 import random
 from decimal import Decimal
-from itertools import groupby
-from pathlib import Path
+from itertools import groupby, islice
 
 import orjson
 import pytest
@@ -15,6 +13,7 @@ from k2.exchanges.binance import BINANCE
 from k2.silver.tables import silver_trades
 from k2.sql import query
 from k2.storage.scan import scan_table
+from tests.checker import messages as recorded
 from tests.support.binance_messages import (
     T0,
     aggregate,
@@ -23,6 +22,7 @@ from tests.support.binance_messages import (
     spot_trade,
 )
 from tests.support.messages_to_bars import Lakehouse
+from tests.support.recordings import name_of, recorded_files
 
 pytestmark = pytest.mark.unit
 
@@ -256,21 +256,11 @@ def test_bars_of_trades_of_aggregates_and_of_both_are_the_same(tmp_path_factory,
     assert sum(bar["trade_count"] for bar in made[0] if bar["timeframe"] == "1d") == len(trades)
 
 
-RECORDINGS = Path(__file__).parents[4] / "shared" / "data" / "binance"
-
-
-def recorded_trades(name, most):
+def recorded_trades(recording, most):
     """The first trades of a recording as they came."""
-    found = []
-    with gzip.open(RECORDINGS / name, "rt") as lines:
-        for line in lines:
-            start = line.find("{")
-            if '"e":"trade"' in line:
-                message = orjson.loads(line[start:])
-                found.append(message.get("data", message))
-            if len(found) == most:
-                break
-    return found
+    contents = (orjson.loads(message.text) for message in recorded.messages(recording))
+    events = (content.get("data", content) for content in contents)
+    return list(islice((event for event in events if event.get("e") == "trade"), most))
 
 
 def aggregated(trades):
@@ -294,13 +284,9 @@ def aggregated(trades):
             )
 
 
-@pytest.mark.parametrize(
-    "name", ["spot-btc-eth-20260707.ndjson.gz", "spot-btcusdt-20240809.recv-ns.gz"]
-)
-def test_recorded_trades_and_their_aggregates_give_the_same_bars(tmp_path, name):
-    if not RECORDINGS.exists():
-        pytest.skip("no recorded market data: ../shared/data does not exist")
-    trades = recorded_trades(name, 4_000)
+@pytest.mark.parametrize("recording", recorded_files("binance/spot-*"), ids=name_of)
+def test_recorded_trades_and_their_aggregates_give_the_same_bars(tmp_path, recording):
+    trades = recorded_trades(recording, 4_000)
     aggregates = list(aggregated(trades))
     assert len(aggregates) < len(trades) * 0.9
     mixed = random.Random(7).sample([*trades, *aggregates], len(trades) + len(aggregates))

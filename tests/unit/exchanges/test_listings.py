@@ -9,8 +9,11 @@ import pytest
 from k2.errors import ConfigError
 from k2.exchanges.instruments import Fact, write_facts
 from k2.exchanges.listings import read_listing
+from tests.support.recordings import CASES
 
 pytestmark = pytest.mark.unit
+
+LISTINGS = [file for folder in CASES for file in sorted(folder.glob("binance*.exchangeInfo.json"))]
 
 
 def read(document, exchange, market=None):
@@ -124,10 +127,10 @@ def test_what_is_no_list_is_refused_by_the_file_s_name(content, exchange):
         read_listing(content, exchange, "list.json", None)
 
 
-def test_the_lists_of_the_cases_are_read(shared_data: Path):
-    cases = shared_data.parent / "cases"
-    spot = (cases / "binance-spot.exchangeInfo.json").read_bytes()
+@pytest.mark.parametrize("listing", LISTINGS, ids=lambda path: path.name)
+def test_the_lists_of_the_cases_are_read(listing: Path):
+    document = listing.read_bytes()
 
-    facts = read_listing(spot, "binance", "exchangeInfo.json", None)
+    facts = read_listing(document, "binance", "exchangeInfo.json", None)
 
-    assert len(facts) == len(json.loads(spot)["symbols"])
+    assert len(facts) == len(json.loads(document)["symbols"])

@@ -18,6 +18,7 @@ from k2.exchanges import EXCHANGES, Exchange, exchange_named
 from k2.exchanges.parsers import PARSERS
 from tests.checker.messages import messages
 from tests.support.messages import MESSAGE_OF, as_read, read_json
+from tests.support.recordings import RECORDINGS, name_of
 
 pytestmark = pytest.mark.unit
 
@@ -184,9 +185,10 @@ def test_a_coinbase_message_loses_nothing(message: str) -> None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=lambda exchange: exchange.name)
-def test_no_recorded_message_loses_anything(exchange: Exchange, shared_data: Path) -> None:
+@pytest.mark.parametrize("folder", RECORDINGS, ids=name_of)
+def test_no_recorded_message_loses_anything(exchange: Exchange, folder: Path) -> None:
     trades = 0
-    for file in sorted((shared_data / exchange.name).iterdir()):
+    for file in sorted((folder / exchange.name).iterdir()):
         for message in islice(messages(file), 20_000):
             parsed = PARSERS[exchange.name](message.text.encode(), RECEIVED)
             if parsed.kind == "trades":
