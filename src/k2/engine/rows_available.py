@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from k2.engine.stream_task import StreamTask
-from k2.observability.resource_metrics import OpenTables
 from k2.storage.delta import row_count
+from k2.storage.handles import MAX_COMMITS_OF_A_WATCHER
+from k2.storage.stored_tables import StoredTables
 
 
 class RowsAvailable:
@@ -14,7 +15,7 @@ class RowsAvailable:
     def __init__(self, lake: Path, tasks: Sequence[StreamTask]) -> None:
         """Count for the streams of ``tasks``, and look for other tables under ``lake``."""
         self._tasks = tasks
-        self._tables = OpenTables(lake)
+        self._tables = StoredTables(lake, MAX_COMMITS_OF_A_WATCHER)
 
     def of(self, task: StreamTask) -> int:
         """Return the rows upstream of a stream, taken or not.
@@ -29,6 +30,6 @@ class RowsAvailable:
         for table in task.stream.reads:
             if table.name in given:
                 total += given[table.name]
-            elif (stored := self._tables.stored(table.name)) is not None:
+            elif (stored := self._tables.find(table.name)) is not None:
                 total += row_count(stored)
         return total

@@ -23,13 +23,14 @@ from k2.observability.recording import (
     record_restart,
 )
 from k2.observability.resource_metrics import (
-    OpenTables,
     machine,
     record_checkpoint,
     record_table,
 )
 from k2.periodic import PeriodicTask
 from k2.settings import Settings
+from k2.storage.handles import MAX_COMMITS_OF_A_WATCHER
+from k2.storage.stored_tables import StoredTables
 from k2.storage.table import Layer, Table
 
 _LOOK_SECONDS = 10.0
@@ -68,7 +69,7 @@ class EngineMetrics:
             name: _metrics(stream, place == 0)
             for place, (name, stream) in enumerate(self._streams.items())
         }
-        self._tables = OpenTables(settings.lake)
+        self._tables = StoredTables(settings.lake, MAX_COMMITS_OF_A_WATCHER)
         self._newest: dict[str, float] = {}
         self._restarts: dict[str, int] = {}  # by service, as counted
         self._open = ExitStack()
@@ -156,7 +157,7 @@ class EngineMetrics:
             metrics = self._of[name]
             record_checkpoint(metrics, stream.checkpoint(self._settings), time.time())
             for table in stream.tables:
-                if (stored := self._tables.stored(table.name)) is not None:
+                if (stored := self._tables.find(table.name)) is not None:
                     record_table(metrics, table.name, stored)
 
     def _count_restarts(self, metrics: StreamMetrics) -> None:

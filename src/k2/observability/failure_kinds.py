@@ -1,14 +1,87 @@
-"""What a stream died of, as one of a few words that metrics can carry."""
+"""What a stream died of: the one table of what failures look like, and what each means.
+
+From a failure's text follow the word that metrics carry, the class of K2's error, which says whether a
+retry may help, and the sentence that a person reads.
+"""
 
 import re
+from dataclasses import dataclass
 
-from k2.errors import FULL_DISK, ContractError, DataLossError, UnavailableError
+from k2.errors import (
+    FULL_DISK,
+    ContractError,
+    DataLossError,
+    FailedError,
+    K2Error,
+    UnavailableError,
+    first_line,
+)
 
-# From the most telling to the least: a full disk also breaks the checkpoint, and is the cause.
-_TELLING: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("memory", re.compile(r"OutOfMemoryError|GC overhead limit|Java heap space|exit code 137")),
-    ("disk", FULL_DISK),
-    (
+
+@dataclass(frozen=True)
+class FailureCause:
+    """A cause: the ``pattern`` in a failure's text that gives it away, and what follows from it.
+
+    ``sentence`` may name ``{stream}`` and ``{line}``, the first line of the text.
+    """
+
+    kind: str
+    pattern: re.Pattern[str]
+    error: type[K2Error] = FailedError
+    sentence: str = "Stream {stream} failed: {line}"
+
+    def error_for(self, stream: str, text: str) -> K2Error:
+        """Return K2's error for a stream that failed with ``text``."""
+        return self.error(self.sentence.format(stream=stream, line=first_line(text)))
+
+
+# The first that matches counts. A full disk also breaks the checkpoint and lets calls time out, and is
+# the cause of both; a broker that does not answer is worth a retry, whatever file was open meanwhile.
+_CAUSES = (
+    FailureCause(
+        "memory",
+        re.compile(r"OutOfMemoryError|GC overhead limit|Java heap space|exit code 137"),
+    ),
+    FailureCause(
+        "disk",
+        FULL_DISK,
+        sentence="Stream {stream}: the disk is full. Free space, then start again.",
+    ),
+    FailureCause(
+        "data_loss",
+        re.compile(
+            r"KAFKA_DATA_LOSS|failOnDataLoss|data may have been lost"
+            r"|Partition.*offset was changed",
+            re.I,
+        ),
+        DataLossError,
+        "Stream {stream}: Kafka no longer has records that Bronze has not read (retention, or "
+        "a topic made anew). {line}",
+    ),
+    FailureCause(
+        "other",
+        # Delta's names for a commit that met another one.
+        re.compile(
+            r"Concurrent(Append|Transaction|Write|DeleteRead|DeleteDelete)Exception"
+            r"|DELTA_CONCURRENT|DELTA_METADATA_CHANGED|(Metadata|Protocol)ChangedException"
+            r"|DELTA_PROTOCOL_CHANGED"
+        ),
+        UnavailableError,
+        "Stream {stream}: somebody else changed its table at the same moment; the batch runs"
+        " again. {line}",
+    ),
+    FailureCause(
+        "kafka",
+        re.compile(
+            r"TimeoutException|DisconnectException|UnknownTopicOrPartition"
+            r"|Failed to get (offsets|metadata)|Connection refused|Cannot fetch record"
+            r"|NetworkException|describeTopics",
+            re.I,
+        ),
+        UnavailableError,
+        "Stream {stream}: Kafka does not answer. {line}",
+    ),
+    FailureCause(
         "checkpoint",
         re.compile(
             r"checkpoints?/|CheckpointFileManager|CANNOT_LOAD_CHECKPOINT|CANNOT_WRITE_STATE_STORE"
@@ -16,11 +89,24 @@ _TELLING: tuple[tuple[str, re.Pattern[str]], ...] = (
             re.I,
         ),
     ),
-    ("jvm_gone", re.compile(r"JVM (is gone|no longer answers)|Answer from Java side is empty")),
-    ("registry", re.compile(r"registry", re.I)),
-    ("kafka", re.compile(r"kafka", re.I)),
+    FailureCause(
+        "jvm_gone",
+        re.compile(r"JVM (is gone|no longer answers)|Answer from Java side is empty"),
+    ),
+    FailureCause("registry", re.compile(r"registry", re.I)),
+    FailureCause("kafka", re.compile(r"kafka", re.I)),
 )
-FAILURE_KINDS = (*(kind for kind, _ in _TELLING), "data_loss", "contract", "other")
+_UNKNOWN = FailureCause("other", re.compile(""))
+FAILURE_KINDS = tuple(
+    dict.fromkeys(
+        (*(cause.kind for cause in _CAUSES if cause.kind != "other"), "contract", "other")
+    )
+)
+
+
+def find_cause(text: str) -> FailureCause:
+    """Return the cause that a failure's text names first; of an unknown one a cause of kind other."""
+    return next((cause for cause in _CAUSES if cause.pattern.search(text)), _UNKNOWN)
 
 
 def failure_kind(error: BaseException | str) -> str:
@@ -29,8 +115,7 @@ def failure_kind(error: BaseException | str) -> str:
         return "data_loss"
     if isinstance(error, ContractError):
         return "contract"
-    text = str(error)
-    found = next((kind for kind, telling in _TELLING if telling.search(text)), "other")
-    if found == "other" and isinstance(error, UnavailableError):
+    cause = find_cause(str(error))
+    if cause is _UNKNOWN and isinstance(error, UnavailableError):
         return "kafka"
-    return found
+    return cause.kind

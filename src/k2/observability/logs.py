@@ -40,14 +40,6 @@ def configure_logs(settings: Settings, stream: TextIO | None = None) -> None:
     _take_in_libraries(target, max(level, logging.WARNING), rendered)
 
 
-def stream_log(
-    job_name: str, exchange: str | None, layer: str
-) -> structlog.typing.FilteringBoundLogger:
-    """Return a logger whose every event names the stream."""
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger("k2.stream")
-    return log.bind(job_name=job_name, exchange=exchange or "all", layer=layer)
-
-
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Hide secrets, by the names of fields and by their form in any text, a traceback's too."""
     return {name: redacted(value, name) for name, value in event.items()}

@@ -7,12 +7,8 @@ from pathlib import Path
 
 import psutil
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from k2.observability.metrics import StreamMetrics
-from k2.storage.handles import TableHandle
-
-_MAX_COMMITS = 100  # that a handle follows: a look a second may cost some milliseconds now and then
 
 
 def record_checkpoint(metrics: StreamMetrics, checkpoint: Path, now: float) -> None:
@@ -51,24 +47,6 @@ def machine(home: Path) -> dict[str, float]:
         # Some file systems make them as they go, and count none.
         "k2_disk_free_inodes_ratio": inodes.f_favail / inodes.f_files if inodes.f_files else 1.0,
     }
-
-
-class OpenTables:
-    """Tables kept open, so that each look reads only what is new in their logs."""
-
-    def __init__(self, lake: Path) -> None:
-        """Look at the tables under ``lake``."""
-        self._lake = lake
-        self._open: dict[str, TableHandle] = {}
-
-    def stored(self, table: str) -> DeltaTable | None:
-        """Return a table as of now; None when it is not there or cannot be read just now."""
-        try:
-            handle = self._open.setdefault(table, TableHandle(self._lake / table, _MAX_COMMITS))
-            return handle.latest()
-        except (TableNotFoundError, DeltaError, OSError):
-            self._open.pop(table, None)
-            return None
 
 
 def _batches(folder: Path) -> list[int]:

@@ -13,7 +13,9 @@ from deltalake import DeltaTable
 from k2.storage.delta_log import commit_file
 
 # Measured over 100 to 1,000 files: fewer pay more for opening, more for the old handle.
-_MOST_COMMITS = 12
+MAX_COMMITS = 12
+# For who looks about once a second, where some milliseconds now and then do not matter.
+MAX_COMMITS_OF_A_WATCHER = 100
 
 
 @dataclass
@@ -24,7 +26,7 @@ class TableHandle:
     """
 
     path: Path
-    max_commits: int = _MOST_COMMITS
+    max_commits: int = MAX_COMMITS
     _stored: DeltaTable | None = None
     _since: int = 0  # version when it was opened
 

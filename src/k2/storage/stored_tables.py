@@ -1,22 +1,25 @@
 """The tables that a lake's folder holds, by name and kept open."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from k2.errors import ConfigError
-from k2.storage.handles import TableHandle
+from k2.storage.handles import MAX_COMMITS, TableHandle
 from k2.storage.read_errors import named_log_errors
 
 
 class StoredTables:
     """Opens tables by name; each stays open, and is brought up to date when it is asked for again."""
 
-    def __init__(self, lake: Path) -> None:
-        """Look at the tables under ``lake``."""
+    def __init__(self, lake: Path, max_commits: int = MAX_COMMITS) -> None:
+        """Look at the tables under ``lake``; ``max_commits`` is that of each :class:`TableHandle`."""
         self.lake = lake
+        self._max_commits = max_commits
         self._handles: dict[str, TableHandle] = {}
 
     def names(self) -> list[str]:
@@ -33,9 +36,19 @@ class StoredTables:
         if name not in self.names():
             known = ", ".join(self.names()) or "none"
             raise ConfigError(f"There is no table {name!r} in {self.lake}. Tables: {known}.")
-        handle = self._handles.setdefault(name, TableHandle(self.lake / name))
         with named_log_errors(name):
-            return handle.latest()
+            return self.handle(name).latest()
+
+    def find(self, name: str) -> DeltaTable | None:
+        """Return a table at its newest version; None when it is not there or cannot be read just now."""
+        with suppress(DeltaError, OSError):
+            return self.handle(name).latest()
+        self._handles.pop(name, None)
+        return None
+
+    def handle(self, name: str) -> TableHandle:
+        """Return the one handle that is kept of a table, which may not be there yet."""
+        return self._handles.setdefault(name, TableHandle(self.lake / name, self._max_commits))
 
     def columns(self, name: str) -> list[str]:
         """Return the names of a table's columns, in order.

@@ -83,6 +83,12 @@ def test_a_full_disk_goes_before_what_follows_from_it():
     assert type(classify("gold", text)) is FailedError
 
 
+def test_a_silent_broker_is_worth_a_retry_whatever_file_was_open_meanwhile():
+    text = "TimeoutException: Timed out\n\tat org.apache.spark.streaming.HDFSMetadataLog.add(x)"
+
+    assert classify("bronze-kraken", text).retryable
+
+
 def test_anything_else_is_a_failure_with_its_first_line():
     error = classify("gold", "\n  Something odd.  \n\tat org.apache.spark.Foo(Foo.scala)\n")
 

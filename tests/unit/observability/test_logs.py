@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from k2.observability.logs import configure_logs, stream_log
+from k2.observability.logs import configure_logs
 from k2.observability.offset_ranges import offset_ranges
 from k2.observability.redaction import redacted
 from k2.settings import Settings
@@ -31,7 +31,8 @@ def events(target: io.StringIO) -> list[dict[str, Any]]:
 def test_an_event_is_one_line_that_names_its_stream_and_batch() -> None:
     target = written()
 
-    stream_log("silver-kraken", "kraken", "silver").info("batch_written", batch_id=7, note="a\nb")
+    log = structlog.get_logger().bind(job_name="silver-kraken")
+    log.info("batch_written", batch_id=7, note="a\nb")
 
     (event,) = events(target)
     assert event.pop("time").endswith("Z")
@@ -39,8 +40,6 @@ def test_an_event_is_one_line_that_names_its_stream_and_batch() -> None:
         "level": "info",
         "event": "batch_written",
         "job_name": "silver-kraken",
-        "exchange": "kraken",
-        "layer": "silver",
         "batch_id": 7,
         "note": "a\nb",
     }
@@ -56,14 +55,6 @@ def test_ctrl_c_in_a_call_to_spark_is_no_error_of_the_log() -> None:
     logging.getLogger("some.library").error("boom")
 
     assert [event["event"] for event in events(target)] == ["boom"]
-
-
-def test_gold_is_of_all_exchanges() -> None:
-    target = written()
-
-    stream_log("gold", None, "gold").info("stream_started")
-
-    assert events(target)[0]["exchange"] == "all"
 
 
 def test_a_level_leaves_out_what_is_below_it() -> None:

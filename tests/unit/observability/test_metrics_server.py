@@ -17,8 +17,9 @@ from k2.home.ports import free_port
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.metrics import StreamMetrics
 from k2.observability.metrics_server import check_ports, serve
-from k2.observability.resource_metrics import OpenTables, machine, record_checkpoint, record_table
+from k2.observability.resource_metrics import machine, record_checkpoint, record_table
 from k2.settings import Settings
+from k2.storage.stored_tables import StoredTables
 from k2.storage.table import Layer
 from k2.topology import port_of
 from tests.support.ports import free_row
@@ -178,12 +179,12 @@ def test_a_checkpoint_that_is_not_there_has_no_lag(tmp_path: Path) -> None:
 
 
 def test_a_table_that_grows_is_seen_to_grow(tmp_path: Path) -> None:
-    metrics, tables = gold_metrics(), OpenTables(tmp_path)
-    assert tables.stored("gold_trades") is None
+    metrics, tables = gold_metrics(), StoredTables(tmp_path)
+    assert tables.find("gold_trades") is None
 
     for _ in range(2):
         write_deltalake(tmp_path / "gold_trades", pa.table({"a": [1]}), mode="append")
-        stored = tables.stored("gold_trades")
+        stored = tables.find("gold_trades")
         assert stored is not None
         record_table(metrics, "gold_trades", stored)
 

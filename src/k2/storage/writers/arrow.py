@@ -17,10 +17,10 @@ from deltalake.exceptions import CommitFailedError
 
 from k2.storage.delta import NOTHING_ELSE, named_errors, table_path
 from k2.storage.exact_types import rebuilt
-from k2.storage.handles import TableHandle
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.maintenance.small_files import keep_log, merge_small_files
 from k2.storage.parquet_encoding import QUICK, layout
+from k2.storage.stored_tables import StoredTables
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
 from k2.storage.writers.writer import AppendResult, Transform, TxnId
@@ -47,9 +47,12 @@ class ArrowWriter:
     lake: Path
     retention: LogRetention | None = None
     runs_on_driver: bool = True
-    _open: dict[str, TableHandle] = field(default_factory=dict)
+    _tables: StoredTables = field(init=False)
     _ids: dict[str, str] = field(default_factory=dict)
     _locks: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._tables = StoredTables(self.lake)
 
     @contextmanager
     def open_batch(self, rows: "DataFrame") -> Iterator["ArrowBatch"]:
@@ -97,7 +100,7 @@ class ArrowWriter:
                     break
                 except CommitFailedError:
                     # Nobody else of K2 commits here, but OPTIMIZE or ALTER of another engine may.
-                    self._open[table.name].discard()
+                    self._tables.handle(table.name).discard()
                     if attempt == _MAX_ATTEMPTS:
                         raise
         self._look_after(stored, table)
@@ -126,13 +129,12 @@ class ArrowWriter:
             try:
                 merge_small_files(stored, table, self.retention)
             except CommitFailedError:
-                self._open[table.name].discard()  # the next commit merges them
+                self._tables.handle(table.name).discard()  # the next commit merges them
                 return
             keep_checksum(stored, table_path(self.lake, table))
 
     def _stored(self, table: Table) -> DeltaTable:
-        opened = self._open.setdefault(table.name, TableHandle(table_path(self.lake, table)))
-        return opened.latest()
+        return self._tables.handle(table.name).latest()
 
 
 @dataclass(frozen=True)
