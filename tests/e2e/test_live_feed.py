@@ -93,6 +93,7 @@ async def bad_minute(home: K2Home) -> tuple[list[ExchangeServer], dict[str, Any]
     config = write_config(home, servers)
     first = home.start("feed", "run", "--config", config)
     while not all(server.clients for server in servers):
+        assert first.poll() is None, home.output.read_text()
         await asyncio.sleep(0.1)
     playing = [
         asyncio.ensure_future(misbehave(server, random.Random(place)))

@@ -248,6 +248,9 @@ class ExchangeServer:
     async def stop(self) -> None:
         """Go away with all connections."""
         assert self._server is not None
+        for client in self.clients:
+            if client.is_stalled:  # it would answer nobody who says good-bye
+                client.socket.transport.abort()
         self._server.close()
         await self._server.wait_closed()
         self.clients.clear()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 
 @dataclass
@@ -15,6 +15,7 @@ class FakeMessage:
     _key: bytes | None
     _value: bytes
     _time_ms: int
+    report: Callable[[KafkaError | None, Any], None] = lambda _error, _message: None
 
     def topic(self) -> str:
         return self._topic
@@ -35,14 +36,25 @@ class FakeProducer:
 
     settings: dict[str, Any]
     is_up: bool = True
+    is_broken: bool = False
     records: list[FakeMessage] = field(default_factory=list)
     queue: list[FakeMessage] = field(default_factory=list)
 
-    def produce(self, topic: str, value: bytes, key: bytes | None, timestamp: int = 0) -> None:
-        self.queue.append(FakeMessage(topic, key, value, timestamp))
+    def produce(
+        self,
+        topic: str,
+        value: bytes,
+        key: bytes | None,
+        *,
+        timestamp: int,
+        on_delivery: Callable[[KafkaError | None, Any], None],
+    ) -> None:
+        if self.is_broken:
+            raise KafkaException(KafkaError(KafkaError._FATAL))
+        self.queue.append(FakeMessage(topic, key, value, timestamp, on_delivery))
 
     def poll(self, timeout: float) -> int:
-        if self.is_up:
+        if self.is_up and not self.is_broken:
             self.records += self.queue
             self.queue.clear()
         return 0
@@ -53,9 +65,8 @@ class FakeProducer:
 
     def purge(self, in_queue: bool, in_flight: bool) -> None:
         failed, self.queue = self.queue, []
-        report: Callable[[KafkaError, FakeMessage], None] = self.settings["on_delivery"]
         for message in failed:
-            report(KafkaError(KafkaError._PURGE_QUEUE), message)
+            message.report(KafkaError(KafkaError._PURGE_QUEUE), message)
 
     def fail_brokers(self) -> None:
         """Tell that all brokers are down."""

@@ -21,6 +21,7 @@ from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.engine import Engine
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.exchanges import EXCHANGES, Exchange
+from k2.feeds.sessions.recorder import SessionRecorder
 from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints
 from k2.home.paths import prepare_home
@@ -34,6 +35,7 @@ from k2.local.stack import LocalStack
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
 from k2.observability.redaction import redacted
+from k2.periodic import PeriodicTask
 from k2.quality.backlog import backlog
 from k2.settings import Settings
 from k2.storage.table import Layer
@@ -43,6 +45,7 @@ log = structlog.get_logger("k2.up")
 
 READY = "ready"  # in K2_HOME/run: the process that is up
 _TICK = 0.5
+_SESSIONS_SECONDS = 10.0
 _STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
 
 
@@ -123,6 +126,10 @@ def _up(
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []
         monitoring.start(stack, statuses, driver.session, partial(_say, console))
+    recorder = SessionRecorder(settings, endpoints.kafka)
+    recording = PeriodicTask("k2-feed-sessions", _SESSIONS_SECONDS, recorder.try_record)
+    started.callback(recording.stop)
+    recording.start()
     service = None
     if settings.service:
         service = ServiceProcess(settings, partial(_say, console))
@@ -133,6 +140,8 @@ def _up(
     watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
     if feed is not None:
         stop_feed(feed)
+    recording.stop()
+    recorder.try_record()
     if engine is None:
         return True
     _say(console, "Time is up; the streams take what is left …")

@@ -78,6 +78,7 @@ class LiveService:
     name: str
     exchange: str
     url: str
+    market: str  # which of the exchange's markets, such as spot
     subscribe: Callable[[Sequence[str]], list[str]]
     notice: Callable[[dict[str, Any]], Notice | None]
     numbers: Callable[[RawRecord], tuple[int, int] | None]

@@ -166,10 +166,12 @@ class StreamMetrics:
         kind: str = "",
         is_first: bool = True,
         catalogue: tuple[Metric, ...] = CATALOGUE,
+        beside: "StreamMetrics | None" = None,
     ) -> None:
         """Register the metrics of the stream's ``kind``, which is its layer unless it is said.
 
-        ``versions`` are those of K2 and Spark; the process's first stream tells them.
+        ``versions`` are those of K2 and Spark; the process's first stream tells them. ``beside`` is
+        another stream of the same kind in the same registry: both are series of the same metrics.
         """
         self.stream, self.layer = stream, layer
         self.registry = registry
@@ -184,7 +186,8 @@ class StreamMetrics:
         }
         for metric in catalogue:
             if (kind or layer) in metric.layers and (is_first or not metric.once):
-                self._metrics[metric.name] = made = _registered(metric, registry)
+                made = beside._metrics[metric.name] if beside else _registered(metric, registry)
+                self._metrics[metric.name] = made
                 values = [metric.labels[label] or known[label] for label in metric.labels]
                 for combination in product(*values):
                     made.labels(*self._base, *combination)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
 from k2.exchanges.instruments import Instruments
-from k2.silver.market_index import UNKNOWN, MarketIndex, Meaning
+from k2.exchanges.market_index import UNKNOWN, MarketIndex, Meaning
 
 FIELDS = ("symbol", "currency", "instrument_type", "asset_class")
 PROBLEM = "symbol_problem"

@@ -16,6 +16,7 @@ from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream import Stream
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges import EXCHANGES
+from k2.feeds.sessions.recorder import SessionRecorder
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.locks import is_held
 from k2.jvm.driver import local_session
@@ -53,6 +54,7 @@ def drain(
     console = Console(stderr=True)
     with console.status("Draining …") as spinner:
         _drain(settings, endpoints, ends, limit, spinner, console)
+        SessionRecorder(settings, endpoints.kafka).try_record()
     left = backlog(settings, EXCHANGES, endpoints.kafka)
     seconds = round(time.monotonic() - began, 1)
     if as_json:

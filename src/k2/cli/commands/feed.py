@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -15,20 +16,24 @@ from k2.avro.encoding import Encoder, encoder
 from k2.avro.schema_files import schema_text
 from k2.cli.app import group_of
 from k2.cli.options import seconds_of
+from k2.cli.render.printing import print_json, print_table
 from k2.connectors.kafka import ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
-from k2.errors import FailedError, PartlyDoneError
+from k2.errors import FailedError, InUseError, PartlyDoneError, UnavailableError
 from k2.exchanges import exchange_named
 from k2.exchanges.live_services import LIVE_SERVICES
 from k2.feeds.live.feed_state import feed_place
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan, FeedPlans
 from k2.feeds.live.run import LiveRun
+from k2.feeds.sessions.recorder import SessionRecorder
+from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import serve
 from k2.settings import Settings
+from k2.storage.scan import scan_table
 
 feed = group_of("Take trades live from the exchanges.")
 
@@ -84,6 +89,36 @@ def services_command() -> None:
     for service in LIVE_SERVICES.values():
         table.add_row(service.name, service.exchange, service.url)
     Console().print(table)
+
+
+@feed.command("sessions")
+def sessions_command(
+    since: Annotated[str, typer.Option(help="How far back, such as 24h or 30m.")] = "24h",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Newest events shown.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what happened to live feeds, newest first: connections, gaps, what exchanges said.
+
+    It is the table ops_feed_sessions, brought up to date where Kafka answers.
+    """
+    settings = Settings.load()
+    with suppress(UnavailableError, InUseError):
+        SessionRecorder(settings, find_endpoints(settings).kafka).record()
+    begin = datetime.now(UTC) - timedelta(seconds=seconds_of(since))
+    rows = scan_table(settings.lake, OPS_FEED_SESSIONS, where=[("at", ">=", begin)]).table()
+    newest = rows.sort_by([("at", "descending"), ("offset", "descending")]).slice(0, limit)
+    if as_json:
+        print_json(newest.to_pylist())
+        return
+    names = ("at", "service", "event", "symbol", "first_id", "last_id", "reason")
+    shown = [[_cell(row[name]) for name in names] for row in newest.to_pylist()]
+    print_table("Live feeds", dict.fromkeys(names, "left"), shown)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)
 
 
 def _raise_failures(run: LiveRun) -> None:

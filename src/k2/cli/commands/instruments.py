@@ -14,9 +14,9 @@ from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.exchanges.instruments import COLUMNS, Fact, microseconds, shipped_instruments
 from k2.exchanges.listings import read_listing
+from k2.exchanges.market_index import MarketIndex, Meaning
 from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
-from k2.silver.market_index import MarketIndex, Meaning
 
 instruments = group_of("Look names of markets up, and load exchanges' lists of them.")
 

@@ -119,6 +119,7 @@ def _service(
     return LiveService(
         name=name,
         exchange="binance",
+        market="usdm" if name == "binance-usdm" else "spot",
         url=url,
         subscribe=_subscriptions(kind),
         notice=_notice,

@@ -108,6 +108,7 @@ def _service(name: str, url: str, **functions: Any) -> LiveService:
     return LiveService(
         name=name,
         exchange="coinbase",
+        market="spot",
         url=url,
         numbers=_number,
         history=_HISTORY,

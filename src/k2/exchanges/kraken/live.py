@@ -112,6 +112,7 @@ KRAKEN_SERVICES = (
     LiveService(
         name="kraken",
         exchange="kraken",
+        market="spot",
         url="wss://ws.kraken.com/v2",
         subscribe=_subscribe,
         notice=_notice,

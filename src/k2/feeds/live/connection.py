@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 from uuid import uuid4
 
 import orjson
@@ -25,6 +26,16 @@ _LIFETIME_MARGIN_SECONDS = 600.0  # before the exchange's own cut
 Take = Callable[[bytes, int, "Connection"], bool]
 
 
+class ConnectionListener(Protocol):
+    """Is told what happens on a connection."""
+
+    def subscribing(self, connection: "Connection") -> None:
+        """Note that it has asked for its markets."""
+
+    def noticed(self, notice: Notice, connection: "Connection") -> None:
+        """Take what the exchange says beside its trades."""
+
+
 @dataclass
 class Connection:
     """One connection for some markets of a service.
@@ -38,7 +49,7 @@ class Connection:
     url: str
     markets: Sequence[str]
     take: Take
-    on_notice: Callable[[Notice, "Connection"], None]
+    listener: ConnectionListener
     session: str = field(default_factory=lambda: uuid4().hex[:12])
     opened_us: int = 0
     messages: int = 0
@@ -124,7 +135,7 @@ class Connection:
             self.acknowledged.update(notice.markets)
         elif notice.kind == "shutdown":
             self.ask_replacement(notice.reason)
-        self.on_notice(notice, self)
+        self.listener.noticed(notice, self)
 
     async def _subscribe(self) -> None:
         assert self._socket is not None  # noqa: S101 — opened before
@@ -133,6 +144,7 @@ class Connection:
                 await asyncio.sleep(self.service.message_seconds)
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(message)
+        self.listener.subscribing(self)
 
     async def _watch(self) -> None:
         """Notice silence where the exchange promises heartbeats, and the end of a connection's life."""

@@ -1,6 +1,7 @@
 """The live feed of one service: its sessions, the numbers that came, and the holes to fill."""
 
 import asyncio
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,22 +10,25 @@ import structlog
 
 from k2.avro.encoding import Encoder
 from k2.exchanges import Exchange
-from k2.exchanges.live import LiveService, Notice
+from k2.exchanges.live import LiveService
 from k2.exchanges.parsing import Parser, RawRecord
-from k2.feeds.live.connection import Connection, describe
+from k2.feeds.live.connection import Connection
 from k2.feeds.live.failures import Backoff, FeedFailure
 from k2.feeds.live.feed_metrics import FeedMetrics
-from k2.feeds.live.feed_state import placed, read_state, state_content, write_state
+from k2.feeds.live.feed_state import adopt_holes, placed, read_state, state_content, write_state
 from k2.feeds.live.gap_filler import GapFiller
 from k2.feeds.live.holes import FINAL, Hole, MarketNumbers
 from k2.feeds.live.journal import FeedJournal
 from k2.feeds.live.refill import Refill
 from k2.feeds.live.sender import Sender
 from k2.feeds.live.session import ConnectBudget, PermanentFailure, Session
+from k2.feeds.live.session_events import SessionEvents
 from k2.feeds.live.spool import Dropped, FeedRecord
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.feeds")
+
+_SNAPSHOT_US = 2_000_000  # after a connection was opened
 
 
 @dataclass
@@ -48,20 +52,25 @@ class LiveFeed:
     refill: Refill | None
     url: str
     numbers: dict[str, MarketNumbers] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
-    failure: FeedFailure | None = None
+    _failure: FeedFailure | None = None
     _sessions: list[Session] = field(default_factory=list)
     _saved: tuple[int, bytes] | None = None
 
     def __post_init__(self) -> None:
         self.numbers = read_state(self.settings, self.service.name, self.place)
+        self.events = SessionEvents(self.service, self.journal, self.metrics, self._expect)
         budget = ConnectBudget(self.service)
         most = self.service.max_markets
         for start in range(0, len(self.markets), most):
             group = self.markets[start : start + most]
             self._sessions.append(
-                Session(self.service, self.url, group, self.take, self, budget, Backoff())
+                Session(self.service, self.url, group, self.take, self.events, budget, Backoff())
             )
+
+    @property
+    def failure(self) -> FeedFailure | None:
+        """Why the feed ended, or a market of it was refused."""
+        return self._failure or self.events.failure
 
     @property
     def open_trades(self) -> int:
@@ -78,24 +87,26 @@ class LiveFeed:
         """Run until :meth:`stop`, or until the exchange refuses for good."""
         filler = GapFiller(self.numbers, self.refill, self.journal)
         filling = asyncio.ensure_future(filler.run())
+        self.journal.write("started", markets=list(self.markets), pid=os.getpid())
         try:
             async with asyncio.TaskGroup() as group:
                 for session in self._sessions:
                     group.create_task(session.run())
         except* PermanentFailure as errors:
-            self.failure = errors.exceptions[0].failure  # type: ignore[union-attr]
-            self.journal.write("feed_failed", reason=self.failure.text)
-            log.error("feed_failed", service=self.service.name, reason=self.failure.text)
+            self._failure = errors.exceptions[0].failure  # type: ignore[union-attr]
+            self.journal.write("feed_failed", reason=self._failure.text)
+            log.error("feed_failed", service=self.service.name, reason=self._failure.text)
         finally:
             filling.cancel()
             await asyncio.gather(filling, return_exceptions=True)
+            self.journal.write("stopped", markets=list(self.markets), pid=os.getpid())
 
     def stop(self) -> None:
         """End all connections."""
         for session in self._sessions:
             session.stop()
 
-    def take(self, message: bytes, received_us: int, _connection: Connection | None = None) -> bool:
+    def take(self, message: bytes, received_us: int, connection: Connection) -> bool:
         """Send what is in a message; tell whether it was one of trades."""
         parsed = self.parse(message, received_us)
         self.metrics.message(parsed.kind, received_us)
@@ -104,8 +115,10 @@ class LiveFeed:
                 FeedRecord(self.exchange.rejected_topic, None, message, received_us // 1000)
             )
             return False
+        # What a subscription begins with may be of long ago.
+        is_new = received_us - connection.opened_us > _SNAPSHOT_US
         for record in parsed.trades:
-            self._send(record, received_us, parsed.event_us or received_us)
+            self._send(record, received_us, parsed.event_us or received_us, is_new)
         return bool(parsed.trades)
 
     def take_again(self, message: bytes, received_us: int) -> None:
@@ -118,7 +131,9 @@ class LiveFeed:
             if numbers is not None and known is not None and known.lacks(*numbers):
                 self._send(record, received_us, parsed.event_us or received_us)
 
-    def _send(self, record: RawRecord, received_us: int, event_us: int) -> None:
+    def _send(
+        self, record: RawRecord, received_us: int, event_us: int, is_new: bool = False
+    ) -> None:
         market: str = record["symbol"]
         numbers = self.service.numbers(record)
         first, last = numbers if numbers is not None else (None, None)
@@ -128,7 +143,7 @@ class LiveFeed:
         self.sender.send(
             FeedRecord(self.exchange.topic, market.encode(), value, time_ms, market, first, last)
         )
-        self.metrics.trade(event_us, received_us)
+        self.metrics.trade(event_us, received_us, is_new)
 
     def _account(self, market: str, first: int, last: int, event_us: int, now_us: int) -> None:
         known = self.numbers.get(market)
@@ -136,11 +151,23 @@ class LiveFeed:
             known = self.numbers[market] = MarketNumbers()
         hole = known.take(first, last, event_us, now_us)
         if hole is not None:
-            self._found(market, hole)
+            self._found(market, hole, event_us)
 
-    def _found(self, market: str, hole: Hole) -> None:
+    def _found(self, market: str, hole: Hole, before_us: int | None = None) -> None:
         self.metrics.hole(hole.size)
-        self.journal.write("gap_opened", markets=[market], first=hole.first, last=hole.last)
+        self.journal.write(
+            "gap_opened",
+            markets=[market],
+            reason=hole.reason,
+            first=hole.first,
+            last=hole.last,
+            after_us=hole.after_us,
+            before_us=before_us,
+        )
+
+    def adopt(self, left: Mapping[str, MarketNumbers]) -> None:
+        """Take over the holes that another process has left."""
+        adopt_holes(self.numbers, left)
 
     def lost(self, dropped: Dropped) -> None:
         """Note what a full spool dropped: holes again, which the exchange may fill."""
@@ -158,6 +185,7 @@ class LiveFeed:
         """Write the numbers that Kafka has to disk, and tell the gauges. Once a second."""
         is_broken = any(session.backoff.is_open for session in self._sessions)
         self.metrics.look(self.sender, self.open_trades, self.final_trades, is_broken)
+        self.events.look()
         # What is written names no number that Kafka may not have yet.
         if self._saved is None:
             self._saved = self.sender.queued, state_content(self.numbers)
@@ -171,60 +199,10 @@ class LiveFeed:
             self.settings, placed(self.service.name, self.place), state_content(self.numbers)
         )
 
-    # What sessions tell.
-
-    def connected(self, connection: Connection) -> None:
-        """Note a new connection."""
-        self.metrics.connected(1)
-        self.journal.write(
-            "connected", session=connection.session, markets=list(connection.markets)
-        )
-        log.info("feed_connected", service=self.service.name, session=connection.session)
-
-    def disconnected(self, connection: Connection, failure: FeedFailure) -> None:
-        """Note the end of a connection."""
-        self.metrics.connected(-1)
-        self.metrics.reconnect(failure.kind)
-        self.journal.write(
-            "disconnected",
-            session=connection.session,
-            reason=failure.text,
-            kind=failure.kind,
-            messages=connection.messages,
-        )
-        log.info("feed_disconnected", service=self.service.name, reason=failure.text)
-
-    def not_connected(self, service: LiveService, failure: FeedFailure, pause: float) -> None:
-        """Note a failed attempt."""
-        self.metrics.reconnect(failure.kind)
-        log.warning(
-            "feed_waits", service=service.name, reason=failure.text, seconds=round(pause, 1)
-        )
-
-    def noticed(self, notice: Notice, connection: Connection) -> None:
-        """Take what the exchange says beside its trades."""
-        if notice.kind == "heartbeat":
-            if notice.last is not None and notice.markets and self.service.snapshot:
-                self._expect(notice.markets[0], notice.last)
-            return
-        if notice.kind == "refused":
-            self.refused.update(notice.markets)
-            reason = f"{describe(notice.markets)}: {notice.reason}"
-            raise_later = FeedFailure("refused", reason, permanent=True)
-            self.failure = self.failure or raise_later
-            log.error("market_refused", service=self.service.name, reason=reason)
-        elif notice.kind == "failed":
-            log.warning("feed_error", service=self.service.name, reason=notice.reason)
-        self.journal.write(
-            notice.kind,
-            session=connection.session,
-            markets=list(notice.markets),
-            reason=notice.reason,
-        )
-
     def _expect(self, market: str, last: int) -> None:
+        """Note that the exchange has numbers up to ``last``."""
         known = self.numbers.get(market)
-        if known is not None:
+        if known is not None and self.service.snapshot:
             hole = known.expect(last, time.time_ns() // 1000)
             if hole is not None:
                 self._found(market, hole)

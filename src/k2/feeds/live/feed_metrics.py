@@ -28,12 +28,20 @@ class FeedMetrics:
     _told: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, service: str, exchange: str, registry: CollectorRegistry) -> "FeedMetrics":
-        """Register a service's metrics at zero."""
-        stream = f"feed-{service}"
+    def of(
+        cls,
+        service: str,
+        exchange: str,
+        registry: CollectorRegistry,
+        beside: "FeedMetrics | None" = None,
+    ) -> "FeedMetrics":
+        """Register a service's metrics at zero, ``beside`` those of another one in the registry."""
         return cls(
             StreamMetrics(
-                *(stream, exchange, FEED, registry), is_first=False, catalogue=FEED_CATALOGUE
+                *(f"feed-{service}", exchange, FEED, registry),
+                is_first=False,
+                catalogue=FEED_CATALOGUE,
+                beside=beside.metrics if beside else None,
             )
         )
 
@@ -42,10 +50,15 @@ class FeedMetrics:
         self.counts[kind] += 1
         self.last_message_us = received_us
 
-    def trade(self, event_us: int, received_us: int) -> None:
-        """Count a trade, and time its way."""
+    @property
+    def latency_seconds(self) -> float:
+        """How long after its time at the exchange a recent trade came."""
+        return self._latency_us / 1e6
+
+    def trade(self, event_us: int, received_us: int, is_new: bool) -> None:
+        """Count a trade, and time the way of one that has only now happened."""
         self.trades += 1
-        if self.trades % _SAMPLE_EVERY == 0:
+        if is_new and self.trades % _SAMPLE_EVERY == 0:
             self._latency_us = received_us - event_us
             self.metrics.observe("k2_feed_latency_seconds", max(self._latency_us, 0) / 1e6)
 

@@ -10,7 +10,7 @@ import structlog
 from k2.errors import InUseError
 from k2.feeds.live.holes import MarketNumbers
 from k2.home.atomic_files import replace_whole
-from k2.home.locks import exclusive
+from k2.home.locks import exclusive, is_held
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.feeds")
@@ -31,14 +31,29 @@ def feed_place(settings: Settings) -> Iterator[int]:
     for place in range(MAX_PLACES):
         with ExitStack() as held:
             try:
-                name = placed("feed-live", place)
-                held.enter_context(exclusive(settings.run / "locks", [name], "live feed"))
+                held.enter_context(hold_place(settings, place))
             except InUseError:
                 if place == MAX_PLACES - 1:
                     raise
                 continue
             yield place
             return
+
+
+@contextmanager
+def hold_place(settings: Settings, place: int) -> Iterator[None]:
+    """Hold one place.
+
+    Raises:
+        InUseError: a process has it.
+    """
+    with exclusive(settings.run / "locks", [placed("feed-live", place)], "live feed"):
+        yield
+
+
+def is_taken(settings: Settings, place: int) -> bool:
+    """Tell whether a process has a place."""
+    return is_held(settings.run / "locks", placed("feed-live", place))
 
 
 def placed(name: str, place: int) -> str:
@@ -56,16 +71,18 @@ def read_state(settings: Settings, service: str, place: int = 0) -> dict[str, Ma
 
     Nothing where there is none or it is unreadable: then a market's next trade shows no hole before it.
     """
-    found = _read(state_file(settings, placed(service, place)))
+    found = read_place(settings, service, place)
     for other in range(MAX_PLACES):
-        for market, numbers in _read(state_file(settings, placed(service, other))).items():
+        for market, numbers in read_place(settings, service, other).items():
             known = found.setdefault(market, MarketNumbers())
             if known.newest is None or (numbers.newest or 0) > known.newest:
                 known.newest, known.newest_us = numbers.newest, numbers.newest_us
     return found
 
 
-def _read(file: Path) -> dict[str, MarketNumbers]:
+def read_place(settings: Settings, service: str, place: int) -> dict[str, MarketNumbers]:
+    """Return what the process at a place left, or has written last."""
+    file = state_file(settings, placed(service, place))
     try:
         content = orjson.loads(file.read_bytes())
         return {market: MarketNumbers.from_json(found) for market, found in content.items()}
@@ -74,6 +91,14 @@ def _read(file: Path) -> dict[str, MarketNumbers]:
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("feed_state_unreadable", file=str(file), reason=str(error)[:200])
         return {}
+
+
+def adopt_holes(numbers: dict[str, MarketNumbers], left: Mapping[str, MarketNumbers]) -> None:
+    """Add the holes of an ended process to ``numbers``, by market."""
+    for market, other in left.items():
+        known = numbers.setdefault(market, MarketNumbers())
+        for hole in other.holes:
+            known.add(hole)
 
 
 def state_content(numbers: Mapping[str, MarketNumbers]) -> bytes:

@@ -63,10 +63,16 @@ class MarketNumbers:
     def reopen(self, first: int, last: int, after_us: int, now_us: int, reason: str) -> Hole:
         """Note that numbers that came were lost on their way to Kafka."""
         hole = Hole(first, last, after_us, now_us, reason=reason)
-        self._fill(first, last)  # never twice in two holes
+        self.add(hole)
+        return hole
+
+    def add(self, hole: Hole) -> None:
+        """Take a hole in."""
+        self._fill(hole.first, hole.last)  # never twice in two holes
         self.holes.append(hole)
         self.holes.sort(key=lambda other: other.first)
-        return hole
+        if self.newest is None or hole.last > self.newest:
+            self.newest = hole.last
 
     def settle(self, first: int, last: int, reason: str) -> None:
         """Note that what is still missing of a range will not be had."""

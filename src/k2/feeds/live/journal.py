@@ -1,9 +1,12 @@
-"""What happens to a live feed, as events: to ``market.crypto.feed.events`` and the table of sessions."""
+"""What happens to a live feed, as events in ``market.crypto.feed.events``.
+
+The table ``ops_feed_sessions`` is made from that topic (:mod:`k2.feeds.sessions.recorder`).
+"""
 
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from k2.feeds.live.spool import FeedRecord
@@ -13,18 +16,18 @@ EVENTS_TOPIC = "market.crypto.feed.events"
 
 @dataclass
 class FeedJournal:
-    """Writes the events of one service. ``events`` are those that are not in the table yet."""
+    """Writes the events of one service."""
 
     exchange: str
     service: str
     send: Callable[[FeedRecord], None]
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
-    events: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, event: str, **facts: Any) -> None:
         """Write one event: ``connected``, ``disconnected``, ``gap_opened`` and the like.
 
-        ``facts`` may have ``session``, ``markets``, ``reason``, ``first`` and ``last``.
+        ``facts`` may have ``session``, ``markets``, ``reason``; of a gap ``first``, ``last``, and the
+        exchange's times of the trades around it, ``after_us`` and ``before_us``.
         """
         now = self.now_us()
         content = {
@@ -34,11 +37,5 @@ class FeedJournal:
             "event": event,
             **facts,
         }
-        self.events.append(content)
         value = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
         self.send(FeedRecord(EVENTS_TOPIC, self.service.encode(), value, now // 1000))
-
-    def drain(self) -> list[dict[str, Any]]:
-        """Return and forget the events that the table does not have."""
-        events, self.events = self.events, []
-        return events

@@ -20,6 +20,7 @@ from k2.feeds.live.feed import LiveFeed, count_by_market
 from k2.feeds.live.feed_metrics import FeedMetrics
 from k2.feeds.live.feed_state import placed
 from k2.feeds.live.journal import FeedJournal
+from k2.feeds.live.orphaned_state import take_over
 from k2.feeds.live.plan import FeedPlan
 from k2.feeds.live.refill import Refill
 from k2.feeds.live.sender import Sender
@@ -30,6 +31,7 @@ log = structlog.get_logger("k2.feeds")
 
 _TICK_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
+_TAKE_OVER_SECONDS = 5.0
 
 
 @dataclass
@@ -99,7 +101,7 @@ class LiveRun:
         assert self._stop is not None  # noqa: S101 — made by run
         stopping = asyncio.ensure_future(self._stop.wait())
         everything = asyncio.ensure_future(asyncio.wait(running))
-        ends: list[asyncio.Future[object]] = [stopping, everything]  # type: ignore[list-item]
+        ends: list[asyncio.Future[object]] = [stopping, everything, ticking]  # type: ignore[list-item]
         await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for feed in self.feeds:
             feed.stop()
@@ -107,13 +109,13 @@ class LiveRun:
         everything.cancel()
         stopping.cancel()
         ticking.cancel()
-        await asyncio.gather(ticking, stopping, return_exceptions=True)
-        for error in ended:
-            if isinstance(error, BaseException):
+        rest = await asyncio.gather(ticking, stopping, everything, return_exceptions=True)
+        for error in (*ended, *rest):
+            if isinstance(error, BaseException) and not isinstance(error, asyncio.CancelledError):
                 raise error
 
     async def _tick(self) -> None:
-        looked = 0.0
+        looked = taken_over = 0.0
         while True:
             await asyncio.sleep(_TICK_SECONDS)
             for feed in self.feeds:
@@ -123,6 +125,9 @@ class LiveRun:
                 for feed in self.feeds:
                     feed.tick()
                 self.on_tick(self)
+            if time.monotonic() - taken_over >= _TAKE_OVER_SECONDS:
+                taken_over = time.monotonic()
+                take_over(self.settings, self.place, self.feeds)
 
     def _feed(self, plan: FeedPlan, client: httpx.AsyncClient) -> LiveFeed:
         service = plan.service
@@ -141,7 +146,10 @@ class LiveRun:
             encode=self.encoders[exchange.name],
             sender=sender,
             journal=FeedJournal(exchange.name, service.name, sender.send),
-            metrics=FeedMetrics.of(service.name, exchange.name, self.registry),
+            metrics=FeedMetrics.of(
+                *(service.name, exchange.name, self.registry),
+                beside=self.feeds[0].metrics if self.feeds else None,
+            ),
             settings=self.settings,
             place=self.place,
             refill=None,

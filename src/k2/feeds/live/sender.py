@@ -8,38 +8,25 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from k2.connectors.kafka import MAX_MESSAGE_BYTES, client_settings
-from k2.feeds.live.spool import Dropped, FeedRecord, Spool
+from k2.feeds.live.spool import Dropped, FeedRecord, Spool, dropped_of
 
 log = structlog.get_logger("k2.feeds")
 
 MAX_QUEUED = 50_000  # records in the producer's memory
 _STALLED_SECONDS = 2.0  # without one record delivered, while some wait
 _POLL_EVERY = 256
-
-
-class ProducerLike(Protocol):
-    """What is used of confluent-kafka's producer."""
-
-    def produce(self, topic: str, value: bytes, key: bytes | None, **options: Any) -> None:
-        """Queue a record."""
-
-    def poll(self, timeout: float) -> int:
-        """Serve callbacks."""
-
-    def flush(self, timeout: float) -> int:
-        """Wait for what is queued; return how many are left."""
-
-    def purge(self, in_queue: bool, in_flight: bool) -> None:
-        """Give up what is queued; each is reported as failed."""
-
-    def __len__(self) -> int:
-        """Return how many records wait."""
+# What is wrong with a record itself: it is larger than a message may be, or malformed.
+_NEVER = frozenset(
+    {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_MSG, KafkaError.INVALID_RECORD}
+)
 
 
 def producer_settings(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +49,7 @@ def producer_settings(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any
 
 @dataclass
 class Sender:
-    """Sends records in order. ``on_drop`` is told what a full spool lost.
+    """Sends records in order. ``on_drop`` is told what a full spool or disk lost.
 
     ``delivered`` counts the records that the broker has, ``queued`` those that it was ever given.
     """
@@ -75,29 +62,30 @@ class Sender:
     queued: int = 0
     spooled: int = 0
     refused: int = 0
+    is_spooling: bool = False
     _failed: list[FeedRecord] = field(default_factory=list)
     _delivered_before: int = 0
     _moved_at: float = 0.0
     _brokers_down: bool = False
+    _is_broken: bool = False
     _since_poll: int = 0
-    is_spooling: bool = False
     _draining_until: int | None = None
+    _drain_failed: bool = False
 
     def __post_init__(self) -> None:
-        callbacks = {"on_delivery": self._on_delivery, "error_cb": self._on_error}
-        self._producer: ProducerLike = self.make(producer_settings(self.bootstrap, callbacks))
+        self._producer = self._make_producer()
         self._moved_at = self.clock()
         self.is_spooling = len(self.spool) > 0
 
     @property
     def delivered(self) -> int:
         """How many records the broker has."""
-        return self.queued - len(self._producer) - len(self._failed)
+        return int(self.queued - len(self._producer) - len(self._failed))
 
     @property
     def waiting(self) -> int:
         """How many records the broker has not delivered yet, in memory and on disk."""
-        return len(self._producer) + len(self._failed) + len(self.spool)
+        return int(len(self._producer) + len(self._failed) + len(self.spool))
 
     @property
     def is_stalled(self) -> bool:
@@ -117,23 +105,31 @@ class Sender:
             self._since_poll = 0
             self._producer.poll(0)
 
+    def take_over(self, other: Path, segments: int) -> int:
+        """Move the oldest segments of an ended sender's spool to this one's; count their records."""
+        moved = self.spool.take_over(other, segments)
+        self.is_spooling = self.is_spooling or moved > 0
+        return moved
+
     def tick(self) -> None:
         """Serve callbacks, notice that the broker is away or back, and move what waits on disk.
 
         Called several times a second.
         """
         self._producer.poll(0)
+        if self._is_broken:
+            self._renew()
         delivered = self.delivered
         if delivered != self._delivered_before or not len(self._producer):
             self._delivered_before, self._moved_at = delivered, self.clock()
             self._brokers_down = False
+        if self._failed:
+            self._put_back()
         if self.is_stalled and not self.is_spooling:
             self.is_spooling = True
             log.warning("kafka_away", waiting=self.waiting)
-        while (dropped := self.spool.trim(time.time())) is not None:
-            self._draining_until = None
-            self.on_drop(dropped)
         self.spool.flush()
+        self._tell_dropped()
         if self.is_spooling and not self.is_stalled:
             self._drain()
 
@@ -141,24 +137,40 @@ class Sender:
         """Wait for what is queued; what Kafka does not take stays on disk for the next start."""
         with suppress(KafkaException):
             if self._producer.flush(seconds):
-                self._producer.purge(in_queue=True, in_flight=True)
-                self._producer.flush(1.0)
-        self.spool.prepend(self._failed)
-        self._failed = []
+                self._give_up()
+        self._put_back()
+        self.spool.flush()
+        self._tell_dropped()
         self.spool.close()
 
+    def _make_producer(self) -> Any:
+        return self.make(producer_settings(self.bootstrap, {"error_cb": self._on_error}))
+
     def _produce(self, record: FeedRecord) -> bool:
-        if len(self._producer) >= MAX_QUEUED:
+        if len(self._producer) >= MAX_QUEUED or self._is_broken:
             return False
         try:
-            self._producer.produce(record.topic, record.value, record.key, timestamp=record.time_ms)
+            self._producer.produce(
+                record.topic,
+                record.value,
+                record.key,
+                timestamp=record.time_ms,
+                on_delivery=partial(self._on_delivery, record),
+            )
         except BufferError:
             return False
-        except KafkaException as error:  # larger than a message may be: it never can be sent
-            self.refused += 1
-            log.error("record_refused", topic=record.topic, reason=str(error)[:200])
-            return True
+        except KafkaException as error:
+            return self._is_refused(error.args[0], record)
         self.queued += 1
+        return True
+
+    def _is_refused(self, error: KafkaError, record: FeedRecord) -> bool:
+        """Tell whether Kafka will never take a record, and count it as refused then."""
+        if error.code() not in _NEVER:
+            self._is_broken = self._is_broken or error.code() == KafkaError._FATAL
+            return False
+        self.refused += 1
+        log.error("record_refused", topic=record.topic, reason=error.str()[:200])
         return True
 
     def _drain(self) -> None:
@@ -166,28 +178,66 @@ class Sender:
         if self._draining_until is not None:
             if self.delivered < self._draining_until:
                 return
-            self.spool.done()
-            self._draining_until = None
+            if not self._drain_failed:
+                self.spool.done()
+            self._draining_until, self._drain_failed = None, False
+        if len(self._producer):  # older than what is on disk
+            return
         records = self.spool.oldest()
         if not records:
             self.is_spooling = False
             log.info("kafka_back", spooled=self.spooled)
             return
-        if len(self._producer) + len(records) > MAX_QUEUED:
-            return
+        self._draining_until = self.queued + len(records)
         for record in records:
-            self._produce(record)
+            if not self._produce(record):
+                self._drain_failed = True
         self._draining_until = self.queued
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is None:
+    def _renew(self) -> None:
+        """Replace a producer that can send no more; what it did not deliver waits on disk."""
+        log.error("producer_renewed", waiting=len(self._producer))
+        self._give_up()
+        self._draining_until, self._drain_failed = None, False
+        self._is_broken = False
+        self._put_back()
+        self._producer = self._make_producer()
+
+    def _give_up(self) -> None:
+        with suppress(KafkaException):
+            self._producer.purge(in_queue=True, in_flight=True)
+            self._producer.flush(1.0)
+
+    def _put_back(self) -> None:
+        """Put what was not delivered before everything on disk."""
+        failed, self._failed = self._failed, []
+        self.queued -= len(failed)
+        if not failed:
             return
-        topic, value = message.topic(), message.value()
-        if topic is None or value is None or self._draining_until is not None:
-            return  # what came from the disk is still there
-        _, time_ms = message.timestamp()
-        self._failed.append(FeedRecord(topic, message.key(), value, time_ms))
+        self.is_spooling = True
+        try:
+            self.spool.prepend(failed)
+        except OSError:
+            self.spool.unwritten += failed
+
+    def _tell_dropped(self) -> None:
+        while (dropped := self.spool.trim(time.time())) is not None:
+            self._draining_until, self._drain_failed = None, False
+            self.on_drop(dropped)
+        if self.spool.unwritten:
+            lost, self.spool.unwritten = self.spool.unwritten, []
+            self.on_drop(dropped_of(lost))
+
+    def _on_delivery(self, record: FeedRecord, error: KafkaError | None, _message: object) -> None:
+        if error is None or self._is_refused(error, record):
+            return
+        if self._draining_until is not None:
+            self._drain_failed = True  # what came from the disk is still there
+        else:
+            self._failed.append(record)
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._brokers_down = True
+        if error.fatal():
+            self._is_broken = True

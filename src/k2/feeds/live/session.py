@@ -9,8 +9,8 @@ from typing import Protocol
 
 import structlog
 
-from k2.exchanges.live import LiveService, Notice
-from k2.feeds.live.connection import Connection, Take, describe
+from k2.exchanges.live import LiveService
+from k2.feeds.live.connection import Connection, ConnectionListener, Take, describe
 from k2.feeds.live.failures import Backoff, FeedFailure, failure_of
 
 log = structlog.get_logger("k2.feeds")
@@ -19,8 +19,8 @@ MIN_PAUSE_SECONDS = 1.0  # between two connections, if the service asks for no m
 _OVERLAP_SECONDS = 15.0  # that an old connection stays until the new one has brought a trade
 
 
-class SessionListener(Protocol):
-    """Is told what happens to connections."""
+class SessionListener(ConnectionListener, Protocol):
+    """Is told what happens to a session's connections."""
 
     def connected(self, connection: Connection) -> None:
         """Note that a connection was opened."""
@@ -30,9 +30,6 @@ class SessionListener(Protocol):
 
     def not_connected(self, service: LiveService, failure: FeedFailure, pause: float) -> None:
         """Note that none could be opened; the next attempt is after ``pause`` seconds."""
-
-    def noticed(self, notice: Notice, connection: Connection) -> None:
-        """Take what the exchange says beside its trades."""
 
 
 class PermanentFailure(Exception):
@@ -100,16 +97,16 @@ class Session:
     async def _open(self) -> "tuple[Connection, asyncio.Task[FeedFailure]] | None":
         """Try once to connect; after a failure, wait as long as it asks for."""
         await self.budget.take()
-        connection = Connection(
-            self.service, self.url, self.markets, self.take, self.listener.noticed
-        )
+        connection = Connection(self.service, self.url, self.markets, self.take, self.listener)
         try:
             await connection.open()
         except Exception as error:  # classified by type, and told
             failure = failure_of(error)
             if failure.permanent:
                 raise PermanentFailure(failure) from error
-            await self._pause(failure)
+            pause = self._next_pause(failure)
+            self.listener.not_connected(self.service, failure, pause)
+            await self._pause(pause)
             return None
         self.listener.connected(connection)
         return connection, asyncio.ensure_future(connection.serve())
@@ -134,7 +131,7 @@ class Session:
             self.listener.disconnected(connection, failure)
             if connection.messages > len(self.markets):
                 self.backoff.succeeded()
-            await self._pause(failure)
+            await self._pause(self._next_pause(failure))
             return
 
     async def _until_end_or_replacement(
@@ -172,10 +169,12 @@ class Session:
         self.listener.disconnected(old, FeedFailure("planned", old.replaced_for))
         return opened
 
-    async def _pause(self, failure: FeedFailure) -> None:
-        pause = max(self.backoff.next_pause(failure), self.service.pause_seconds, MIN_PAUSE_SECONDS)
-        self.listener.not_connected(self.service, failure, pause)
+    def _next_pause(self, failure: FeedFailure) -> float:
+        pause = self.backoff.next_pause(failure)
+        return max(pause, self.service.pause_seconds, MIN_PAUSE_SECONDS)
+
+    async def _pause(self, seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._stopping.wait(), pause)
+            await asyncio.wait_for(self._stopping.wait(), seconds)
         except TimeoutError:
             return

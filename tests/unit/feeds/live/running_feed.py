@@ -14,6 +14,7 @@ from k2.avro.encoding import encoder
 from k2.avro.schema_files import schema_text
 from k2.exchanges import EXCHANGES
 from k2.exchanges.live_services import LIVE_SERVICES
+from k2.feeds.live.feed_state import hold_place
 from k2.feeds.live.holes import MarketNumbers
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan
@@ -33,17 +34,25 @@ TEXTS = {x.name: schema_text(x.reader_schema) for x in EXCHANGES}
 class Running:
     """A live run beside a server, and what it sent."""
 
-    def __init__(self, server: ExchangeServer, home: Path) -> None:
+    def __init__(self, server: ExchangeServer, home: Path, place: int = 0) -> None:
         self.server = server
         self.service = LIVE_SERVICES[server.service]
         self.producers: list[FakeProducer] = []
         plan = FeedPlan(self.service, server.markets, server.url, server.history_url)
         encoders = {name: encoder(text, 1) for name, text in TEXTS.items()}
         settings = Settings.load(home=home)
-        self.run = LiveRun([plan], encoders, "kafka:9092", settings, make_producer=self._make)
+        self.is_kafka_up = True
+        self.run = LiveRun(
+            [plan], encoders, "kafka:9092", settings, place, make_producer=self._make
+        )
+
+    async def hold_and_run(self) -> None:
+        """Run as a process does, which has its place alone."""
+        with hold_place(self.run.settings, self.run.place):
+            await self.run.run()
 
     def _make(self, settings: dict[str, Any]) -> FakeProducer:
-        self.producers.append(FakeProducer(settings))
+        self.producers.append(FakeProducer(settings, self.is_kafka_up))
         return self.producers[-1]
 
     def messages(self, topic: str) -> list[bytes]:
@@ -96,10 +105,10 @@ def is_listened_to(server: ExchangeServer) -> bool:
 
 
 @asynccontextmanager
-async def running(server: ExchangeServer, home: Path) -> AsyncIterator[Running]:
+async def running(server: ExchangeServer, home: Path, place: int = 0) -> AsyncIterator[Running]:
     """Run a feed beside a server."""
-    feed = Running(server, home)
-    task = asyncio.ensure_future(feed.run.run())
+    feed = Running(server, home, place)
+    task = asyncio.ensure_future(feed.hold_and_run())
     try:
         await until(lambda: is_listened_to(server))
         yield feed

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import failures, gap_filler, session
+from k2.feeds.live import failures, gap_filler, run, session
 from tests.support.exchange_server import ExchangeServer
 from tests.unit.feeds.live.running_feed import (
     MARKETS,
@@ -214,3 +214,29 @@ def test_kafka_away_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
 
     assert len(feed.records) == sum(len(trades) for trades in feed.server.history.values())
     assert feed.server.rest_requests == 0
+
+
+def test_a_process_takes_over_what_an_ended_one_could_not_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_TAKE_OVER_SECONDS", 0.2)
+
+    async def both() -> Running:
+        async with ExchangeServer("binance-spot", ("BTCUSDT",)) as server:
+            async with running(server, tmp_path, place=1) as first:
+                await server.publish(10)
+                await first.all_there()
+                first.producers[0].is_up = False
+                await server.publish(10)
+                async with running(server, tmp_path, place=0) as second:
+                    await server.publish(10)
+                    first.run.stop()
+                    second.producers += first.producers
+                    await second.all_there()
+                    await until(lambda: second.numbers("BTCUSDT") == server.numbers("BTCUSDT"))
+            return second
+
+    second = asyncio.run(both())
+
+    assert second.server.rest_requests == 0
+    assert second.numbers("BTCUSDT") == second.server.numbers("BTCUSDT")

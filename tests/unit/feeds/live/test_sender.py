@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from confluent_kafka import KafkaError
 
 from k2.feeds.live.sender import Sender
 from k2.feeds.live.spool import Dropped, FeedRecord, Spool
@@ -30,7 +31,7 @@ def sender(folder: Path, clock: Clock, max_bytes: int = 1 << 30) -> tuple[Sender
 
     def make(settings: dict[str, Any]) -> FakeProducer:
         made.append(FakeProducer(settings))
-        return made[0]
+        return made[-1]
 
     return Sender("kafka:9092", Spool(folder, max_bytes, 3600), make=make, clock=clock), made[0]
 
@@ -129,3 +130,70 @@ def test_a_full_spool_drops_its_oldest_range_and_says_which(tmp_path: Path, cloc
     assert sent(producer) == [0, *range(last + 1, 20)]
     assert min(dropped.ranges["BTC"][0] for dropped in lost) == 1
     assert sum(dropped.records for dropped in lost) == last
+
+
+def test_a_producer_that_can_send_no_more_is_replaced_and_loses_nothing(
+    tmp_path: Path, clock: Clock
+) -> None:
+    feed, broken = sender(tmp_path, clock)
+    made: list[FakeProducer] = []
+    feed.make = lambda settings: made.append(FakeProducer(settings)) or made[-1]
+    feed.send(record(0))
+    feed.tick()
+    broken.is_up = False
+    feed.send(record(1))
+    broken.is_broken = True
+    feed.send(record(2))
+
+    tick(feed, clock)
+    feed.send(record(3))
+    tick(feed, clock)
+
+    assert (sent(broken), sent(made[0])) == ([0], [1, 2, 3])
+    assert (feed.waiting, feed.delivered, list(tmp_path.iterdir())) == (0, 4, [])
+
+
+def test_what_kafka_gives_back_is_sent_again(tmp_path: Path, clock: Clock) -> None:
+    feed, producer = sender(tmp_path, clock)
+    producer.is_up = False
+    for number in range(3):
+        feed.send(record(number))
+    producer.purge(in_queue=True, in_flight=True)
+
+    producer.is_up = True
+    tick(feed, clock)
+
+    assert sent(producer) == [0, 1, 2]
+
+
+def test_a_record_that_kafka_never_takes_is_counted_and_waited_for_no_longer(
+    tmp_path: Path, clock: Clock
+) -> None:
+    feed, producer = sender(tmp_path, clock)
+    producer.is_up = False
+    feed.send(record(1))
+    (message,) = producer.queue
+    producer.queue.clear()
+    message.report(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE), message)
+
+    tick(feed, clock)
+
+    assert (feed.refused, feed.waiting) == (1, 0)
+
+
+def test_a_segment_that_was_not_delivered_whole_is_sent_again(tmp_path: Path, clock: Clock) -> None:
+    feed, producer = sender(tmp_path, clock)
+    producer.is_up = False
+    feed.send(record(0))
+    tick(feed, clock)
+    feed.send(record(1))
+    producer.is_up = True
+    feed.tick()
+    producer.is_up = False
+    feed.tick()  # the segment is in the producer now
+    producer.purge(in_queue=True, in_flight=True)
+
+    producer.is_up = True
+    tick(feed, clock)
+
+    assert sent(producer) == [0, 1]

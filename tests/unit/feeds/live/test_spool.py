@@ -2,6 +2,7 @@
 
 import os
 import time
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,56 @@ def test_what_is_too_old_goes(tmp_path: Path) -> None:
 
     assert spool.trim(time.time()) is not None
     assert len(spool) == 0
+
+
+def test_a_spool_that_nobody_uses_is_taken_over_in_order(tmp_path: Path) -> None:
+    left = Spool(tmp_path / "left", 1 << 30, 3600)
+    for number in range(10):
+        left.append(record(number, 1 << 20))
+    left.close()
+    spool = Spool(tmp_path / "own", 1 << 30, 3600)
+    spool.append(record(99, 10))
+    spool.flush()
+
+    moved = spool.take_over(tmp_path / "left", 10)
+
+    assert moved == 10
+    assert list((tmp_path / "left").iterdir()) == []
+    assert [r.first for r in everything(spool)] == [*range(10), 99]
+
+
+def test_a_segment_that_comes_before_the_one_being_read_is_not_taken_out_for_it(
+    tmp_path: Path,
+) -> None:
+    spool = Spool(tmp_path, 1 << 30, 3600)
+    spool.append(record(2, 10))
+    spool.oldest()
+    spool.prepend([record(1, 10)])
+
+    spool.done()
+
+    assert [r.first for r in everything(spool)] == [1]
+
+
+def test_what_the_disk_does_not_take_is_told_and_leaves_no_half_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(tmp_path, 1 << 30, 3600)
+    spool.append(record(1, 10))
+    spool.flush()
+    write = FileIO.write
+
+    class FullDisk(FileIO):
+        def write(self, content: bytes) -> int:  # type: ignore[override]
+            return write(self, content[: len(content) // 2])
+
+    whole, spool._writing = spool._writing, FullDisk(tmp_path / "0.spool", "ab")
+    spool.append(record(2, 10))
+    spool.flush()
+    spool._writing.close()
+    spool._writing = whole
+    spool.append(record(3, 10))
+    spool.close()
+
+    assert [r.first for r in spool.unwritten] == [2]
+    assert [r.first for r in everything(Spool(tmp_path, 1 << 30, 3600))] == [1, 3]

@@ -9,7 +9,7 @@ from k2.exchanges.binance import BINANCE
 from k2.exchanges.coinbase import COINBASE
 from k2.exchanges.instruments import Fact, Instruments, microseconds, shipped_instruments
 from k2.exchanges.kraken import KRAKEN
-from k2.silver.market_index import MarketIndex, Meaning
+from k2.exchanges.market_index import MarketIndex, Meaning
 
 pytestmark = pytest.mark.unit
 
