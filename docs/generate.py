@@ -52,8 +52,24 @@ def settings() -> Iterator[str]:
     """Every setting, from ``k2.settings``."""
     yield "# Settings"
     yield (
-        "Each is an environment variable, and an option of the commands that use it. They are read"
-        " and checked once, at the start; a wrong one is named in a sentence, exit code 2."
+        "Each is an environment variable, or a line of `k2.toml`, and an option of the commands that use"
+        " it. They are read and checked once, at the start; a wrong one is named in a sentence, exit"
+        " code 2, and one that there is not is named with what it resembles."
+    )
+    yield (
+        "`k2.toml` is read from the folder that K2 is started in, or is the file that `K2_CONFIG` names."
+        " Its keys are the names below without `K2_`, in small letters. An option of a command wins over"
+        " a variable, and that over the file. Paths are relative to the folder that K2 is started in."
+    )
+    yield (
+        '```toml\nhome = "/var/lib/k2"\nlog_format = "json"\napi_port = 8010\n'
+        'quality_thresholds = { "dead-letters.share" = 0.01 }\n'
+        'kafka_password_file = "/etc/k2/kafka-password"\n```'
+    )
+    yield (
+        "`k2 config` shows every setting with its value, secrets as `***`, and its origin: default,"
+        " environment, `k2.toml`, or the file of a secret. `k2 config check` ends with 2 if one cannot be"
+        " used, is unknown, names a file that is not there, or is a secret that others may read."
     )
     yield _rows(
         ("variable", "default", "what it does"),

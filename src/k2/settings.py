@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationError, field_validator
-from pydantic_settings import SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
-from k2.errors import ConfigError, did_you_mean
+from k2.config_file import VARIABLE as CONFIG_VARIABLE
+from k2.config_file import config_source, find_config_file, wrong_values
+from k2.errors import ConfigError
 from k2.job_settings import JobSettings, Port
 from k2.login_settings import LoginSettings
-
-# Grafana's, in its provisioning, and the benchmarks'.
-_OF_OTHERS = ("K2_PROMETHEUS_URL", "K2_DASHBOARDS", "K2_BENCHMARK_")
 
 # delta-rs (1.6.6) takes a table's folder for an address: it fails at brackets, takes a backslash for a
 # slash, and in parts of it %20 for a space. No line of a log or file ends well in the middle of a name.
@@ -22,7 +26,7 @@ _NOT_IN_PATHS = re.compile(r"[\[\]\\\x00-\x1f\x7f]|%[0-9A-Fa-f]{2}")
 
 
 class Settings(JobSettings, LoginSettings):
-    """What can be set, by ``K2_*`` environment variables or by command-line options.
+    """What can be set: by command-line options, ``K2_*`` environment variables or ``k2.toml``.
 
     Build it with :meth:`load`, which turns a wrong value into a :class:`ConfigError` of one sentence.
     """
@@ -180,7 +184,8 @@ class Settings(JobSettings, LoginSettings):
     @property
     def java_variable(self) -> str:
         """The variable that ``java_home`` is from."""
-        return "K2_JAVA_HOME" if os.environ.get("K2_JAVA_HOME") else "JAVA_HOME"
+        given = next(filter(os.environ.get, ("K2_JAVA_HOME", "JAVA_HOME")), None)
+        return given or "java_home of k2.toml"
 
     @property
     def lake(self) -> Path:
@@ -207,19 +212,22 @@ class Settings(JobSettings, LoginSettings):
         return self.home / "run"
 
     def environment(self) -> dict[str, str]:
-        """Return the environment for a child that runs K2 on the same home."""
-        return {**os.environ, "K2_HOME": str(self.home)}
+        """Return the environment for a child that runs K2 on the same home with the same file."""
+        file = find_config_file()
+        config = {CONFIG_VARIABLE: str(file.absolute())} if file else {}
+        return {**os.environ, "K2_HOME": str(self.home), **config}
 
     @classmethod
-    def unknown_variables(cls) -> dict[str, str]:
-        """Return the ``K2_*`` variables of the environment that nobody reads, each with a guess."""
-        known = {f"K2_{name.upper()}" for name in cls.model_fields}
-        for setting in cls.model_fields.values():
-            if isinstance(setting.validation_alias, AliasChoices):
-                known |= {str(alias) for alias in setting.validation_alias.choices}
-        given = {name for name in os.environ if name.startswith("K2_")}
-        unknown = {name for name in given - known if not name.startswith(_OF_OTHERS)}
-        return {name: did_you_mean(name, known) for name in sorted(unknown)}
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take a command's option before a variable, and that before ``k2.toml``; called by Pydantic."""
+        return init_settings, env_settings, config_source(settings_cls)
 
     @classmethod
     def load(cls, **overrides: Any) -> "Settings":
@@ -232,7 +240,6 @@ class Settings(JobSettings, LoginSettings):
         try:
             return cls(**given)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = "K2_" + "_".join(str(part) for part in first["loc"]).upper()
-            why = first["msg"].removeprefix("Value error, ")
-            raise ConfigError(f"{name}={first['input']!r}: {why}.") from error
+            raise ConfigError(wrong_values(error, cls, given)[0]) from error
+        except SettingsError as error:  # a value that should be JSON
+            raise ConfigError(f"A variable is not JSON, {error.__cause__}: {error}.") from error

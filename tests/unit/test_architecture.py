@@ -23,7 +23,9 @@ ORDER = (
         "environment",
         "login_settings",
         "job_settings",
+        "config_file",
         "settings",
+        "setting_origins",
         "sql",
         "malloc",
         "periodic",
@@ -250,7 +252,10 @@ def test_every_package_has_unit_tests_where_one_looks_for_them() -> None:
 
 # Allocators are told by the environment only, and what is told there is read by other programs.
 # The last asks whether spark-submit started it, which is no setting.
-OF_THE_ENVIRONMENT = {"settings.py", "malloc.py", "environment.py", "jvm/process_end.py"}
+OF_THE_ENVIRONMENT = {
+    *("settings.py", "config_file.py", "setting_origins.py"),
+    *("malloc.py", "environment.py", "jvm/process_end.py"),
+}
 
 
 def test_nothing_but_settings_reads_the_environment() -> None:

@@ -17,7 +17,7 @@ from k2.environment import inherited, shield
 from k2.errors import FailedError, K2Error, did_you_mean, first_line, is_full_disk
 from k2.malloc import limit_retention
 from k2.observability.redaction import redacted
-from k2.settings import Settings
+from k2.setting_origins import unknown_settings
 
 # command → module and function, imported when called: Spark and DuckDB take their time to load.
 _COMMANDS = {
@@ -45,6 +45,7 @@ _COMMANDS = {
     "instruments": ("k2.cli.commands.instruments", "instruments"),
     "jobs": ("k2.cli.commands.jobs", "jobs"),
     "serve": ("k2.cli.commands.serve", "serve"),
+    "config": ("k2.cli.commands.config", "config"),
     "logs": ("k2.cli.commands.logs", "logs"),
     "alerts": ("k2.cli.commands.alerts", "alerts"),
     "open": ("k2.cli.commands.open", "open_command"),
@@ -75,6 +76,7 @@ _SUMMARIES = {
     "instruments": "Look names of markets up, and load exchanges' lists of them.",
     "jobs": "Submit durable jobs, watch them, and pause, resume, cancel or retry them.",
     "serve": "Run the jobs of this home, and its HTTP API.",
+    "config": "Show every setting with its origin, or check them.",
     "logs": "Show what the streams, the feed and the services wrote down.",
     "alerts": "Show which alerts fire, each with its runbook.",
     "open": "Open the UI, the dashboards, the API or the documentation.",
@@ -135,7 +137,7 @@ _app = typer.Typer(
     no_args_is_help=True,
     help=(
         "K2, a trade lakehouse: trades from crypto exchanges through Kafka to Delta tables, with"
-        " proof that nothing is missing. Settings are K2_* variables; K2_HOME (default .k2) holds"
+        " proof that nothing is missing. Settings are K2_* variables, or lines of k2.toml; K2_HOME (default .k2) holds"
         " everything. Exit codes: 0 done, 1 failed, 2 wrong use or setting, 3 something outside"
         " did not answer, 4 partly done."
     ),
@@ -166,7 +168,8 @@ def main() -> None:
     shield(inherited())
     limit_retention()
     keep_traces_of_threads()
-    for name, guess in Settings.unknown_variables().items():
+    checks_them = sys.argv[1:2] == ["config"]
+    for name, guess in ({} if checks_them else unknown_settings()).items():
         _say(f"{name} is no setting of K2 and changes nothing.{guess}")
     sys.exit(run(_app, sys.argv[1:], "k2"))
 
