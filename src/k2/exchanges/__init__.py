@@ -1,4 +1,4 @@
-"""The exchanges that K2 takes trades from. A new one is a file here, named in ``EXCHANGES``."""
+"""The exchanges that K2 takes trades from, a folder each; docs/how-to/add-an-exchange.md adds one."""
 
 from k2.errors import ConfigError, did_you_mean
 from k2.exchanges.binance import BINANCE

@@ -1,4 +1,4 @@
-"""Which parser reads which exchange. A third exchange is its file and one line here."""
+"""Which parser reads which exchange's messages."""
 
 from k2.errors import ConfigError
 from k2.exchanges.binance.messages import parse_binance

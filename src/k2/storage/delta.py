@@ -18,7 +18,7 @@ from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
 
 # Every commit of a stream reads the log since the last checkpoint, and every 50th writes one:
-# performance.md measured fewer as dearer for reading and more as dearer for writing.
+# performance-log.md measured fewer as dearer for reading and more as dearer for writing.
 CHECKPOINT_INTERVAL = 50
 VERSION = "k2.tableVersion"  # the property that says of which definition a stored table is
 # For write_deltalake: what K2 does with a log it does itself (maintenance/small_files.py).

@@ -28,7 +28,7 @@ def market_trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
         text: the message as it came.
 
     Raises:
-        Unusable: a trade of it cannot become a raw record.
+        MessageRejected: a trade of it cannot become a raw record.
     """
     if message["channel"] != CHANNEL:
         return []
