@@ -32,6 +32,7 @@ TEMPLATE_SERVICES = (
     LiveService(
         name="template",
         exchange="template",
+        market="spot",
         url="wss://websocket.template.invalid",
         subscribe=_subscribe,
         notice=_notice,
