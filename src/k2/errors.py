@@ -94,9 +94,9 @@ def first_line(text: str, most: int = 400) -> str:
     return lines[0][:most] if lines else "no message"
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean BTC-USDT?`` where a known name resembles the word, else nothing."""
+def did_you_mean(word: str, known: Iterable[str], count: int = 1) -> str:
+    """Return `` Did you mean BTC-USDT?`` where known names, at most so many, resemble the word."""
     by_folded = {name.casefold().replace("_", "-"): name for name in known}
     folded = word.casefold().replace("_", "-")
-    found = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.7)
-    return f" Did you mean {by_folded[found[0]]}?" if found else ""
+    found = difflib.get_close_matches(folded, by_folded, n=count, cutoff=0.7)
+    return f" Did you mean {' or '.join(by_folded[name] for name in found)}?" if found else ""

@@ -43,6 +43,16 @@ class Binance:
     """Spot ``trade`` streams in the combined form, and ``historicalTrades``."""
 
     path = "/stream"
+    listing = "/api/v3/exchangeInfo"
+
+    def listed(self, markets: Iterable[str]) -> Any:
+        quotes = ("USDT", "USD", "EUR")
+        pairs = [(m, next(q for q in quotes if m.endswith(q))) for m in markets]
+        return {
+            "symbols": [
+                {"symbol": m, "baseAsset": m.removesuffix(q), "quoteAsset": q} for m, q in pairs
+            ]
+        }
 
     def message(self, trade: Trade) -> str:
         time_ms = trade.time_us // 1000
@@ -85,6 +95,11 @@ class Kraken:
     """Version 2's ``trade`` channel, and REST ``Trades``."""
 
     path = "/v2"
+    listing = "/0/public/AssetPairs"
+
+    def listed(self, markets: Iterable[str]) -> Any:
+        pairs = {m.replace("/", ""): {"wsname": m.replace("BTC", "XBT")} for m in markets}
+        return {"error": [], "result": pairs}
 
     def message(self, trade: Trade) -> str:
         return (
@@ -136,6 +151,14 @@ class Coinbase:
     """The ``matches`` and ``heartbeat`` channels, and ``/products/<id>/trades``."""
 
     path = "/"
+    listing = "/products"
+
+    def listed(self, markets: Iterable[str]) -> Any:
+        pairs = [(m, m.partition("-")) for m in markets]
+        return [
+            {"id": m, "base_currency": base, "quote_currency": quote}
+            for m, (base, _, quote) in pairs
+        ]
 
     def message(self, trade: Trade) -> str:
         return json.dumps(
@@ -376,6 +399,8 @@ class ExchangeServer:
         if self.rest_is_wrong:
             return _response(200, b"<html>maintenance</html>", {})
         parts = urlsplit(request.path)
+        if parts.path == self.protocol.listing:
+            return _response(200, json.dumps(self.protocol.listed(self.markets)).encode(), {})
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         known = {
             market: (

@@ -57,10 +57,11 @@ class History:
 
     ``fetch`` yields messages in the websocket's own form, so that one parser reads both. It may
     yield trades beside the missing ones: identity makes them harmless. ``seconds`` is the pause between
-    two requests that stays within the exchange's limit.
+    two requests that stays within the exchange's limit. ``listing`` is the path of its list of markets.
     """
 
     url: str
+    listing: str
     seconds: float
     fetch: Callable[[Get, Missing], AsyncIterator[bytes]]
     headers: dict[str, str] = field(default_factory=dict)
@@ -79,6 +80,7 @@ class LiveService:
     exchange: str
     url: str
     market: str  # which of the exchange's markets, such as spot
+    separator: str  # between the two codes of a market's name
     subscribe: Callable[[Sequence[str]], list[str]]
     notice: Callable[[dict[str, Any]], Notice | None]
     numbers: Callable[[RawRecord], tuple[int, int] | None]

@@ -37,6 +37,7 @@ class MarketIndex:
         self._exchange = exchange
         self._listed: dict[tuple[str, str], list[Fact]] = defaultdict(list)
         self._assets: dict[str, list[Fact]] = defaultdict(list)
+        self._symbols: dict[str, dict[str, list[str]]] = {}
         for fact in instruments.rows():
             if fact.market == ASSET:
                 self._assets[fact.name].append(fact)
@@ -66,6 +67,21 @@ class MarketIndex:
             return [Meaning(problem=AMBIGUOUS if splits else UNKNOWN)]
         base, quote = splits[0]
         return list(self._named(replace(read, base=base, quote=quote), "", None, None))
+
+    def is_listed(self, name: str, market: str) -> bool:
+        """Tell whether the list has a name itself."""
+        return (market, name) in self._listed
+
+    def listed_symbols(self, market: str) -> dict[str, list[str]]:
+        """Return, by symbol, the names that the list has of a market and that mean it now."""
+        if market not in self._symbols:
+            found: dict[str, list[str]] = defaultdict(list)
+            for kind, name in self._listed:
+                meaning = self.meanings(name, kind)[-1] if kind == market else Meaning()
+                if meaning.symbol is not None and meaning.until is None:
+                    found[meaning.symbol].append(name)
+            self._symbols[market] = dict(found)
+        return self._symbols[market]
 
     def _splits(self, joined: str) -> list[tuple[str, str]]:
         ends = ((joined[:-length], joined[-length:]) for length in self._quote_lengths)

@@ -22,6 +22,7 @@ from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import FailedError, InUseError, PartlyDoneError, UnavailableError
 from k2.exchanges import exchange_named
 from k2.exchanges.live_services import LIVE_SERVICES
+from k2.feeds.live.confirm import confirmed
 from k2.feeds.live.feed_state import feed_place
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan, FeedPlans
@@ -30,6 +31,7 @@ from k2.feeds.sessions.recorder import SessionRecorder
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
+from k2.home.instrument_lists import InstrumentLists
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import serve
 from k2.settings import Settings
@@ -58,14 +60,11 @@ def run_command(
     has stays recorded as a gap. A second process on the same markets does no harm: a rolling restart
     is to start the new one, and then to stop the old one.
     """
-    plans = (
-        FeedPlans.of_file(config)
-        if config is not None
-        else FeedPlans.of_options(_parts(exchange), _parts(symbols))
-    ).plans
     settings = Settings.load()
     configure_logs(settings)
+    planned = feed_plans(settings, exchange, symbols, config)
     endpoints = find_endpoints(settings)
+    plans = confirmed(planned)
     with ExitStack() as held:
         place = held.enter_context(feed_place(settings))
         encoders = _encoders(plans, settings, endpoints)
@@ -119,6 +118,18 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%d %H:%M:%S}"
     return "" if value is None else str(value)
+
+
+def feed_plans(settings: Settings, exchange: str, symbols: str, config: Path | None) -> FeedPlans:
+    """Return what a live feed shall listen to, as far as it can be known without the exchanges.
+
+    Raises:
+        ConfigError: something of it is unknown; names near ones.
+    """
+    lists = InstrumentLists(settings)
+    if config is not None:
+        return FeedPlans.of_file(config, lists)
+    return FeedPlans.of_options(_parts(exchange), _parts(symbols), lists)
 
 
 def _raise_failures(run: LiveRun) -> None:

@@ -75,7 +75,7 @@ def up(
     rate_of(rate)
     seconds = seconds_of(duration) if duration else None
     feed = feed or (Feed.LIVE if symbols or config else _usual_feed(settings, streams))
-    command = _feed_command(feed, rate, exchange, symbols, config)
+    command = _feed_command(settings, feed, rate, exchange, symbols, config)
     if detach:
         options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
         options += command[2:] if feed is Feed.LIVE else []
@@ -94,19 +94,23 @@ def up(
 
 
 def _feed_command(
-    feed: Feed, rate: str, exchange: str, symbols: str, config: Path | None
+    settings: Settings,
+    feed: Feed,
+    rate: str,
+    exchange: str,
+    symbols: str,
+    config: Path | None,
 ) -> tuple[str, ...]:
     """Return what starts the feed, checked as far as it can be here."""
     if feed is Feed.SIMULATE:
         return ("simulate", "--rate", rate)
     if feed is Feed.NONE:
         return ()
-    from k2.feeds.live.plan import FeedPlans
+    from k2.cli.commands.feed import feed_plans
 
+    feed_plans(settings, exchange, symbols, config)
     if config is not None:
-        FeedPlans.of_file(config)
         return ("feed", "run", "--config", str(config.absolute()))
-    FeedPlans.of_options(exchange.split(","), [s for s in symbols.split(",") if s])
     return ("feed", "run", "--exchange", exchange, "--symbols", symbols)
 
 

@@ -120,6 +120,7 @@ def _service(
         name=name,
         exchange="binance",
         market="usdm" if name == "binance-usdm" else "spot",
+        separator="",
         url=url,
         subscribe=_subscriptions(kind),
         notice=_notice,
@@ -137,6 +138,7 @@ _SPOT_URL = "wss://stream.binance.com:9443/stream"
 # historicalTrades: weight 25 of 6,000 a minute; aggTrades on USD-M: 20 of 2,400.
 _SPOT_HISTORY = "https://api.binance.com"
 _USDM_HISTORY = "https://fapi.binance.com"
+_SPOT_LISTING, _USDM_LISTING = "/api/v3/exchangeInfo", "/fapi/v1/exchangeInfo"
 
 BINANCE_SERVICES = (
     _service(
@@ -144,7 +146,7 @@ BINANCE_SERVICES = (
         _SPOT_URL,
         "trade",
         _trade_number,
-        History(_SPOT_HISTORY, 0.5, _spot_trades),
+        History(_SPOT_HISTORY, _SPOT_LISTING, 0.5, _spot_trades),
         0.5,
     ),
     _service(
@@ -152,7 +154,7 @@ BINANCE_SERVICES = (
         _SPOT_URL,
         "aggTrade",
         _fills,
-        History(_SPOT_HISTORY, 0.5, _spot_aggregates),
+        History(_SPOT_HISTORY, _SPOT_LISTING, 0.5, _spot_aggregates),
         0.5,
     ),
     # aggTrade is delivered on /market only: elsewhere it is acknowledged and silent.
@@ -161,7 +163,7 @@ BINANCE_SERVICES = (
         "wss://fstream.binance.com/market/stream",
         "aggTrade",
         _aggregate_number,
-        History(_USDM_HISTORY, 1.0, _usdm_aggregates),
+        History(_USDM_HISTORY, _USDM_LISTING, 1.0, _usdm_aggregates),
         0.25,
     ),
 )

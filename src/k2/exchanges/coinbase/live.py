@@ -101,7 +101,7 @@ def _message(market: str, row: dict[str, Any]) -> bytes:
     return orjson.dumps(message | {"events": events})
 
 
-_HISTORY = History("https://api.exchange.coinbase.com", 0.2, _trades)
+_HISTORY = History("https://api.exchange.coinbase.com", "/products", 0.2, _trades)
 
 
 def _service(name: str, url: str, **functions: Any) -> LiveService:
@@ -109,6 +109,7 @@ def _service(name: str, url: str, **functions: Any) -> LiveService:
         name=name,
         exchange="coinbase",
         market="spot",
+        separator="-",
         url=url,
         numbers=_number,
         history=_HISTORY,

@@ -5,7 +5,7 @@ from there, and a commit whose writer died is not made twice.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -15,10 +15,9 @@ import structlog
 from k2.connectors.committed_reader import CommittedReader, offset_of
 from k2.connectors.kafka import topic_id
 from k2.errors import InUseError, K2Error
-from k2.exchanges import exchange_named
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.exchanges.market_index import MarketIndex
 from k2.feeds.live.journal import EVENTS_TOPIC
+from k2.feeds.live.markets import MarketNames
 from k2.feeds.sessions.rows import EventRecord, rows_of
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.home.instrument_lists import InstrumentLists
@@ -42,10 +41,9 @@ class SessionRecorder:
     kafka: str
     make_reader: Callable[[str], CommittedReader] = CommittedReader
     find_topic_id: Callable[[str, str], str | None] = topic_id
-    _indexes: dict[str, tuple[str, MarketIndex]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._lists = InstrumentLists(self.settings)
+        self._names = MarketNames(InstrumentLists(self.settings))
         retention = LogRetention(
             self.settings.kept_versions, {}, self.settings.history_minutes * 60
         )
@@ -104,18 +102,7 @@ class SessionRecorder:
 
     def _symbol(self, service: str, name: str) -> str | None:
         found = LIVE_SERVICES.get(service)
-        if found is None:
-            return None
-        meanings = self._index(found.exchange).meanings(name, found.market)
-        return meanings[-1].symbol
-
-    def _index(self, exchange: str) -> MarketIndex:
-        lists = self._lists.current(exchange)
-        known = self._indexes.get(exchange)
-        if known is None or known[0] != lists.version:
-            known = lists.version, MarketIndex(exchange_named(exchange), lists)
-            self._indexes[exchange] = known
-        return known[1]
+        return None if found is None else self._names.symbol(found, name)
 
 
 def _events(reader: CommittedReader, partition: int, first: int, end: int) -> Iterator[EventRecord]:
