@@ -33,6 +33,7 @@ TEMPLATE_SERVICES = (
         name="template",
         exchange="template",
         market="spot",
+        separator="-",
         url="wss://websocket.template.invalid",
         subscribe=_subscribe,
         notice=_notice,
