@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from k2.bars.table import GOLD_OHLCV, TIMEFRAMES
+from k2.cli.render.candle_plot import candle_plot
 from k2.cli.render.candles import candles
+from k2.cli.render.plot_file import check_plot_file, save_plot
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError, did_you_mean
 from k2.lake.conditions import between
@@ -60,6 +63,10 @@ def bars_command(
     rebuild: Annotated[
         bool, typer.Option("--rebuild", help="Recompute all bars from Gold and say what differed.")
     ] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Write candles and volume to a .png, .svg or .html file instead."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show the newest bars of a market, oldest first, with a small chart."""
@@ -69,6 +76,8 @@ def bars_command(
 
         rebuild_bars(settings, as_json)
         return
+    if plot is not None:
+        check_plot_file(plot)
     if symbol is None:
         raise ConfigError(
             "Name a market, such as `k2 bars BTC-USDT`; `k2 show gold_ohlcv` has all."
@@ -77,11 +86,16 @@ def bars_command(
         settings, symbol.upper(), timeframe, exchange, limit, between("bar_start", start, end)
     )
     shown = padded(found, TIMEFRAMES[timeframe])[-limit:] if pad else found
+    title = f"{found[0]['exchange']} {symbol.upper()} {timeframe}"
+    if plot is not None:
+        save_plot(candle_plot(shown, TIMEFRAMES[timeframe], title), plot)
     if as_json:
         print_json(shown)
         return
+    if plot is not None:
+        typer.echo(f"{len(shown):,} bars in {plot}.")
+        return
     console = Console(highlight=False)
-    title = f"{found[0]['exchange']} {symbol.upper()} {timeframe}"
     print_table(
         title,
         {heading: "left" if name == "bar_start" else "right" for name, heading in _SHOWN.items()},
