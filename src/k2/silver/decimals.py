@@ -1,6 +1,6 @@
 """Numbers from text, exact or not at all: a float or a rounding would be a different trade.
 
-Nearly all numbers are plain: digits, a point, no more places than are kept. SQL casts these; what else
+Nearly all numbers are plain: digits, a point, no more places than are kept. Arrow casts these; what else
 is a number is rare and worked out one by one. At most 18 digits stand before the point, so that a sum
 of all trades of a day fits its type whatever they say.
 """
@@ -26,36 +26,27 @@ _TEXT = re.compile(r"\s*([+-]?)([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*",
 _EXACTLY = Context(prec=_LONGEST)
 
 
-def is_plain(name: str) -> str:
-    """SQL that says whether the text of a column is a plain number, which a cast takes exactly."""
-    places = TYPES[name].scale
-    return f"regexp_full_match({name}, '[0-9]{{1,{MAX_WHOLE_DIGITS}}}([.][0-9]{{1,{places}}})?')"
+def from_text(name: str, texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
+    """Return numbers and their signs (int8: -1, 0 or 1); both are null of a null.
 
-
-def with_others(
-    name: str, plain: pa.ChunkedArray, others: pa.ChunkedArray
-) -> tuple[pa.Array, pa.Array]:
-    """Return numbers and their signs (int8: -1, 0 or 1).
-
-    Args:
-        name: the column, which says the numbers' type.
-        plain: the numbers of plain texts, null where the text is not plain.
-        others: the texts that are not plain, null elsewhere.
-
-    Where a text is a number that does not fit exactly, the number is null and the sign is not; where
-    it is none, such as a word, both are. Exponents (``1E-8``) are numbers.
+    ``name`` is the column, which says the numbers' type. Where a text is a number that does not fit
+    exactly, the number is null and the sign is not; where it is none, such as a word, both are.
+    Exponents (``1E-8``) are numbers.
     """
-    numbers, texts = (column.combine_chunks() for column in (plain, others))
+    kind = TYPES[name]
+    whole = texts.cast(pa.string()).combine_chunks()
+    pattern = rf"\A[0-9]{{1,{MAX_WHOLE_DIGITS}}}([.][0-9]{{1,{kind.scale}}})?\z"
+    is_plain = pc.match_substring_regex(whole, pattern)
+    numbers = pc.if_else(is_plain, whole, None).cast(kind)
     signs = pc.cast(pc.not_equal(numbers, Decimal(0)), pa.int8())
-    if texts.null_count == len(texts):
+    is_other = pc.fill_null(pc.invert(is_plain), False)
+    rows = pc.indices_nonzero(is_other)
+    if not len(rows):
         return numbers, signs
-    rows = pc.indices_nonzero(pc.is_valid(texts))
-    places = TYPES[name].scale
-    worked_out = [_exact(text, places) for text in texts.take(rows).to_pylist()]
-    at = pc.is_valid(texts)
+    worked_out = [_exact(text, kind.scale) for text in whole.take(rows).to_pylist()]
     return (
-        pc.replace_with_mask(numbers, at, _column(worked_out, 0, TYPES[name])),
-        pc.replace_with_mask(signs, at, _column(worked_out, 1, pa.int8())),
+        pc.replace_with_mask(numbers, is_other, _column(worked_out, 0, kind)),
+        pc.replace_with_mask(signs, is_other, _column(worked_out, 1, pa.int8())),
     )
 
 

@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
 from k2.exchanges.instruments import Instruments
-from k2.silver.decimals import TYPES, is_plain, with_others
+from k2.silver.decimals import TYPES, from_text
 from k2.silver.identity import space_hashes
 from k2.silver.markets import look_up
 from k2.sql import query
@@ -42,8 +42,7 @@ def normalize(raw: pa.Table, exchange: Exchange, instruments: Instruments) -> pa
     placed = (mapped[name] for name in ("exchange_symbol", "market", "timestamp"))
     columns |= look_up(exchange, instruments, *placed)
     for name in TYPES:
-        numbers = with_others(name, mapped[name], mapped[f"{name}_text"])
-        columns[name], columns[f"{name}_sign"] = numbers
+        columns[name], columns[f"{name}_sign"] = from_text(name, mapped[name])
     return pa.table(columns | {"identity_space": space_hashes(mapped["identity_space"])})
 
 
@@ -63,11 +62,6 @@ def _mapping(exchange: Exchange) -> str:
         "vendor_data": _vendor_data(exchange),
     }
     first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
-    numbers = ", ".join(
-        f"case when {is_plain(name)} then cast({name} as {_sql_type(name)}) end as {name},"
-        f" case when not {is_plain(name)} then {name} end as {name}_text"
-        for name in TYPES
-    )
     return f"""
         select exchange_symbol, market, trade_id, side,
             case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
@@ -76,7 +70,7 @@ def _mapping(exchange: Exchange) -> str:
             identity_space, cast(first_trade_id as bigint) as first_trade_id,
             cast(last_trade_id as bigint) as last_trade_id, identity_fields,
             cast(trade_count as bigint) as trade_count, is_filler,
-            {numbers}
+            {', '.join(TYPES)}
         from (select {first} from raw)
     """  # noqa: S608 — of our own definitions
 
@@ -87,11 +81,9 @@ def _trade_count(exchange: Exchange) -> str:
     if not last:
         return "1"
     count = f"try_cast(cast({last} as hugeint) - ({first}) + 1 as bigint)"
-    return f"case when {exchange.identity.is_dense} then coalesce({count}, 1) else 1 end"
-
-
-def _sql_type(name: str) -> str:
-    return f"decimal({TYPES[name].precision}, {TYPES[name].scale})"
+    # Most records cover one id: only of others are numbers of 128 bits reckoned with.
+    one = f"({first}) = ({last}) or ({exchange.identity.is_dense}) is not true"
+    return f"case when {one} then 1 else coalesce({count}, 1) end"
 
 
 def _vendor_data(exchange: Exchange) -> str:

@@ -5,8 +5,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from k2.silver.decimals import TYPES, is_plain, narrowed, with_others
-from k2.sql import query
+from k2.silver.decimals import TYPES, from_text, narrowed
 
 pytestmark = pytest.mark.unit
 
@@ -69,14 +68,7 @@ NO_NUMBERS += ["\u0661", "0.\u0660\u0665"]  # digits of other scripts
 @pytest.fixture(scope="module")
 def parsed():
     texts = [*NUMBERS, *TOO_LARGE_OR_TOO_FINE, *NO_NUMBERS, None]
-    plain = is_plain("price")
-    sql = f"""
-        select case when {plain} then cast(price as decimal(38, 14)) end as plain,
-            case when not {plain} then price end as other
-        from rows
-    """  # noqa: S608
-    found = query(sql, rows=pa.table({"price": pa.array(texts, pa.string())}))
-    numbers, signs = with_others("price", found["plain"], found["other"])
+    numbers, signs = from_text("price", pa.chunked_array([pa.array(texts, pa.string_view())]))
     return dict(zip(texts, zip(numbers.to_pylist(), signs.to_pylist(), strict=True), strict=True))
 
 
@@ -101,13 +93,28 @@ def test_null_is_none(parsed):
     assert parsed[None] == (None, None)
 
 
-def test_texts_that_are_all_plain_are_not_looked_at_again():
-    numbers = pa.chunked_array([pa.array([Decimal("1.5"), Decimal(0)], TYPES["price"])])
+def test_texts_that_are_all_plain_are_numbers_of_the_column_s_type():
+    numbers, signs = from_text("quantity", pa.chunked_array([["1.5", "0"], ["20.0000000001"]]))
 
-    found, signs = with_others("price", numbers, pa.chunked_array([pa.nulls(2, pa.string())]))
+    assert numbers.type == TYPES["quantity"]
+    assert numbers.to_pylist() == [Decimal("1.5"), 0, Decimal("20.0000000001")]
+    assert signs.to_pylist() == [1, 0, 1]
 
-    assert found.to_pylist() == [Decimal("1.5"), 0]
-    assert signs.to_pylist() == [1, 0]
+
+def test_no_texts_are_no_numbers():
+    numbers, signs = from_text("price", pa.chunked_array([], pa.string()))
+
+    assert (len(numbers), len(signs)) == (0, 0)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r", "\0", " \n1"])
+def test_a_line_s_end_is_not_the_text_s(ending):
+    column = pa.chunked_array([[f"1.5{ending}", "1.5"]], pa.string())
+
+    numbers, _ = from_text("price", column)
+
+    is_space = not ending.strip()
+    assert numbers.to_pylist() == [Decimal("1.5") if is_space else None, Decimal("1.5")]
 
 
 @pytest.mark.parametrize("text", ["9999999999.99999999", "0.00000001", "0", "-1.5"])

@@ -1,18 +1,26 @@
 """Name and judge normalised records: V2 trades, and every reason that there is against each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from k2.exchanges.exchange import Exchange
-from k2.silver.identity import DAY, IDENTITY, message_id
+from k2.silver.identity import identities, message_ids
 from k2.silver.rules.rule import Rule
 from k2.sql import query, text
 
 RULE = "rule"
 FILLER = "filler"  # an id that the exchange used up without a trade: no defect
 TRADE, DEAD_LETTER = "trade", "dead_letter"
+
+_IDENTITY = ("identity_space", "first_trade_id", "identity_fields")
+# What passes through untouched; names and judgements come to it.
+_NAMED = (
+    *("symbol", "asset_class", "timestamp", "price", "quantity", "currency", "side"),
+    *("trade_conditions", "source_sequence", "ingestion_timestamp", "vendor_data"),
+    *("instrument_type", "first_trade_id", "last_trade_id", "trade_count"),
+)
 
 # A broker's time is anything that a producer says; the rules add to it.
 _LAST_US = 253_402_300_799_999_999  # of the year 9999
@@ -36,19 +44,27 @@ def apply_rules(
         record breaks no rule, ``filler`` alone for one that says of an id that no trade has it. A
         rule whose condition is null counts as broken; an unknown is never accepted by default.
     """
-    known = pc.min_element_wise(broker_us, pa.scalar(_LAST_US, pa.int64()))
+    named = {name: normalized[name] for name in _NAMED}
+    identity = identities(*(normalized[name] for name in _IDENTITY))
+    named["message_id"] = message_ids(exchange.name, normalized["timestamp"], identity)
+    named["trade_id"] = pc.coalesce(normalized["trade_id"], identity)
+    named["exchange"] = pa.repeat(exchange.name, normalized.num_rows)
+    return pa.table(named | {"error_reasons": _error_reasons(normalized, named, broker_us, rules)})
+
+
+def _error_reasons(
+    normalized: pa.Table,
+    named: Mapping[str, pa.Array | pa.ChunkedArray],
+    broker_us: pa.ChunkedArray,
+    rules: Sequence[Rule],
+) -> pa.ChunkedArray:
+    seen = {name: named.get(name, normalized[name]) for name in normalized.column_names}
+    seen["kafka_timestamp"] = pc.min_element_wise(broker_us, pa.scalar(_LAST_US, pa.int64()))
     sql = f"""
-        select {message_id(exchange.name)} as message_id, trade_id, symbol,
-            {text(exchange.name)} as exchange, asset_class, timestamp, price, quantity, currency,
-            side, trade_conditions, source_sequence, ingestion_timestamp, vendor_data,
-            instrument_type, first_trade_id, last_trade_id, trade_count,
-            case when is_filler then [{text(FILLER)}] else {reasons(rules)} end as error_reasons
-        from (
-            select * replace (coalesce(trade_id, identity) as trade_id)
-            from (select *, {IDENTITY} as identity, {DAY} as day from records)
-        )
+        select case when is_filler then [{text(FILLER)}] else {reasons(rules)} end as error_reasons
+        from records
     """  # noqa: S608 — of our own definitions
-    return query(sql, records=normalized.append_column("kafka_timestamp", known))
+    return query(sql, records=pa.table(seen))["error_reasons"]
 
 
 def reasons(rules: Sequence[Rule]) -> str:
@@ -60,4 +76,4 @@ def reasons(rules: Sequence[Rule]) -> str:
         for rule in rules
     )
     broken = f"list_filter([{each}], lambda reason: reason is not null)"
-    return f"case when coalesce({is_clean}, false) then null else {broken} end"
+    return f"case when {is_clean} then null else {broken} end"
