@@ -65,14 +65,14 @@ def look_up(
     count = len(kinds) + 1
     # One number for name and market; the last of each stands for null.
     codes = _codes(named, len(texts)) * count + _codes(of_market, len(kinds))
-    used, rows = np.unique(codes, return_inverse=True)
+    used, rows = _numbered(codes)
     remembered = _index(exchange, instruments)
     meanings = [
         _of_pair(remembered, [*texts, None][code // count], [*kinds, None][code % count])
         for code in used.tolist()
     ]
     chosen = [found[-1] for found in meanings]
-    taken = rows.astype(np.int64)
+    taken = rows.copy()
     for place, found in enumerate(meanings):
         if len(found) > 1 or found[0].since is not None or found[0].until is not None:
             chosen += [*found, _NOT_THEN]
@@ -86,6 +86,16 @@ def look_up(
 def _codes(encoded: pa.DictionaryArray, null: int) -> npt.NDArray[np.int64]:
     codes: npt.NDArray[np.int64] = encoded.indices.fill_null(null).to_numpy().astype(np.int64)
     return codes
+
+
+def _numbered(
+    codes: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The codes that there are, and for each row which of them it has; there is no gap to speak of."""
+    used = np.flatnonzero(np.bincount(codes))
+    places = np.zeros(used[-1] + 1 if used.size else 0, np.int64)
+    places[used] = np.arange(used.size)
+    return used, places[codes]
 
 
 def _index(exchange: Exchange, instruments: Instruments) -> _Remembered:

@@ -1,5 +1,7 @@
 """A raw record of one exchange becomes a V2 trade, valid or not. One row in, one row out."""
 
+from collections.abc import Set
+
 import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
@@ -11,6 +13,9 @@ from k2.sql import query
 
 # Microseconds of the years 1 to 9999: a time beyond them is none.
 _FIRST_US, _LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+
+# Of a definition that names a field of the raw record for one of these, the column is that field's.
+_MAY_BE_FIELDS = frozenset({"exchange_symbol", "price", "quantity", "ingestion_timestamp"})
 
 # What is done once the definition has spoken: markets, numbers and hashes have ways of their own.
 _MAPPED = (
@@ -37,7 +42,10 @@ def normalize(raw: pa.Table, exchange: Exchange, instruments: Instruments) -> pa
         :mod:`k2.silver.rules.trade_rules`
         judge it.
     """
-    mapped = query(_mapping(exchange), raw=raw)
+    fields = {name: exchange.columns[name] for name in _MAY_BE_FIELDS}
+    kept = {name: raw[field] for name, field in fields.items() if field in raw.column_names}
+    found = query(_mapping(exchange, _MAY_BE_FIELDS - kept.keys()), raw=raw)
+    mapped = kept | {name: found[name] for name in found.column_names}
     columns = {name: mapped[name] for name in _MAPPED}
     placed = (mapped[name] for name in ("exchange_symbol", "market", "timestamp"))
     columns |= look_up(exchange, instruments, *placed)
@@ -46,8 +54,11 @@ def normalize(raw: pa.Table, exchange: Exchange, instruments: Instruments) -> pa
     return pa.table(columns | {"identity_space": space_hashes(mapped["identity_space"])})
 
 
-def _mapping(exchange: Exchange) -> str:
-    """The mapping in two steps: what the definition says, and what K2 makes of it."""
+def _mapping(exchange: Exchange, others: Set[str]) -> str:
+    """The mapping in two steps: what the definition says, and what K2 makes of it.
+
+    ``others`` are those of ``_MAY_BE_FIELDS`` that are none.
+    """
     said = dict(exchange.columns) | {
         "market": exchange.market,
         "identity_space": exchange.identity.id_space,
@@ -63,14 +74,13 @@ def _mapping(exchange: Exchange) -> str:
     }
     first = ", ".join(f"{sql} as {name}" for name, sql in said.items())
     return f"""
-        select exchange_symbol, market, trade_id, side,
+        select {''.join(f"{name}, " for name in sorted(others))}market, trade_id, side,
             case when timestamp between {_FIRST_US} and {_LAST_US} then timestamp end as timestamp,
             cast(trade_conditions as varchar[]) as trade_conditions,
-            cast(source_sequence as bigint) as source_sequence, ingestion_timestamp, vendor_data,
+            cast(source_sequence as bigint) as source_sequence, vendor_data,
             identity_space, cast(first_trade_id as bigint) as first_trade_id,
             cast(last_trade_id as bigint) as last_trade_id, identity_fields,
-            cast(trade_count as bigint) as trade_count, is_filler,
-            {', '.join(TYPES)}
+            cast(trade_count as bigint) as trade_count, is_filler
         from (select {first} from raw)
     """  # noqa: S608 — of our own definitions
 

@@ -6,17 +6,18 @@ Source: the exchange's documents of the ``trade`` channel, versions 1 and 2.
 from k2.exchanges.exchange import Exchange, Identity, Numbering
 from k2.exchanges.names import separated_by
 
-# "seconds.micros" as exact text; a float would lose the last digits. Thirteen digits of seconds are more
-# than a long has microseconds for. Digits beyond the sixth are cut: a trade belongs to its own day.
-_SECONDS = "'-?[0-9]{1,13}([.][0-9]{1,6})?'"
-_FINER = "'(-?[0-9]{1,13}[.][0-9]{6})[0-9]{1,12}'"
+# "seconds.micros" as exact text; a float would lose the last digits. No time of the years until 9999 has
+# more than twelve digits of seconds. Digits beyond the sixth are cut: a trade belongs to its own day.
+_MICROS = "'-?[0-9]{1,12}[.][0-9]{6}'"
+_COARSER = "'-?[0-9]{1,12}([.][0-9]{1,5})?'"
+_FINER = "'(-?[0-9]{1,12}[.][0-9]{6})[0-9]{1,12}'"
 
 
-def _micros(seconds: str) -> str:
-    return f"try_cast(cast({seconds} as decimal(20, 6)) * 1000000 as bigint)"
+def _whole(micros: str) -> str:
+    return f"cast(replace({micros}, '.', '') as bigint)"
 
 
-_CUT = f"nullif(regexp_extract(trade_time_seconds, {_FINER}, 1), '')"
+_CUT = f"regexp_extract(trade_time_seconds, {_FINER}, 1)"
 
 KRAKEN = Exchange(
     name="kraken",
@@ -32,9 +33,11 @@ KRAKEN = Exchange(
         "quantity": "quantity",
         "side": "case side when 'b' then 'BUY' when 's' then 'SELL' end",
         "timestamp": (
-            f"case when regexp_full_match(trade_time_seconds, {_SECONDS})"
-            f" then {_micros('trade_time_seconds')}"
-            f" when regexp_full_match(trade_time_seconds, {_FINER}) then {_micros(_CUT)} end"
+            f"case when regexp_full_match(trade_time_seconds, {_MICROS})"
+            f" then {_whole('trade_time_seconds')}"
+            f" when regexp_full_match(trade_time_seconds, {_COARSER})"
+            " then cast(cast(trade_time_seconds as decimal(20, 6)) * 1000000 as bigint)"
+            f" when regexp_full_match(trade_time_seconds, {_FINER}) then {_whole(_CUT)} end"
         ),
         "trade_conditions": (
             "list_filter([case order_type when 'l' then 'limit' when 'm' then 'market'"
