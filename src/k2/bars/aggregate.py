@@ -61,15 +61,13 @@ _NARROW_VALUE = "cast(price as decimal(36, 8)) * cast(quantity as decimal(36, 8)
 _WIDE_VALUE = "try(price * quantity)"
 _OF_TRADES = (
     "min(instrument_type) as instrument_type",  # a symbol has one
-    "arg_min(price, place) as open",
     "max(price) as high",
     "min(price) as low",
-    "arg_max(price, place) as close",
     f"cast(sum(quantity) as {_VOLUME}) as volume",
     "cast(sum(trade_count) as bigint) as trade_count",
     f"cast(sum(case when side = 'BUY' then quantity else 0 end) as {_VOLUME}) as taker_buy_volume",
-    "min(place) as first_trade",
-    "max(place) as last_trade",
+    "min(place) as first_print",
+    "max(place) as last_print",
     "count(*) as rows",
     "min(kafka_timestamp) as oldest",
     "max(kafka_timestamp) as newest",
@@ -123,20 +121,27 @@ def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) 
     values: tuple[str, ...] = _IN_PARTS
     if _stays_small(trades):
         values = (f"cast(sum(value) as {_QUOTE_VOLUME}) as quote_volume",)
+    # The price goes with its place, so that one comparison finds both.
     sql = f"""
-        select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
-            {", ".join((*_OF_TRADES, *values))}
+        select * exclude (first_print, last_print),
+            first_print.price as open, last_print.price as close,
+            {_place_of("first_print")} as first_trade, {_place_of("last_print")} as last_trade
         from (
-            select *, {value} as value, {_WHERE_PRICED} {{
-                    'timestamp_us': epoch_us(timestamp),
-                    'has_sequence': source_sequence is not null,
-                    'sequence': coalesce(source_sequence, 0),
-                    'offset': "offset",
-                    'partition': "partition"
-                }} end as place
-            from trades
+            select exchange, symbol, {_window("timestamp", MINUTE)} as start_us, '1m' as timeframe,
+                {", ".join((*_OF_TRADES, *values))}
+            from (
+                select *, {value} as value, {_WHERE_PRICED} {{
+                        'timestamp_us': epoch_us(timestamp),
+                        'has_sequence': source_sequence is not null,
+                        'sequence': coalesce(source_sequence, 0),
+                        'offset': "offset",
+                        'partition': "partition",
+                        'price': price
+                    }} end as place
+                from trades
+            )
+            group by all
         )
-        group by all
     """  # noqa: S608 — our own columns only
     return _bars(query(sql if len(values) == 1 else _summed(sql), trades=trades))
 
@@ -191,8 +196,14 @@ def _narrowed(trades: pa.Table) -> tuple[pa.Table, str]:
 
 def _stays_small(trades: pa.Table) -> bool:
     """Whether all values together cannot need more digits than a sum has: so of any real market."""
-    price, quantity = (pc.max(trades[name]).as_py() or Decimal(0) for name in ("price", "quantity"))
-    return bool(price * quantity * trades.num_rows < _LIMIT)
+    price, quantity = (trades[name].cast(pa.float64()) for name in ("price", "quantity"))
+    total = pc.sum(pc.multiply(price, quantity)).as_py() or 0.0
+    return bool(total < float(_LIMIT) / 2)  # a float is not wrong by half
+
+
+def _place_of(print_: str) -> str:
+    fields = ", ".join(f"'{field.name}': {print_}.\"{field.name}\"" for field in _PLACE)
+    return f"case when {print_} is not null then {{{fields}}} end"
 
 
 def _summed(bars: str) -> str:
