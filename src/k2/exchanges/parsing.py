@@ -2,16 +2,14 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 RawRecord = dict[str, Any]
 
 _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """Exactly one of: raw records of trades, another kind of message, or a rejected one.
 
     A message is one unit: when one trade of a batch cannot be used, the whole message is rejected,
@@ -57,7 +55,7 @@ def decode(message: bytes) -> Any:
     Raises:
         Unusable: it is not JSON in UTF-8, or holds a number or nesting without bounds.
     """
-    return _decode(message, None)
+    return _decode(message, _DECODER)
 
 
 def refuse_repeated_names(message: bytes, names: int) -> None:
@@ -72,7 +70,7 @@ def refuse_repeated_names(message: bytes, names: int) -> None:
         Unusable: a name is repeated.
     """
     if message.count(b'":') != names:
-        _decode(message, _object)
+        _decode(message, _STRICT_DECODER)
 
 
 def rest_of(fields: Mapping[str, Any]) -> str | None:
@@ -104,7 +102,7 @@ def optional_int(fields: dict[str, Any], name: str) -> int | None:
 def optional_str(fields: dict[str, Any], name: str) -> str | None:
     """Take out a field if it is a JSON string fit for UTF-8; what else it is stays."""
     value = fields.get(name)
-    if type(value) is not str or not _fits_utf8(value):
+    if type(value) is not str or not (value.isascii() or _fits_utf8(value)):
         return None
     del fields[name]
     return value
@@ -112,14 +110,17 @@ def optional_str(fields: dict[str, Any], name: str) -> str | None:
 
 def str_field(fields: dict[str, Any], name: str) -> str:
     """Take out a field that must be a JSON string, fit for UTF-8."""
-    return checked_text(fields.pop(name, None), name)
+    value = fields.pop(name, None)
+    if type(value) is str and value.isascii():
+        return value
+    return checked_text(value, name)
 
 
 def checked_text(value: Any, name: str) -> str:
     """Return ``value`` if it is a JSON string that UTF-8 can hold."""
     if type(value) is not str:
         raise MessageRejected(f"{name} is not a text")
-    if not _fits_utf8(value):
+    if not (value.isascii() or _fits_utf8(value)):
         raise MessageRejected(f"{name} is half a character")
     return value
 
@@ -150,15 +151,12 @@ def number_field(fields: dict[str, Any], name: str) -> str:
     raise MessageRejected(f"{name} is not a number")
 
 
-def _decode(message: bytes, make_object: Callable[[list[tuple[str, Any]]], Any] | None) -> Any:
+def _decode(message: bytes, decoder: json.JSONDecoder) -> Any:
     try:
-        return json.loads(
-            message.decode("utf-8"),
-            parse_float=Literal,
-            parse_int=_whole,
-            parse_constant=_no_number,
-            object_pairs_hook=make_object,
-        )
+        text = message.decode("utf-8")
+        if text.startswith("\ufeff"):
+            raise ValueError("it begins with a byte order mark")
+        return decoder.decode(text)
     except (ValueError, RecursionError) as error:
         raise MessageRejected(f"not JSON: {error}") from error
 
@@ -180,8 +178,6 @@ def _no_number(literal: str) -> Any:
 
 
 def _fits_utf8(value: str) -> bool:
-    if value.isascii():
-        return True
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -198,3 +194,16 @@ def _json_text(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_json_text, value)) + "]"
     return json.dumps(value)
+
+
+def _decoder(make_object: Callable[[list[tuple[str, Any]]], Any] | None) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        parse_float=Literal,
+        parse_int=_whole,
+        parse_constant=_no_number,
+        object_pairs_hook=make_object,
+    )
+
+
+# Made once: `json.loads` would make one for each message, which takes as long as to decode a trade.
+_DECODER, _STRICT_DECODER = _decoder(None), _decoder(_object)

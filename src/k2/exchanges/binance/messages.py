@@ -34,7 +34,10 @@ _MICROS_FROM = 100_000_000_000_000  # no millisecond before the year 5138 is as 
 
 
 def parse_binance(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into a raw record of ``BinanceRawTrade``, which says all that it says."""
+    """Turn one message into a raw record of ``BinanceRawTrade``, which says all that it says.
+
+    Of optional fields the record has those that the message may say.
+    """
     try:
         decoded = _decode(message)
         if isinstance(decoded, list):
@@ -86,9 +89,9 @@ def _record(
     names = len(event) if stream is None else len(event) + len(decoded)
     refuse_repeated_names(message, names)
     record = _fields(event, kind)
-    record["stream"] = None if stream is None else checked_text(stream, "stream")
-    around = () if stream is None else decoded.keys() - {"stream", "data"}
-    record["extra"] = record["message_extra"] = None
+    if stream is not None:
+        record["stream"] = checked_text(stream, "stream")
+    around = decoded.keys() - {"stream", "data"} if stream is not None and len(decoded) > 2 else ()
     if event or around:
         # What nobody expected may hold numbers that a float would change.
         exact = decode(message)
@@ -101,17 +104,13 @@ def _record(
 def _fields(event: dict[str, Any], kind: str) -> RawRecord:
     """Take what has a field of its own out of the event."""
     del event["e"]
-    is_aggregate = kind == "aggTrade"
-    trade_id = int_field(event, _ID_FIELD[kind])
-    taker_side = optional_str(event, "S")
-    contract_type = optional_int(event, "st")
     is_best_match = bool_field(event, "M") if "M" in event else None
-    is_spot = is_best_match is not None
-    return {
+    taker_side = optional_str(event, "S") if "S" in event else None
+    record: RawRecord = {
         "event_type": kind,
         "event_time_ms": int_field(event, "E"),
         "symbol": str_field(event, "s"),
-        "trade_id": trade_id,
+        "trade_id": int_field(event, _ID_FIELD[kind]),
         "price": str_field(event, "p"),
         "quantity": str_field(event, "q"),
         "trade_time_ms": int_field(event, "T"),
@@ -119,14 +118,28 @@ def _fields(event: dict[str, Any], kind: str) -> RawRecord:
             taker_side == "-1" if taker_side in ("1", "-1") else bool_field(event, "m")
         ),
         "is_best_match": is_best_match,
-        "market": "spot" if is_spot else _MARKET_OF_CONTRACT_TYPE.get(contract_type),
-        "aggregate_id": trade_id if is_aggregate else None,
-        "first_trade_id": optional_int(event, "f") if is_aggregate else None,
-        "last_trade_id": optional_int(event, "l") if is_aggregate else None,
-        "buyer_order_id": None if is_aggregate else optional_int(event, "b"),
-        "seller_order_id": None if is_aggregate else optional_int(event, "a"),
+        "market": None if is_best_match is None else "spot",
+    }
+    if kind == "aggTrade":
+        record["aggregate_id"] = record["trade_id"]
+    if taker_side is not None:
+        record["taker_side"] = taker_side
+    if event:  # a trade of spot says no more, and most trades are of spot
+        record |= _others(event, kind)
+        if is_best_match is None:
+            record["market"] = _MARKET_OF_CONTRACT_TYPE.get(record["contract_type"])
+    return record
+
+
+def _others(event: dict[str, Any], kind: str) -> RawRecord:
+    numbers = _FILLS if kind == "aggTrade" else _ORDERS
+    return {
+        **{field: optional_int(event, name) for name, field in numbers},
         "execution_type": optional_str(event, "X"),
         "normal_quantity": optional_str(event, "nq"),
-        "contract_type": contract_type,
-        "taker_side": taker_side,
+        "contract_type": optional_int(event, "st"),
     }
+
+
+_FILLS = (("f", "first_trade_id"), ("l", "last_trade_id"))
+_ORDERS = (("b", "buyer_order_id"), ("a", "seller_order_id"))
