@@ -138,7 +138,9 @@ def test_a_schema_that_is_no_raw_record_s_is_refused(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["name"])
-def test_a_foreign_payload_has_the_same_header_and_if_it_is_flat_the_same_bytes(vector: Any) -> None:
+def test_a_foreign_payload_has_the_same_header_and_where_it_is_flat_the_same_bytes(
+    vector: Any,
+) -> None:
     payload = bytes.fromhex(vector["hex"])
     text = json.dumps(vector["schema"])
 
