@@ -22,6 +22,7 @@ from k2.exchanges import EXCHANGES, Exchange
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.gold.processor import gold_stream
 from k2.gold.table import GOLD_TRADES
+from k2.quality.coverage.table import OPS_COVERAGE, OPS_COVERAGE_ACCEPTED
 from k2.quality.recent_balance import RecentBalance
 from k2.quality.results import OPS_QUALITY_RESULTS
 from k2.settings import Settings
@@ -113,7 +114,15 @@ def all_tables(exchanges: Iterable[Exchange] = EXCHANGES) -> list[Table]:
         for exchange in exchanges
         for table in (bronze_trades, silver_trades, dead_letters, duplicates, resolutions)
     ]
-    return [*of_each, GOLD_TRADES, GOLD_OHLCV, OPS_QUALITY_RESULTS, OPS_FEED_SESSIONS]
+    return [
+        *of_each,
+        GOLD_TRADES,
+        GOLD_OHLCV,
+        OPS_QUALITY_RESULTS,
+        OPS_COVERAGE,
+        OPS_COVERAGE_ACCEPTED,
+        OPS_FEED_SESSIONS,
+    ]
 
 
 def consumers_of(streams: Iterable[Stream], settings: Settings) -> dict[str, list[Path]]:

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from time import sleep
+from time import monotonic, sleep
 
 from k2.errors import ConfigError, InUseError
 
 # `is_held` takes a lock for a moment to look at it, which is no reason to refuse anyone.
 _TRIES = 5
 _BETWEEN_TRIES = 0.05  # seconds
+_BETWEEN_WAITS = 0.2
 
 
 @contextmanager
@@ -31,6 +32,28 @@ def exclusive(folder: Path, names: Iterable[str], purpose: str) -> Iterator[None
     with ExitStack() as held:
         for name in sorted(names):
             held.enter_context(_locked(folder / f"{name}.lock", name, purpose))
+        yield
+
+
+@contextmanager
+def exclusive_soon(
+    folder: Path, names: Iterable[str], purpose: str, seconds: float = 30.0
+) -> Iterator[None]:
+    """Hold locks as :func:`exclusive` does, and wait for whoever has them for a moment only.
+
+    Raises:
+        InUseError: another process holds one of them for longer than ``seconds``.
+    """
+    names, end = list(names), monotonic() + seconds
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(exclusive(folder, names, purpose))
+                break
+            except InUseError:
+                if monotonic() > end:
+                    raise
+                sleep(_BETWEEN_WAITS)
         yield
 
 

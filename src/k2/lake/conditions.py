@@ -1,5 +1,6 @@
 """What people ask of rows, a market and a span of time, as conditions of a scan."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 
 from k2.bars.table import TIMEFRAMES
@@ -8,6 +9,7 @@ from k2.exchanges import exchange_named
 from k2.storage.file_pruning import Condition
 
 Moment = str | datetime | date
+_SECONDS_OF = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _INSTANT = timedelta(microseconds=1)  # the shortest step of a stored time
 
 
@@ -30,6 +32,21 @@ def moment_of(value: Moment) -> datetime:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
         raise ConfigError(f"{value} in UTC is outside the years 1 to 9999.") from None
+
+
+def moment_before(text: str, now: datetime) -> datetime:
+    """Return a time that is said as one, or as how long ago it was: 90s, 5m, 24h or 7d.
+
+    Raises:
+        ConfigError: the text is neither.
+    """
+    found = re.fullmatch(r"(\d{1,9})([smhd])", text, re.ASCII)
+    if not found:
+        return moment_of(text)
+    try:
+        return now - timedelta(seconds=int(found[1]) * _SECONDS_OF[found[2]])
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
 
 
 def of_market(symbol: str | None, exchange: str | None) -> list[Condition]:

@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 from k2.bars.table import GOLD_OHLCV
 from k2.errors import ConfigError
 from k2.gold.table import GOLD_TRADES
-from k2.lake.conditions import Moment, of_bars, of_trades
+from k2.lake.conditions import Moment, between, of_bars, of_market, of_trades
 from k2.lake.relation import Relation
 from k2.lake.views import ViewQueries
+from k2.quality.coverage.table import OPS_COVERAGE
 from k2.sql import utc_database
 from k2.storage.file_pruning import Condition
 from k2.storage.scan import scan
@@ -84,6 +85,25 @@ class Lake:
         """
         where = of_bars(symbol, timeframe, start, end, exchange)
         return self._relation(GOLD_OHLCV.name, columns, where)
+
+    def coverage(
+        self,
+        symbol: str | None = None,
+        start: Moment | None = None,
+        end: Moment | None = None,
+        *,
+        exchange: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> Relation:
+        """Return what is there of each market and hour, and what is missing.
+
+        The arguments are those of :meth:`trades`; hours are from ``start`` up to, and without, ``end``.
+
+        Raises:
+            ConfigError: no coverage yet, no such column or exchange, or a text that is no time.
+        """
+        where = [*of_market(symbol, exchange), *between("hour", start, end)]
+        return self._relation(OPS_COVERAGE.name, columns, where)
 
     def table(self, name: str, *, columns: Sequence[str] | None = None) -> Relation:
         """Return all rows of a stored table, such as ``dlq_binance_trades``.

@@ -1,9 +1,7 @@
 """Runs quality checks: each over what is new since its last run, its result kept in the table."""
 
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,18 +9,18 @@ from pathlib import Path
 import orjson
 import structlog
 
-from k2.errors import InUseError, first_line
+from k2.errors import first_line
 from k2.exchanges import EXCHANGES, Exchange
 from k2.home.atomic_files import replace_durably
-from k2.home.locks import exclusive
+from k2.home.locks import exclusive_soon
 from k2.quality.checks.check import Check, Tables, Window
 from k2.quality.results import OPS_QUALITY_RESULTS, CheckRun
 from k2.settings import Settings
 from k2.storage.append_rows import append_rows
 
-log = structlog.get_logger("k2.quality")
+_EARLY = timedelta(seconds=15)
 
-_LOCK_SECONDS = 30.0  # that a run waits for another to have written its results
+log = structlog.get_logger("k2.quality")
 
 
 @dataclass
@@ -55,17 +53,22 @@ class CheckRunner:
         return result
 
     def due(self, checks: Sequence[Check]) -> list[Check]:
-        """Return the checks whose last run is as long ago as they ask for, or that never ran."""
+        """Return the checks whose last run is as long ago as they ask for, or that never ran.
+
+        Who asks every five minutes asks now and then a moment early; that is due too.
+        """
         now = self.clock()
         last = {check.name: self._last(check) for check in checks if check.every}
         return [
-            c for c in checks if c.every and ((was := last[c.name]) is None or now - was >= c.every)
+            c
+            for c in checks
+            if c.every and ((was := last[c.name]) is None or now - was >= c.every - _EARLY)
         ]
 
     def _since(self, check: Check, now: datetime) -> datetime:
         last = self._last(check)
         oldest = now - check.lookback
-        return oldest if last is None else max(last - check.overlap, now - timedelta(days=1))
+        return oldest if last is None else max(last - check.overlap, now - check.catch_up)
 
     def _last(self, check: Check) -> datetime | None:
         try:
@@ -78,7 +81,8 @@ class CheckRunner:
         return self.settings.run / "quality" / f"{check.name}.json"
 
     def _keep(self, run: CheckRun) -> None:
-        with _written_alone(self.settings):
+        names = [OPS_QUALITY_RESULTS.name]
+        with exclusive_soon(self.settings.run / "locks", names, "quality checks"):
             append_rows(self.settings.lake, OPS_QUALITY_RESULTS, run.rows())
         if not run.error:  # what a crashed run did not see the next one looks at
             state = self._state(run.check)
@@ -97,18 +101,3 @@ class CheckRunner:
                 threshold=finding.threshold,
                 message=finding.message,
             )
-
-
-@contextmanager
-def _written_alone(settings: Settings) -> Iterator[None]:
-    """Hold the table of results; another run has it for a moment only."""
-    end = time.monotonic() + _LOCK_SECONDS
-    while True:
-        try:
-            with exclusive(settings.run / "locks", [OPS_QUALITY_RESULTS.name], "quality checks"):
-                yield
-            return
-        except InUseError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.2)

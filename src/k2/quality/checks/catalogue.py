@@ -8,6 +8,7 @@ from k2.errors import ConfigError
 from k2.quality.checks.balance_check import check_recent_balance, check_whole_balance
 from k2.quality.checks.check import Check, Severity
 from k2.quality.checks.clock_drift import check_clock_drift
+from k2.quality.checks.coverage_check import check_coverage
 from k2.quality.checks.dead_letter_rate import check_dead_letters
 from k2.quality.checks.freshness import check_freshness
 from k2.quality.checks.late_data import check_late_data
@@ -16,6 +17,9 @@ from k2.quality.checks.repeated_trades import check_repeated_trades
 from k2.quality.checks.schema_drift import check_schema_drift
 
 _MINUTES_5, _HOUR, _DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
+# What has to show in some trades, or to be missing for a minute, is found within five minutes too.
+_MINUTES_4 = timedelta(minutes=4)
+_EVER = timedelta(days=36_500)
 _TABLES_FOLLOW = timedelta(minutes=1)  # what the tables may be behind each other
 
 CHECKS: tuple[Check, ...] = (
@@ -40,7 +44,7 @@ CHECKS: tuple[Check, ...] = (
         "duplicates",
         "Trades that Silver or Gold has twice",
         Severity.ERROR,
-        _HOUR,
+        _MINUTES_5,
         check_repeated_trades,
         {"most": 0.0},
         overlap=_TABLES_FOLLOW,
@@ -54,6 +58,16 @@ CHECKS: tuple[Check, ...] = (
         {"share": 0.10, "least": 100.0},
     ),
     Check(
+        "coverage",
+        "Trades that did not come, by the numbers of the exchange; keeps ops_coverage",
+        Severity.ERROR,
+        _MINUTES_4,
+        check_coverage,
+        {"missing": 0.0},
+        lookback=_EVER,
+        catch_up=_EVER,
+    ),
+    Check(
         "prices",
         "Prices that jump, or disagree with other exchanges",
         Severity.WARNING,
@@ -65,9 +79,9 @@ CHECKS: tuple[Check, ...] = (
         "clock-drift",
         "A step in the delay from an exchange to the broker",
         Severity.WARNING,
-        _MINUTES_5,
+        _MINUTES_4,
         check_clock_drift,
-        {"seconds": 2.0, "least": 20.0},
+        {"seconds": 2.0, "least": 5.0},
     ),
     Check(
         "schema-drift",

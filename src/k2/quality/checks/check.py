@@ -84,7 +84,8 @@ class Check:
     """One quality check.
 
     ``every`` is how often it runs; ``lookback`` what its first run looks at; ``overlap`` what each run
-    looks at again, since tables are written one after the other. ``thresholds`` can be set by
+    looks at again, since tables are written one after the other; ``catch_up`` how far back a run looks
+    after a long pause. ``thresholds`` can be set by
     ``K2_QUALITY_THRESHOLDS``, as ``<check>.<name>``.
     """
 
@@ -96,4 +97,5 @@ class Check:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     lookback: timedelta = timedelta(hours=1)
     overlap: timedelta = timedelta(0)
+    catch_up: timedelta = timedelta(days=1)
     runbook: str = ""

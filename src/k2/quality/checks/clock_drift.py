@@ -8,14 +8,17 @@ from k2.quality.checks.check import Finding, Tables, Window
 from k2.sql import literal, query
 from k2.storage.scan import scan_table
 
-_BEFORE = timedelta(hours=1)
+_BEFORE = timedelta(minutes=15)
+_NEWEST = timedelta(minutes=1)
 
 
 def check_clock_drift(tables: Tables, window: Window, limits: Mapping[str, float]) -> list[Finding]:
-    """Return for each exchange how far the delay of its trades moved against the hour before.
+    """Return for each exchange how far the delay of its newest trades is from that before the window.
 
-    The delay is the median of broker's minus exchange's time, late trades left out. ``seconds`` is
-    the largest step, or delay below zero, that is no violation; fewer than ``least`` trades say nothing.
+    The delay is the median of broker's minus exchange's time, late trades left out: of the newest
+    minute's trades, or the ``least`` newest where these are more. A run that is not after a step
+    by some trades leaves it to the next. ``seconds`` is the largest step, or delay below zero, that is
+    no violation; fewer than ``usual`` trades before say nothing.
     """
     rows = scan_table(
         tables.lake,
@@ -26,21 +29,34 @@ def check_clock_drift(tables: Tables, window: Window, limits: Mapping[str, float
             ("is_late", "=", False),
         ],
     )
+    is_new = f"kafka_timestamp > {literal(window.since)}"
     measured = query(f"""
-        select exchange, kafka_timestamp > {literal(window.since)} as is_new,
-               median(epoch_us(kafka_timestamp) - epoch_us("timestamp")) / 1e6 as delay,
-               count(*) as trades
-        from ({rows.sql}) group by all
+        with rows as (
+            select exchange, kafka_timestamp, epoch_us(kafka_timestamp) - epoch_us("timestamp") as us
+            from ({rows.sql})
+        ), edges as (
+            select exchange, least(
+                max(kafka_timestamp) - interval {int(_NEWEST.total_seconds())} second,
+                list_min(max(kafka_timestamp, {int(limits["least"])}))
+            ) as edge
+            from rows where {is_new} group by all
+        )
+        select exchange,
+            median(us) filter ({is_new} and kafka_timestamp >= edge) / 1e6 as delay,
+            count_if({is_new}) as trades,
+            median(us) filter (not {is_new}) / 1e6 as usual,
+            count_if(not {is_new}) as before
+        from rows join edges using (exchange) group by all
         """).to_pylist()  # noqa: S608 — our own SQL
     found = []
     for exchange in tables.exchanges:
-        parts = {row["is_new"]: row for row in measured if row["exchange"] == exchange.name}
-        now, before = parts.get(True), parts.get(False)
-        if now is None or now["trades"] < limits["least"]:
+        rows_of = [row for row in measured if row["exchange"] == exchange.name]
+        if not rows_of or rows_of[0]["trades"] < limits["least"]:
             continue
-        usual = before["delay"] if before and before["trades"] >= limits["least"] else None
+        now = rows_of[0]
+        usual = now["usual"] if now["before"] >= limits["least"] else None
         step = abs(now["delay"] - usual) if usual is not None else max(-now["delay"], 0.0)
-        was = "nothing to compare with" if usual is None else f"{usual:.3f} s in the hour before"
+        was = "nothing to compare with" if usual is None else f"{usual:.3f} s before"
         found.append(
             Finding(
                 exchange=exchange.name,

@@ -1,17 +1,21 @@
-"""``/v1/streams``, ``/v1/tables`` and ``/v1/balance``: what runs and what is stored."""
+"""``/v1/streams``, ``/v1/tables``, ``/v1/balance`` and ``/v1/coverage``: what runs and is stored."""
 
-from typing import Any
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from k2.connectors.kafka import watermarks
 from k2.errors import UnavailableError
-from k2.exchanges import EXCHANGES
+from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import find_endpoints
+from k2.lake.conditions import moment_before
 from k2.observability.status import running
 from k2.offline import stored_tables
 from k2.quality.balance import balance
+from k2.quality.coverage.ledger import Ledger
+from k2.quality.coverage.table import Condition
 from k2.service.answers import ERROR_RESPONSES
 from k2.settings import Settings
 
@@ -45,6 +49,44 @@ class StreamsOut(BaseModel):
     streams: list[dict[str, Any]]
 
 
+class GapOut(BaseModel):
+    """Trades of a market that did not come."""
+
+    first_id: int | None
+    last_id: int | None
+    start: datetime
+    end: datetime
+    cause: str = Field(alias="class", description="feed down, exchange halted, source archive, …")
+    state: str = Field(description="open, repaired or accepted")
+    reason: str | None
+    found_at: datetime | None
+
+
+class CoverageOut(BaseModel):
+    """One market's hour; `ops_coverage` has the meaning of each field."""
+
+    exchange: str
+    symbol: str
+    hour: datetime
+    condition: Condition
+    trades: int
+    gold_trades: int
+    observed: int | None
+    expected: int | None
+    missing: int
+    first_id: int | None
+    last_id: int | None
+    first_at: datetime | None
+    last_at: datetime | None
+    gaps: list[GapOut]
+    gap_count: int
+    duplicates: int
+    dead_letters: int
+    late: int
+    silence_seconds: float
+    updated_at: datetime
+
+
 def _settings_of(request: Request) -> Settings:
     settings: Settings = request.app.state.settings
     return settings
@@ -75,6 +117,24 @@ def show_balance(request: Request) -> BalanceOut:
         kafka_asked=accounts[0].kafka is not None,
         exchanges=[account.public() for account in accounts],
     )
+
+
+@router.get("/coverage")
+def show_coverage(
+    request: Request,
+    symbol: Annotated[str | None, Query(description="A market, such as BTC-USDT.")] = None,
+    exchange: Annotated[str | None, Query(description="An exchange.")] = None,
+    since: Annotated[
+        str, Query(description="How far back, such as 24h or 7d, or a time in UTC.")
+    ] = "24h",
+) -> list[CoverageOut]:
+    """Show what is there of each market and hour, and what is missing."""
+    name = exchange_named(exchange).name if exchange is not None else None
+    now = datetime.now(UTC)
+    rows = Ledger(_settings_of(request).lake).rows(
+        moment_before(since, now), now, name, symbol.upper() if symbol else None
+    )
+    return [CoverageOut.model_validate(row) for row in rows]
 
 
 def _watermarks(settings: Settings) -> Any:

@@ -1,0 +1,88 @@
+"""What an hour's trades show, asked in SQL: counts, numbers and the gaps between them, silence."""
+
+from datetime import datetime, timedelta
+
+from k2.exchanges import Exchange
+from k2.quality.coverage.table import MAX_GAPS
+from k2.sql import literal
+
+HOUR = timedelta(hours=1)
+# What is missing for less long may be on its way: a feed asks for what it lacks at once.
+SETTLE = timedelta(minutes=1)
+NOTHING = "select null::varchar as symbol where false"
+
+
+def only_in(gold: str, silver: str) -> str:
+    """Return the SQL for Gold's rows that Silver has not; a trade's own id stands for the numbers that it covers."""
+    number = "try_cast(trade_id as bigint)"
+    return (
+        f"select *, {number} as first_trade_id, {number} as last_trade_id"  # noqa: S608
+        f' from ({gold}) anti join ({silver}) using ("partition", "offset")'
+    )
+
+
+def measuring(
+    exchange: Exchange, hour: datetime, now: datetime, silver: str, only_in_gold: str
+) -> str:
+    """Return the SQL for what the trades of an hour show, a row a market.
+
+    ``silver`` and ``only_in_gold`` select rows of the hour and of a little before and after it. Numbers
+    are of the exchange's definition; a gap ends in the hour, and is not newer than ``SETTLE``.
+    """
+    end = hour + HOUR
+    first, last = _numbers(exchange)
+    gap = f"first > before + 1 and ts <= {literal(now - SETTLE)}"
+    inside = f'"timestamp" >= {literal(hour)} and "timestamp" < {literal(end)}'
+    return f"""
+        with stored as (
+            select *, true as in_silver from ({silver})
+            union all by name
+            select *, false as in_silver from ({only_in_gold})
+        ), rows as (
+            select symbol, "timestamp" as ts, in_silver, {inside} as inside,
+                {first} as first, {last} as last
+            from stored
+        ), ordered as (
+            select symbol, ts, inside, first, coalesce(last, first) as last,
+                max(coalesce(last, first)) over (w rows between unbounded preceding and 1 preceding)
+                    as before,
+                lag(ts) over w as before_ts
+            from rows where first is not null
+            window w as (partition by symbol order by first, coalesce(last, first), ts)
+        ), numbers as (
+            select symbol, min(first) as first_id, max(last) as last_id,
+                arg_min(before is not null, first) as follows,
+                sum(greatest(last - greatest(first - 1, coalesce(before, first - 1)), 0))::bigint
+                    as observed,
+                coalesce(sum(first - 1 - before) filter ({gap}), 0)::bigint as missing,
+                count_if({gap}) as gap_count,
+                list(
+                    {{'first': before + 1, 'last': first - 1, 'start': before_ts, 'end': ts}}
+                    order by first - before desc, first
+                ) filter ({gap}) [1:{MAX_GAPS}] as gaps
+            from ordered where inside group by all
+        ), seconds as (
+            select symbol, epoch_us(ts) // 1000000 as second, min(ts) as first, max(ts) as last,
+                count_if(in_silver) as n
+            from rows where inside group by all
+        ), silences as (
+            select *, epoch_us(first) - coalesce(
+                lag(epoch_us(last)) over (partition by symbol order by second),
+                epoch_us({literal(hour)})) as silence
+            from seconds
+        ), counts as (
+            select symbol, sum(n)::bigint as trades, min(first) as first_at, max(last) as last_at,
+                greatest(
+                    max(silence), epoch_us(least({literal(end)}, greatest({literal(now)}, max(last))))
+                    - max(epoch_us(last))
+                ) / 1e6 as silence
+            from silences group by all
+        )
+        select * from counts left join numbers using (symbol) order by symbol
+    """  # noqa: S608 — our own SQL
+
+
+def _numbers(exchange: Exchange) -> tuple[str, str]:
+    numbering = exchange.numbering
+    nothing = "null::bigint"
+    return (nothing, nothing) if numbering is None else (numbering.first, numbering.last)
