@@ -7,9 +7,9 @@ from typing import Any
 
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
+from k2.exchanges.market_index import MarketIndex
 from k2.home.instrument_lists import InstrumentLists
 from k2.settings import Settings
-from k2.silver.market_index import MarketIndex
 from k2.silver.tables import dead_letters, duplicates, resolutions
 from k2.sql import query
 from k2.storage.file_pruning import Condition
