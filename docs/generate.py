@@ -24,6 +24,7 @@ from k2.topology import all_tables
 # Beside this file: it may be run or imported from anywhere.
 sys.path.insert(0, str(Path(__file__).parent))
 from generate_jobs import api, jobs
+from generate_messages import messages
 from generate_metrics import metrics
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -146,6 +147,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "settings.md": settings,
     "errors.md": exit_codes,
     "exchanges.md": exchanges,
+    "messages.md": lambda: messages(_rows),
     "metrics.md": lambda: metrics(_rows),
     "jobs.md": lambda: jobs(_rows),
     "api.md": lambda: api(_rows),

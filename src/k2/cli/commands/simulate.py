@@ -19,9 +19,10 @@ from k2.avro.schema_files import schema_text
 from k2.cli.options import rate_of, seconds_of
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import ConfigError, K2Error
-from k2.exchanges import EXCHANGES
+from k2.exchanges import EXCHANGES, exchange_named
 from k2.feeds.producer import FeedProducer
 from k2.feeds.simulator.feed_files import read_progress
+from k2.feeds.simulator.sample import write_sample
 from k2.feeds.simulator.simulation import SimulatedFeed, Simulation
 from k2.feeds.simulator.simulator import FeedFiles, Schedule, Simulator
 from k2.feeds.topics import prepare_topics
@@ -31,6 +32,7 @@ from k2.settings import Settings
 
 _PRELOAD_RATE = 5_000.0  # trades a second of event time, when they are sent all at once
 _PRELOAD_SECONDS = 240.0  # longer, and the first ones would count as late
+_SAMPLE_MESSAGES = 1_000
 _BLOCK_SECONDS = 0.25
 _BLOCK_SIZES = (16, 2_048)
 
@@ -59,9 +61,19 @@ def simulate_command(
         str | None, typer.Option(help="Time that --rate max covers, the broker's too, such as 3h.")
     ] = None,
     manifest: Annotated[Path | None, typer.Option(help="Write what is sent to this file.")] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write --count messages of one --exchange, in its own format and none bad, to a"
+            " .ndjson, .gz or .zst file; nothing is sent."
+        ),
+    ] = None,
+    exchange: Annotated[str | None, typer.Option(help="Whose messages, with --to.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Publish simulated trades of every exchange until stopped, or as many as asked for."""
+    if to is not None:
+        count = count or _SAMPLE_MESSAGES
     schedule = Schedule(rate_of(rate), count, seconds_of(duration) if duration else None)
     step_us = _step_us(schedule, span)
     start_us = time_ns() // 1000 if start is None else start
@@ -74,6 +86,13 @@ def simulate_command(
         aggregates=aggregates,
         contracts=contracts,
     )
+    if to is not None:
+        if exchange is None:
+            raise ConfigError("--to wants --exchange: whose messages?")
+        of = exchange_named(exchange)
+        messages = write_sample(simulation, of, count or 0, to)
+        typer.echo(f"{messages:,} messages of {of.title} in {to}.")
+        return
     settings = Settings.load()
     configure_logs(settings)
     tally = _run(simulation, schedule, settings, manifest)
