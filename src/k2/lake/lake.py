@@ -1,6 +1,7 @@
 """``k2.Lake``: the stored tables of a home, for programs that read them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -9,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 from k2.bars.table import GOLD_OHLCV
 from k2.errors import ConfigError
 from k2.gold.table import GOLD_TRADES
+from k2.lake.asset_names import COLUMN, chosen_with_asset_name, with_asset_name
 from k2.lake.conditions import Moment, between, of_bars, of_market, of_trades
 from k2.lake.relation import Relation
 from k2.lake.views import ViewQueries
@@ -58,13 +60,20 @@ class Lake:
             start: a time, a day, or the ISO text of either; without a zone it is UTC.
             end: likewise.
             exchange: name of one exchange; all without it.
-            columns: names in the wanted order; all without it.
+            columns: names in the wanted order; all without it. ``asset_name``, such as Bitcoin, is one
+                of them, though no table stores it.
 
         Raises:
             ConfigError: no such table, column or exchange, or a text that is no time.
         """
         where = of_trades(symbol, start, end, exchange)
-        return self._relation(GOLD_TRADES.name, columns, where)
+        if columns is None:
+            return self._relation(GOLD_TRADES.name, None, where, with_asset_name)
+        if COLUMN not in columns:
+            return self._relation(GOLD_TRADES.name, columns, where)
+        stored = [name for name in dict.fromkeys((*columns, "symbol")) if name != COLUMN]
+        chosen = partial(chosen_with_asset_name, columns=columns)
+        return self._relation(GOLD_TRADES.name, stored, where, chosen)
 
     def bars(
         self,
@@ -146,10 +155,15 @@ class Lake:
         self.close()
 
     def _relation(
-        self, name: str, columns: Sequence[str] | None, where: list[Condition]
+        self,
+        name: str,
+        columns: Sequence[str] | None,
+        where: list[Condition],
+        select: Callable[[str], str] = str,
     ) -> Relation:
         planned = scan(self._tables.opened(name), self._tables.checked(name, columns), where)
-        return Relation(self._database(), planned.sql, {name: planned.version}, planned.files)
+        versions = {name: planned.version}
+        return Relation(self._database(), select(planned.sql), versions, planned.files)
 
     def _database(self) -> "DuckDBPyConnection":
         if self._connection is None:

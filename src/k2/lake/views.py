@@ -12,6 +12,7 @@ from weakref import WeakSet
 from k2.bars.table import GOLD_OHLCV
 from k2.errors import ConfigError
 from k2.gold.table import GOLD_TRADES
+from k2.lake.asset_names import with_asset_name
 from k2.lake.relation import Relation, named_query_errors
 from k2.sql import identifier, text, utc_database
 from k2.storage.read_errors import named_read_errors
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 # Beside every table's own name: a view's name, and whose tables it has.
-_OF_ALL = {"gold": GOLD_TRADES.name, "bars": GOLD_OHLCV.name}
+GOLD_VIEW = "gold"
+_OF_ALL = {GOLD_VIEW: GOLD_TRADES.name, "bars": GOLD_OHLCV.name}
 _OF_EXCHANGES = {
     "bronze": re.compile(r"bronze_(\w+)_trades"),
     "silver": re.compile(r"silver_(\w+)_trades"),
@@ -118,7 +120,10 @@ def _make_database(
     files = tuple(file for planned in scans.values() for file in planned.files)
     database = utc_database()
     for view, of in chosen.items():
-        sql = f"create view {identifier(view)} as {_union(of, scans)}"
+        rows = _union(of, scans)
+        # The view is for readers; the table by its own name is as it is stored.
+        rows = with_asset_name(rows) if view == GOLD_VIEW else rows
+        sql = f"create view {identifier(view)} as {rows}"
         with named_read_errors():
             database.execute(sql)
     _lock(database, files)

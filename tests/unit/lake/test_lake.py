@@ -110,6 +110,46 @@ def test_a_library_that_is_not_there_is_a_sentence(
         lake.trades().to_pandas()
 
 
+def test_trades_say_what_their_asset_is_called(home: Path) -> None:
+    store_gold(home / "lake", {"symbol": "ETH-BTC-PERP"}, {"symbol": "UNHEARDOF-USD"})
+
+    with k2.Lake(home) as lake:
+        trades = lake.trades(columns=["asset_name", "price", "symbol"]).arrow().read_all()
+        all_columns = lake.trades().schema.names
+
+    assert trades.column_names == ["asset_name", "price", "symbol"]
+    named = {(row["symbol"], row["asset_name"]) for row in trades.to_pylist()}
+    assert named == {
+        ("BTC-USDT", "Bitcoin"),
+        ("BTC-USD", "Bitcoin"),
+        ("ETH-BTC-PERP", "Ethereum"),
+        ("UNHEARDOF-USD", None),
+    }
+    assert all_columns[-1] == "asset_name"
+
+
+def test_an_asset_s_name_can_be_had_without_its_symbol(lake: k2.Lake) -> None:
+    assert lake.trades(columns=["asset_name"]).schema.names == ["asset_name"]
+
+
+def test_a_query_over_gold_may_ask_for_assets_by_name(lake: k2.Lake) -> None:
+    (row,) = (
+        lake.sql("select count(*) as n from gold where asset_name = 'Bitcoin'")
+        .arrow()
+        .read_all()
+        .to_pylist()
+    )
+
+    assert row["n"] == 120
+
+
+def test_the_stored_table_is_shown_as_it_is_stored(lake: k2.Lake) -> None:
+    stored = lake.table("gold_trades").schema.names
+
+    assert "asset_name" not in stored
+    assert lake.sql("select * from gold_trades").schema.names == stored
+
+
 def test_bars_are_of_one_length_and_time(lake: k2.Lake, home: Path) -> None:
     trades = [{"timestamp": NINE + n * MINUTE} for n in range(90)]
     store_bars(home / "lake", *trades)
