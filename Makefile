@@ -11,7 +11,7 @@ COVERAGE_FLOOR ?= 85
 
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-QUICK := not slow and not chaos and not performance
+QUICK := not slow and not chaos
 
 ##@ Start here
 
@@ -43,8 +43,8 @@ test-integration: setup ## Tests with real Kafka, registry, Spark and the comman
 	@$(PYTEST) -m "(integration or e2e) and $(QUICK)" $(ARGS)
 
 .PHONY: test-long
-test-long: setup ## The slow, chaos and performance tests, one at a time
-	@$(PYTEST) -n 0 --timeout 1800 -m "slow or chaos or performance" $(ARGS)
+test-long: setup ## The slow and chaos tests, one at a time
+	@$(PYTEST) -n 0 --timeout 1800 -m "slow or chaos" $(ARGS)
 
 .PHONY: prove
 prove: setup ## Two million simulated trades through everything, each table held to what was sent

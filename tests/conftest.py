@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).parents[1]
-TIERS = ("unit", "integration", "performance", "e2e", "slow", "chaos")
+TIERS = ("unit", "integration", "e2e", "slow", "chaos")
 
 
 def pytest_configure() -> None:

@@ -42,6 +42,7 @@ def test_what_is_not_exported_is_no_attribute() -> None:
         _ = k2.Lakes
 
 
+@pytest.mark.performance
 def test_importing_the_package_loads_nothing_heavy() -> None:
     program = f"import sys, k2; print([m for m in {HEAVY!r} if m in sys.modules])"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

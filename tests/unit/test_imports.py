@@ -34,6 +34,7 @@ def printed_by(program: str, home: Path) -> str:
     return done.stdout.splitlines()[-1]
 
 
+@pytest.mark.performance
 def test_importing_k2_is_cheap_and_brings_no_spark(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"

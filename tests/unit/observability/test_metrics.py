@@ -287,6 +287,7 @@ def test_a_failed_checkpoint_write_stops_the_stream_and_counts_twice() -> None:
     assert value(metrics, "k2_stream_restarts_total") == 1
 
 
+@pytest.mark.performance
 def test_a_batch_pays_less_than_a_fiftieth_for_its_metrics() -> None:
     metrics, batches = metrics_of("silver"), 200
     report = Report(Written(90, NOW, NOW), {"decode": 3}, 5)

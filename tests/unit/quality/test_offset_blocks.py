@@ -28,6 +28,7 @@ def write(path: Path, offsets: range) -> Source:
     return Source([str(path)])
 
 
+@pytest.mark.performance
 def test_memory_does_not_grow_with_the_offsets(tmp_path: Path) -> None:
     files = {n: write(tmp_path / f"{n}.parquet", range(n)).files[0] for n in (BLOCK, MANY)}
     program = (

@@ -388,6 +388,7 @@ def test_a_far_ingestion_time_is_kept_for_the_rules_to_judge(of_binance):
     assert of_binance["ingestion far ahead"].ingestion_timestamp == LONGEST
 
 
+@pytest.mark.performance
 def test_the_exponent_of_a_number_costs_nothing():
     normalized(KRAKEN, {"warm": kraken(price="1E-9")})
     before = time.process_time()
