@@ -20,7 +20,10 @@ class Problem(NamedTuple):
 def find_problems(settings: Settings, facts: Mapping[str, Any]) -> list[Problem]:
     """Return what is wrong, by what was collected and what the run noted; empty when all is well."""
     if run_owner(settings) is None:
-        return [_say_killed(settings) or _say_nothing_runs(settings, facts)]
+        killed = _say_killed(settings)
+        # Streams that were submitted to Spark need no run of `k2 up`.
+        if killed is not None or not facts["streams"]:
+            return [killed or _say_nothing_runs(settings, facts)]
     problems = [
         Problem(_say_down(name, service), UnavailableError.exit_code)
         for name, service in facts["services"].items()

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -125,11 +126,11 @@ class Engine:
             raise FailedError("Spark's JVM is gone, and all streams with it.") from error
         return any(not task.done for task in self._tasks)
 
-    def publish(self) -> None:
-        """Work out who waits for whom, and write the status file."""
+    def publish(self, path: Path | None = None) -> None:
+        """Work out who waits for whom, and write the status file: the local run's, or ``path``."""
         note_lags(self._tasks)
         extra = {"spark_ui": self._ui}
-        write_status(self.settings.run / "streams.json", self.statuses, extra)
+        write_status(path or self.settings.run / "streams.json", self.statuses, extra)
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Wait until every available-now stream is done.

@@ -1,6 +1,7 @@
 """What each stream is doing, in numbers a person or a program can read while it runs."""
 
 import os
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from k2.settings import Settings
 _RATE_SECONDS = 10.0
 # Nothing is written while a stream starts, which takes long on a busy machine.
 _STALE_SECONDS = 60.0
+_ORDER = {"bronze": 0, "silver": 1}  # of layers, as they are shown; Gold's streams come after these
 
 
 @dataclass
@@ -79,6 +81,7 @@ def write_status(path: Path, streams: list[StreamStatus], extra: dict[str, Any])
     """Put the status where ``k2 status`` looks; a reader never sees half of it."""
     status = {
         "pid": os.getpid(),
+        "host": socket.gethostname(),
         "written_at": time.time(),
         **extra,
         "streams": [stream.public() for stream in streams],
@@ -95,17 +98,33 @@ def read_status(path: Path) -> dict[str, Any] | None:
     return status if isinstance(status, dict) else None
 
 
+def submitted_status_file(settings: Settings, stream: str) -> Path:
+    """Return where a stream that runs as a submitted job notes its status, apart from the others."""
+    return settings.run / "submitted" / f"{stream}.json"
+
+
 def running(settings: Settings) -> dict[str, Any]:
-    """Return what streams run, as they noted it themselves."""
-    written = read_status(settings.run / "streams.json")
-    runs = (
-        written is not None
-        and psutil.pid_exists(written["pid"])
-        and time.time() - written["written_at"] < _STALE_SECONDS
-    )
+    """Return what streams run, in the local run or as submitted jobs, as they noted it themselves."""
+    local = _read_live(settings.run / "streams.json") or {}
+    submitted = map(_read_live, sorted((settings.run / "submitted").glob("*.json")))
+    streams = {
+        stream["name"]: stream
+        for status in (*submitted, local)
+        if status is not None
+        for stream in status.get("streams", ())
+    }
     return {
         "home": str(settings.home),
-        "pid": written["pid"] if runs and written else None,
-        "spark_ui": written.get("spark_ui") if runs and written else None,
-        "streams": written["streams"] if runs and written else [],
+        "pid": local.get("pid"),
+        "spark_ui": local.get("spark_ui"),
+        "streams": sorted(streams.values(), key=lambda stream: _ORDER.get(stream["layer"], 2)),
     }
+
+
+def _read_live(path: Path) -> dict[str, Any] | None:
+    """Return a status whose process is there and writes it; of another host's its age tells."""
+    status = read_status(path)
+    if status is None or time.time() - status["written_at"] >= _STALE_SECONDS:
+        return None
+    is_here = status.get("host") in (None, socket.gethostname())
+    return status if not is_here or psutil.pid_exists(status["pid"]) else None

@@ -1,8 +1,11 @@
 """The jobs: one stream each, under the session that ``spark-submit`` gives."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,10 +27,12 @@ from k2.jvm.session_lifetime import begun, raised_interrupts, stop_session
 from k2.jvm.spark import spark_session
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
+from k2.observability.status import submitted_status_file
 from k2.settings import Settings
 from k2.storage.table import Layer
 from k2.topology import all_streams, consumers_of, port_of, stream_named
 
+_STATUS_SECONDS = 1.0
 _NAMES = ", ".join(exchange.name for exchange in EXCHANGES)
 
 
@@ -104,14 +109,43 @@ def _stream(
     streams = all_streams(settings, endpoints.kafka, endpoints.registry, master)
     schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
     one = [stream_named(streams, name)]
-    with Engine(spark, settings, one, available_now, schedule=schedule) as engine:
+    with (
+        _noted(submitted_status_file(settings, name)) as status_file,
+        Engine(spark, settings, one, available_now, schedule=schedule) as engine,
+    ):
+        note = _at_most_every(_STATUS_SECONDS, partial(engine.publish, status_file))
+        note()
         if available_now:
-            engine.run_to_end()
+            engine.run_to_end(note)
             return
         while engine.watch():
+            note()
             time.sleep(0.2)
         for failure in engine.failures:
             raise failure
+
+
+def _at_most_every(seconds: float, work: Callable[[], None]) -> Callable[[], None]:
+    """Return what does the work at a call unless it was done less than so many seconds before."""
+    done_at = -seconds
+
+    def call() -> None:
+        nonlocal done_at
+        if time.monotonic() - done_at >= seconds:
+            work()
+            done_at = time.monotonic()
+
+    return call
+
+
+@contextmanager
+def _noted(status_file: Path) -> Iterator[Path]:
+    """Leave no status of a job that has ended; one that was killed is told by its process or its age."""
+    status_file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield status_file
+    finally:
+        status_file.unlink(missing_ok=True)
 
 
 def check_submitted_jvm(spark: SparkSession) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from k2.home.service_restarts import note_restart
 from k2.local.process import ProcessRecord, read_boot
+from k2.observability.status import submitted_status_file
 from k2.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -65,6 +66,77 @@ def test_nothing_that_runs_is_checked_with_1_and_shown_with_0(k2, home):
 
     assert (checked.code, shown.code) == (1, 0)
     assert f"Nothing runs on {home}. `k2 up` starts it." in checked.out
+
+
+def submit(settings: Settings, pid: int, seconds_ago: float = 0, **stream: object) -> None:
+    """Note a stream as a job does that was submitted to Spark."""
+    changed = STREAM | stream
+    file = submitted_status_file(settings, str(changed["name"]))
+    file.parent.mkdir(exist_ok=True)
+    status = {"pid": pid, "host": "here", "written_at": time.time() - seconds_ago}
+    file.write_text(json.dumps(status | {"streams": [changed]}))
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("k2.observability.status.socket.gethostname", lambda: "here")
+
+
+@pytest.mark.usefixtures("here", "services")
+def test_streams_that_run_as_submitted_jobs_are_shown_in_the_order_of_their_layers(k2, settings):
+    for name, layer in (("gold", "gold"), ("bronze-kraken", "bronze"), ("silver-kraken", "silver")):
+        submit(settings, os.getpid(), name=name, layer=layer)
+
+    shown = json.loads(k2("status", "--json").out)
+
+    names = [stream["name"] for stream in shown["streams"]]
+    assert names == ["bronze-kraken", "silver-kraken", "gold"]
+    assert (shown["pid"], shown["problems"]) == (None, [])
+    assert k2("status", "--check").code == 0
+    assert "No streams run here" not in k2("status").out
+
+
+@pytest.mark.usefixtures("here", "services")
+def test_a_submitted_job_that_failed_is_a_problem(k2, settings):
+    submit(settings, os.getpid(), state="failed", error="The disk is full.")
+
+    said = k2("status", "--check")
+
+    assert said.code == 1
+    assert "Stream gold is failed: The disk is full." in said.out
+
+
+@pytest.mark.usefixtures("here", "services")
+def test_a_submitted_job_that_was_killed_is_not_shown(k2, settings, dead_pid):
+    submit(settings, dead_pid)
+
+    assert json.loads(k2("status", "--json").out)["streams"] == []
+    assert k2("status", "--check").code == 1
+
+
+@pytest.mark.usefixtures("services")
+def test_of_a_job_on_another_host_the_age_of_its_status_tells(k2, settings, dead_pid):
+    submit(settings, dead_pid, name="gold")
+    submit(settings, dead_pid, seconds_ago=120, name="ohlcv")
+
+    (stream,) = json.loads(k2("status", "--json").out)["streams"]
+
+    assert stream["name"] == "gold"
+
+
+@pytest.mark.usefixtures("here", "services")
+def test_streams_of_a_run_and_of_jobs_are_shown_once_each(k2, settings):
+    begin_run(settings, os.getpid())
+    submit(settings, os.getpid(), state="stopped")
+    submit(settings, os.getpid(), name="ohlcv")
+
+    found = json.loads(k2("status", "--json").out)
+
+    assert [(s["name"], s["state"]) for s in found["streams"]] == [
+        ("gold", "running"),
+        ("ohlcv", "running"),
+    ]
+    assert found["pid"] == os.getpid()
 
 
 @pytest.mark.parametrize("state", ["failed", "retrying"])
