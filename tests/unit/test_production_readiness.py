@@ -194,7 +194,7 @@ FOUND: dict[str, Callable[[], object]] = {
     "alerts with a runbook": runbooks,
     "dashboards": lambda: ", ".join(boards()),
     "line on the board: heap": lambda: line_of("JVM heap in use"),
-    "line on the board: lag": lambda: f"{line_of("Lag in seconds"):.0f} s",
+    "line on the board: lag": lambda: f"{line_of('Lag in seconds'):.0f} s",
     "check of dead letters, every": lambda: every("dead-letters"),
     "check of freshness, every": lambda: every("freshness"),
     "pytest, at least": least_pytest,
