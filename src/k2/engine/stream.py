@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import pyarrow as pa
 
 from k2.engine.checkpoint_checks import refuse_other_history
+from k2.engine.batch_failure import batch_failure
 from k2.engine.processor import BatchProcessor, BatchResult, ResultCallback
 from k2.engine.table_requests import RequestHandler
 from k2.exchanges import Exchange
@@ -183,7 +184,7 @@ def start(
             failures.append(error)
             if running:
                 running[0].failure = error
-            raise
+            raise batch_failure(error) from None
 
     milliseconds = int(settings.trigger_seconds * stream.triggers * 1000)
     trigger: dict[str, bool | str] = (
