@@ -2,7 +2,7 @@
 
 A trigger runs in dbos's own transaction: the state of a job, the end of a step and the event that
 tells of it are written together or not at all. dbos's migrations may rebuild its tables and with
-that drop triggers, so they are made anew at each start.
+that drop triggers, so each start looks whether they are there.
 """
 
 from sqlalchemy import Connection
@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from k2.errors import ConfigError
 
 VERSION = 1
+
+_INSTALLS = 0x6B32  # PostgreSQL's lock of who installs; the number is K2's own choice
 
 _SERIAL = {"sqlite": "INTEGER PRIMARY KEY AUTOINCREMENT", "postgresql": "BIGSERIAL PRIMARY KEY"}
 
@@ -124,6 +126,8 @@ def install(connection: Connection) -> None:
         ConfigError: a newer K2 has made them.
     """
     dialect = connection.dialect.name
+    if dialect == "postgresql":  # several may start at once, beside jobs that run
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_INSTALLS})")
     for statement in _TABLES:
         _execute(connection, statement.format(serial=_SERIAL[dialect]))
     found = connection.exec_driver_sql("SELECT max(version) FROM k2_schema").scalar()
@@ -166,15 +170,29 @@ def _postgres_triggers() -> tuple[str, ...]:
             f" SET search_path = dbos AS $$ BEGIN {body} RETURN NULL; END $$"
         )
 
+    def trigger(name: str, table: str, when: str) -> str:
+        # To drop or replace one waits for every job that writes, and they may wait for us.
+        return (
+            "DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_trigger WHERE"
+            f" tgname = '{name}' AND tgrelid = 'dbos.{table}'::regclass)"
+            f" THEN CREATE TRIGGER {name} AFTER {when} EXECUTE FUNCTION dbos.{name}();"
+            " END IF; END $$"
+        )
+
     return (
         function("k2_job_ended", _filled(_JOB_ENDED, _POSTGRES)),
         function("k2_step_ended", _filled(_STEP_ENDED, _POSTGRES)),
-        "DROP TRIGGER IF EXISTS k2_job_ended ON dbos.workflow_status",
-        "CREATE TRIGGER k2_job_ended AFTER UPDATE OF status ON dbos.workflow_status"
-        f" FOR EACH ROW WHEN ({_NEW_END}) EXECUTE FUNCTION dbos.k2_job_ended()",
-        "DROP TRIGGER IF EXISTS k2_step_ended ON dbos.operation_outputs",
-        "CREATE TRIGGER k2_step_ended AFTER INSERT ON dbos.operation_outputs FOR EACH ROW"
-        " WHEN (NEW.function_name NOT LIKE 'DBOS.%') EXECUTE FUNCTION dbos.k2_step_ended()",
+        trigger(
+            "k2_job_ended",
+            "workflow_status",
+            f"UPDATE OF status ON dbos.workflow_status FOR EACH ROW WHEN ({_NEW_END})",
+        ),
+        trigger(
+            "k2_step_ended",
+            "operation_outputs",
+            "INSERT ON dbos.operation_outputs FOR EACH ROW"
+            " WHEN (NEW.function_name NOT LIKE 'DBOS.%')",
+        ),
     )
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from k2.errors import ConfigError, InUseError, UnavailableError
+from k2.jobs.database import Database
 from k2.jobs.engine import open_registry
+from k2.jobs.engine.queue import prepare
 from k2.jobs.model import JobState
 from k2.jobs.outbox import events_about
 from k2.settings import Settings
@@ -55,6 +57,17 @@ def test_a_job_runs_is_paused_resumed_and_cancelled_as_on_sqlite(
     assert [event for event in events if event != "progress"] == [
         *("queued", "started", "paused", "resumed", "cancelled", "queued", "completed")
     ]
+
+
+def test_an_instance_starts_beside_one_in_the_middle_of_a_write(shared: Settings) -> None:
+    with engine_of(shared) as first:
+        job = first.registry.submit("count", {"steps": 1}).job
+        wait_for_state(first.registry, job.id, JobState.COMPLETED)
+        with first.database.writing() as connection:
+            connection.exec_driver_sql("UPDATE dbos.workflow_status SET priority = priority")
+            second = Database(shared)
+            prepare(second)
+            second.close()
 
 
 def test_two_instances_share_the_jobs_and_run_each_once(shared: Settings, tmp_path: Path) -> None:
