@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from k2.engine.checkpoint_checks import refuse_other_history
 from k2.engine.batch_failure import batch_failure
+from k2.engine.checkpoint_checks import refuse_other_history
 from k2.engine.processor import BatchProcessor, BatchResult, ResultCallback
 from k2.engine.table_requests import RequestHandler
 from k2.exchanges import Exchange

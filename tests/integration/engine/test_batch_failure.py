@@ -21,7 +21,7 @@ class Uncaught:
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def uncaughtException(self, thread: Any, error: Any) -> None:  # noqa: N802 - Java's name
+    def uncaughtException(self, thread: Any, error: Any) -> None:
         self.seen.append(f"{thread.getName()}: {error.toString()}")
 
     class Java:
