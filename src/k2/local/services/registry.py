@@ -64,6 +64,8 @@ class Registry:
             "-Dquarkus.datasource.jdbc.initial-size=2",
             "-Dquarkus.datasource.jdbc.min-size=2",
             "-Dquarkus.datasource.jdbc.max-size=10",
+            # After its own five seconds it interrupts a slow connection, and H2 then closes the file.
+            "-Dquarkus.datasource.jdbc.acquisition-timeout=60S",
             '-Dquarkus.log.category."io.apicurio.common.apps.logging.audit".level=WARN',
             "-jar",
             str(self.jar),
