@@ -61,7 +61,7 @@ def all_streams(
         for exchange in exchanges
     ]
     checks = [
-        RecentBalance(settings.lake, exchange, partial(_committed_offsets, kafka))
+        RecentBalance(settings, exchange, partial(_committed_offsets, kafka))
         for exchange in exchanges
     ]
     gold = gold_stream(exchanges, settings, writer, checks)

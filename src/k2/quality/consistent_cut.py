@@ -7,6 +7,7 @@ tables after it. What a stream has not committed is in flight: it may be there a
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from deltalake import DeltaTable
 
@@ -35,13 +36,8 @@ class Cut:
 def take_cuts(settings: Settings, exchanges: Iterable[Exchange]) -> list[Cut]:
     """Look at the tables of some exchanges, Gold first and Bronze last."""
     exchanges = tuple(exchanges)
-    lake = settings.lake
-    gold_checkpoint = settings.checkpoint(f"{Layer.GOLD}/v1")
-    silver_ids = {
-        exchange.name: _id_of(open_table(lake, silver_trades(exchange))) for exchange in exchanges
-    }
-    unread = {name: unread_from(gold_checkpoint, id_) for name, id_ in silver_ids.items()}
-    gold = _files(open_table(lake, GOLD_TRADES))
+    unread = {exchange.name: unread_by_gold(settings, exchange) for exchange in exchanges}
+    gold = _files(open_table(settings.lake, GOLD_TRADES))
     return [_take_cut(settings, exchange, gold, unread[exchange.name]) for exchange in exchanges]
 
 
@@ -49,9 +45,7 @@ def _take_cut(
     settings: Settings, exchange: Exchange, gold: list[str], gold_unread: int | None
 ) -> Cut:
     lake = settings.lake
-    silver_checkpoint = settings.checkpoint(f"{Layer.SILVER}-{exchange.name}/v1")
-    bronze_id = _id_of(open_table(lake, bronze_trades(exchange)))
-    silver_unread = unread_from(silver_checkpoint, bronze_id)
+    silver_unread = unread_by_silver(settings, exchange)
     resolved = _files(open_table(lake, resolutions(exchange)))
     silver = open_table(lake, silver_trades(exchange))
     dead = _files(open_table(lake, dead_letters(exchange)))
@@ -66,20 +60,32 @@ def _take_cut(
         "dead_letters": dead,
         "duplicates": double,
         "bronze": _files(bronze),
-        "bronze_in_flight": _in_flight(
-            settings, bronze_trades(exchange), bronze, silver_unread, has_judged
+        "bronze_in_flight": files_in_flight(
+            lake, bronze_trades(exchange), bronze, silver_unread, has_judged
         ),
-        "silver_in_flight": _in_flight(
-            settings, silver_trades(exchange), silver, gold_unread, bool(gold)
+        "silver_in_flight": files_in_flight(
+            lake, silver_trades(exchange), silver, gold_unread, bool(gold)
         ),
     }
     return Cut(exchange, read, files)
 
 
-def _in_flight(
-    settings: Settings, table: Table, stored: DeltaTable | None, unread: int | None, has_begun: bool
+def unread_by_silver(settings: Settings, exchange: Exchange) -> int | None:
+    """Return from which version of Bronze on Silver has committed nothing (:func:`unread_from`)."""
+    bronze = open_table(settings.lake, bronze_trades(exchange))
+    return unread_from(settings.checkpoint(f"{Layer.SILVER}-{exchange.name}/v1"), _id_of(bronze))
+
+
+def unread_by_gold(settings: Settings, exchange: Exchange) -> int | None:
+    """Return from which version of an exchange's Silver on Gold has committed nothing."""
+    silver = open_table(settings.lake, silver_trades(exchange))
+    return unread_from(settings.checkpoint(f"{Layer.GOLD}/v1"), _id_of(silver))
+
+
+def files_in_flight(
+    lake: Path, table: Table, stored: DeltaTable | None, unread: int | None, has_begun: bool
 ) -> list[str]:
-    """The files whose rows the next stream has not committed.
+    """Return the files of ``stored`` whose rows the next stream has not committed.
 
     A stream that has written without a checkpoint is no stream of this home's: all must be there.
     """
@@ -87,7 +93,7 @@ def _in_flight(
         return []
     if not unread:
         return _files(stored)
-    added = files_added(table_path(settings.lake, table), unread, stored.version())
+    added = files_added(table_path(lake, table), unread, stored.version())
     # A log that no longer has what is unread: a stream could not go on from it either.
     return [file.path for file in added or ()]
 

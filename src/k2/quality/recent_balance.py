@@ -2,12 +2,12 @@
 
 ``k2 balance`` proves the whole; this looks at the offsets since the last look, and again at those
 where it found something. What is on its way is no difference: it judges no record that is newer than
-the newest one that the next step has. Nor is an offset that no table has, when Kafka gives no record of it.
+the newest one that the next step has, nor one that the next stream has not committed. Nor is an offset that
+no table has, when Kafka gives no record of it.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,20 @@ from k2.bronze.table import bronze_trades
 from k2.errors import K2Error
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
+from k2.quality.consistent_cut import files_in_flight, unread_by_gold, unread_by_silver
+from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
+from k2.sql import query, text
 from k2.storage.delta import open_table
 from k2.storage.file_pruning import Condition
+from k2.storage.read_errors import named_read_errors
 from k2.storage.scan import data_files, scan, scan_table
 from k2.storage.table import Table
 
 WINDOW = 200_000  # offsets of a partition that one look covers, at most
 _LAST_FILES = 8  # of Bronze, among which every partition that moves has one
+
+_PLACES = pa.schema([("partition", pa.int32()), ("offset", pa.int64())])
 
 Offsets = npt.NDArray[np.int64]
 # Gives the offsets of a topic's partition, from one up to another, that hold a committed record.
@@ -39,7 +45,7 @@ class RecentBalance:
     Without ``committed_offsets`` every offset must have a record.
     """
 
-    lake: Path
+    settings: Settings
     exchange: Exchange
     committed_offsets: CommittedOffsets | None = None
     _from: dict[int, int] = field(default_factory=dict)  # by partition, the first to look at
@@ -48,7 +54,7 @@ class RecentBalance:
     def differences(self) -> int:
         """Count the offsets that were missing somewhere, or double, at this look and the last one.
 
-        One look is no proof: a batch is written to several tables one after the other.
+        One look is no proof: a replay of dead letters, which no checkpoint knows, writes several tables.
         """
         first = {
             partition: max(self._from.get(partition, 0), newest + 1 - WINDOW)
@@ -57,15 +63,24 @@ class RecentBalance:
         if not first:
             return 0
         least, exchange = min(first.values()), self.exchange
-        # From the end to the start, so that what comes meanwhile is missing nowhere.
+        # From the end to the start, and how far a stream is before what it has written: so what comes
+        # meanwhile is missing nowhere.
+        gold_unread = unread_by_gold(self.settings, exchange)
         gold = self._read(GOLD_TRADES, least, ("exchange", "=", exchange.name))
+        silver_unread = unread_by_silver(self.settings, exchange)
         resolved = self._read(resolutions(exchange), least)
         judged = [
             self._read(table(exchange), least)
             for table in (silver_trades, dead_letters, duplicates)
         ]
         bronze = self._read(bronze_trades(exchange), least)
-        parts = (bronze, *judged, resolved, gold)
+        in_flight = pa.concat_tables(
+            [
+                self._in_flight(bronze_trades(exchange), silver_unread),
+                self._in_flight(silver_trades(exchange), gold_unread),
+            ]
+        )
+        parts = (bronze, *judged, resolved, gold, in_flight)
         return sum(
             self._look(partition, start, *(_of(part, partition) for part in parts))
             for partition, start in first.items()
@@ -81,6 +96,7 @@ class RecentBalance:
         double: Offsets,
         resolved: Offsets,
         gold: Offsets,
+        in_flight: Offsets,
     ) -> int:
         end = 1 + max((int(part.max()) for part in (silver, dead, double) if part.size), default=-1)
         if end <= first:
@@ -93,11 +109,14 @@ class RecentBalance:
         unknown = self._pass_over_empty(partition, first, wrong, (in_bronze == 0) & (judged == 0))
         reached = min(max(int(gold.max()) + 1 - first, 0), end - first) if gold.size else 0
         wrong[:reached] |= (_counts(first, end, gold) != in_silver)[:reached]
+        on_its_way = _counts(first, end, in_flight) > 0
+        wrong &= ~on_its_way
         found = np.flatnonzero(wrong) + first
         before = self._wrong.get(partition, np.array([], np.int64))
         self._wrong[partition] = found
         # What Gold has not reached is looked at again, when it has.
-        self._from[partition] = min([*found[:1].tolist(), *unknown, first + reached])
+        again = [*found[:1].tolist(), *unknown, *(np.flatnonzero(on_its_way)[:1] + first).tolist()]
+        self._from[partition] = min([*again, first + reached])
         return int(np.intersect1d(found, before).size)
 
     def _pass_over_empty(
@@ -126,7 +145,7 @@ class RecentBalance:
     def _newest(self) -> dict[int, int]:
         """Return each partition's newest offset in the last files of Bronze."""
         table = bronze_trades(self.exchange)
-        stored = open_table(self.lake, table)
+        stored = open_table(self.settings.lake, table)
         if stored is None:
             return {}
         files = data_files(stored).sort_by([("modification_time", "descending")])[:_LAST_FILES]
@@ -134,9 +153,23 @@ class RecentBalance:
         newest = rows.group_by("partition").aggregate([("offset", "max")])
         return {row["partition"]: row["offset_max"] for row in newest.to_pylist()}
 
+    def _in_flight(self, table: Table, unread: int | None) -> pa.Table:
+        """The places of the records that the table's reader has not committed."""
+        stored = open_table(self.settings.lake, table)
+        files = files_in_flight(self.settings.lake, table, stored, unread, has_begun=True)
+        if not files:
+            return _PLACES.empty_table()
+        listed = ", ".join(map(text, files))
+        with named_read_errors():
+            found = query(
+                f'select "partition", "offset" from read_parquet([{listed}],'  # noqa: S608
+                " hive_partitioning = false)"
+            )
+        return found.cast(_PLACES)
+
     def _read(self, table: Table, least: int, *more: Condition) -> pa.Table:
         wanted = [("offset", ">=", least), *more]
-        return scan_table(self.lake, table, ["partition", "offset"], wanted).table()
+        return scan_table(self.settings.lake, table, ["partition", "offset"], wanted).table()
 
 
 def _of(rows: pa.Table, partition: int) -> Offsets:

@@ -1,6 +1,5 @@
 """The running balance finds what is missing or double, and nothing in what is on its way."""
 
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,9 @@ from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.quality.recent_balance import RecentBalance
+from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
+from k2.storage.checkpoints.offset_log import OffsetLog, table_offset
 from k2.storage.table import Table
 
 pytestmark = pytest.mark.unit
@@ -23,8 +24,8 @@ DEAD, DOUBLE, RESOLVED = dead_letters(EXCHANGE), duplicates(EXCHANGE), resolutio
 
 
 @pytest.fixture
-def balance(tmp_path: Path) -> RecentBalance:
-    return RecentBalance(tmp_path, EXCHANGE)
+def balance(settings: Settings) -> RecentBalance:
+    return RecentBalance(settings, EXCHANGE)
 
 
 def put(
@@ -42,7 +43,7 @@ def put(
             "exchange": [EXCHANGE.name] * len(offsets),
         }
     )
-    path = balance.lake / table.name
+    path = balance.settings.lake / table.name
     write_deltalake(path, rows, mode="append", configuration=configuration)
 
 
@@ -144,7 +145,7 @@ def test_files_whose_offsets_the_log_does_not_say_are_looked_into(
     put(balance, BRONZE, 0, 1, 2, 3)
     put(balance, SILVER, 0, 1, configuration={"delta.dataSkippingNumIndexedCols": "0"})
     if not all_of_them:
-        silver = DeltaTable(balance.lake / SILVER.name)
+        silver = DeltaTable(balance.settings.lake / SILVER.name)
         silver.alter.set_table_properties({"delta.dataSkippingNumIndexedCols": "1"})
     put(balance, SILVER, 3)
     put(balance, GOLD_TRADES, 0, 1, 3)
@@ -156,11 +157,55 @@ def test_files_that_were_looked_at_are_not_read_again(balance: RecentBalance) ->
         put(balance, table, *range(4))
     assert twice(balance) == 0
     for table in (SILVER, GOLD_TRADES):
-        for file in (balance.lake / table.name).glob("*.parquet"):
+        for file in (balance.settings.lake / table.name).glob("*.parquet"):
             file.write_bytes(b"not Parquet")
     for table in (BRONZE, SILVER, GOLD_TRADES):
         put(balance, table, *range(4, 8))
     assert twice(balance) == 0
+
+
+def commit(balance: RecentBalance, app: str, source: Table, batch: int) -> None:
+    """Say that a stream has read all that a table has."""
+    stored = DeltaTable(balance.settings.lake / source.name)
+    log = OffsetLog(balance.settings.checkpoint(app))
+    log.plan(batch, (table_offset(str(stored.metadata().id), stored.version() + 1),), 0, 0)
+    log.commit(batch, 0)
+
+
+def test_a_batch_that_is_in_one_of_silvers_tables_for_long_is_no_difference(
+    balance: RecentBalance,
+) -> None:
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4))
+    commit(balance, f"silver-{EXCHANGE.name}/v1", BRONZE, 0)
+    commit(balance, "gold/v1", SILVER, 0)
+    put(balance, BRONZE, 4, 5)
+    put(balance, SILVER, 5)  # and the dead letter 4 is about to be written
+
+    on_its_way = [twice(balance) for _ in range(3)]
+    commit(balance, f"silver-{EXCHANGE.name}/v1", BRONZE, 1)
+    put(balance, BRONZE, 6)
+    put(balance, SILVER, 6)
+
+    assert on_its_way == [0, 0, 0]
+    assert twice(balance) == 1
+
+
+def test_a_batch_that_gold_has_a_part_of_is_no_difference(balance: RecentBalance) -> None:
+    for table in (BRONZE, SILVER, GOLD_TRADES):
+        put(balance, table, *range(4))
+    commit(balance, f"silver-{EXCHANGE.name}/v1", BRONZE, 0)
+    commit(balance, "gold/v1", SILVER, 0)
+    put(balance, BRONZE, 4, 5)
+    put(balance, SILVER, 4, 5)
+    commit(balance, f"silver-{EXCHANGE.name}/v1", BRONZE, 1)
+    put(balance, GOLD_TRADES, 5)  # of two files of Silver the one
+
+    on_its_way = twice(balance)
+    commit(balance, "gold/v1", SILVER, 1)
+
+    assert on_its_way == 0
+    assert twice(balance) == 1
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ def check_recent_balance(
     """Return for each exchange the records of the newest offsets that are missing or double."""
     found = []
     for exchange in tables.exchanges:
-        recent = RecentBalance(tables.lake, exchange)
+        recent = RecentBalance(tables.settings, exchange)
         recent.differences()  # what is on its way at the first look is there at the second
         count = recent.differences()
         found.append(
