@@ -25,6 +25,7 @@ from benchmarks import (
     live_feed,
     scale_out,
     scenarios,
+    sizes,
     stages,
 )
 from benchmarks.contenders import Figures
@@ -46,6 +47,7 @@ def main() -> int:
         "commits": lambda: growth.commits(arguments.versions),
         "age": lambda: growth.age(arguments.versions),
         "stages": _stages,
+        "sizes": lambda: _sizes(arguments.records),
         "idle": lambda: live.idle(60),
         "sustained": _sustained,
         "burst": lambda: live.burst(50_000, 10, 1_000_000),
@@ -99,6 +101,12 @@ def _sustained() -> list[dict[str, Any]]:
 def _stages() -> dict[str, Any]:
     measured = stages.stages(400_000, 100_000)
     _keep_table("stages", stages.as_markdown(measured))
+    return measured
+
+
+def _sizes(records: int) -> dict[str, Any]:
+    measured = sizes.sizes(records, 100_000)
+    _keep_table("sizes", sizes.as_markdown(measured))
     return measured
 
 

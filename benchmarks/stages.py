@@ -49,12 +49,12 @@ _FACTS = (
 
 def stages(records: int, batch: int) -> dict[str, Any]:
     """Take simulated records of all exchanges through every step, twice; the second time counts."""
-    schemas, values = _simulated(records)
+    schemas, values = simulated(records)
     for _ in range(2):
-        clock = _Clock()
+        clock = Clock()
         with tempfile.TemporaryDirectory(prefix="k2-bench-") as folder:
             for exchange, of_exchange in values:
-                _run(clock, exchange, of_exchange, schemas, Path(folder), batch)
+                run(clock, exchange, of_exchange, schemas, Path(folder), batch)
     count = sum(len(of_exchange) for _, of_exchange in values)
     of_each = {
         name: {"cpu_us": round(cpu / count * 1e6, 2), "wall_us": round(wall / count * 1e6, 2)}
@@ -72,7 +72,7 @@ def as_markdown(measured: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"| together | {measured['cpu_us']} | |", ""])
 
 
-class _Clock:
+class Clock:
     def __init__(self) -> None:
         self.spent: dict[str, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
 
@@ -87,7 +87,7 @@ class _Clock:
         )
 
 
-def _simulated(records: int) -> tuple[dict[int, str], list[tuple[Exchange, list[bytes | None]]]]:
+def simulated(records: int) -> tuple[dict[int, str], list[tuple[Exchange, list[bytes | None]]]]:
     files = [file for exchange in EXCHANGES for file in exchange.raw_schemas]
     schemas = {number: schema_text(file) for number, file in enumerate(files, 1)}
     encoders = {file: encoder(schemas[number], number) for number, file in enumerate(files, 1)}
@@ -99,8 +99,8 @@ def _simulated(records: int) -> tuple[dict[int, str], list[tuple[Exchange, list[
     return schemas, [(e, values[e.topic]) for e in EXCHANGES if e.topic in values]
 
 
-def _run(
-    clock: _Clock,
+def run(
+    clock: Clock,
     exchange: Exchange,
     values: list[bytes | None],
     schemas: Mapping[int, str],
