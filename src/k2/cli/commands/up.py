@@ -45,6 +45,12 @@ def up(
         Path | None, typer.Option(help="A live feed's TOML file, in place of --symbols.")
     ] = None,
     rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
+    aggregates: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of aggregates, as of `k2 simulate`.")
+    ] = 0.0,
+    contracts: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of contracts, as of `k2 simulate`.")
+    ] = 0.0,
     duration: Annotated[
         str | None, typer.Option("--for", help="Stop by itself after this long, such as 60s.")
     ] = None,
@@ -75,9 +81,11 @@ def up(
     rate_of(rate)
     seconds = seconds_of(duration) if duration else None
     feed = feed or (Feed.LIVE if symbols or config else _usual_feed(settings, streams))
-    command = _feed_command(settings, feed, rate, exchange, symbols, config)
+    shares = ("--aggregates", str(aggregates), "--contracts", str(contracts))
+    simulation = ("--rate", rate, *shares)
+    command = _feed_command(settings, feed, simulation, exchange, symbols, config)
     if detach:
-        options = ["--feed", feed, "--rate", rate, *(["--for", duration] if duration else [])]
+        options = ["--feed", feed, *simulation, *(["--for", duration] if duration else [])]
         options += command[2:] if feed is Feed.LIVE else []
         options += ["--streams" if streams else "--no-streams"]
         options += ["--monitoring"] if monitoring else []
@@ -96,14 +104,14 @@ def up(
 def _feed_command(
     settings: Settings,
     feed: Feed,
-    rate: str,
+    simulation: tuple[str, ...],
     exchange: str,
     symbols: str,
     config: Path | None,
 ) -> tuple[str, ...]:
     """Return what starts the feed, checked as far as it can be here."""
     if feed is Feed.SIMULATE:
-        return ("simulate", "--rate", rate)
+        return ("simulate", *simulation)
     if feed is Feed.NONE:
         return ()
     from k2.cli.commands.feed import feed_plans

@@ -125,6 +125,23 @@ def test_trades_are_simulated_where_streams_take_them_or_if_asked(
     assert [bool(run.feed) for run in planned] == [simulates]
 
 
+def test_the_simulator_s_shares_are_passed_on(k2, planned):
+    k2("up", "--rate", "9/s", "--aggregates", "0.3", "--contracts", "0.2")
+
+    (run,) = planned
+    asked = ("simulate", "--rate", "9/s", "--aggregates", "0.3", "--contracts", "0.2")
+    assert run.feed == asked
+
+
+@pytest.mark.parametrize("share", ["-0.1", "1.1", "half"])
+def test_what_is_no_share_is_refused_before_anything_starts(k2, planned, share):
+    said = k2("up", "--aggregates", share)
+
+    assert said.code == 2
+    assert "--aggregates" in said.err
+    assert planned == []
+
+
 @pytest.mark.parametrize(("arguments", "simulates"), [([], False), (["--feed", "simulate"], True)])
 def test_a_kafka_of_the_users_own_gets_no_simulated_trades_unless_asked(
     k2, planned, monkeypatch, arguments, simulates
