@@ -95,7 +95,8 @@ def _binance(event: dict[str, Any], received: datetime | None) -> Trade:
         instrument_type="spot" if market == "spot" else "perpetual",
         currency=quote,
         trade_id=str(number),
-        source_sequence=number,
+        # An aggregate is placed among the trades by its first fill.
+        source_sequence=event.get("f", number),
         timestamp=moment(micros),
         price=exact(event["p"]),
         quantity=exact(event["q"]),

@@ -65,6 +65,7 @@ def sent_of(trade: Trade) -> Sent:
         *("trade", trade.exchange, trade.exchange_symbol, trade.source_sequence),
         *(micros(trade.timestamp), units(trade.price), units(trade.quantity), trade.side),
         *(None, None, None),
+        contract=trade.instrument_type == "perpetual",
     )
 
 

@@ -12,7 +12,7 @@ from tests.support.recordings import richest_files, trades_in
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 RECORDINGS = {
-    "binance": richest_files("binance/spot-*"),
+    "binance": [*richest_files("binance/spot-*"), *richest_files("binance/usdm*")],
     "kraken": richest_files("kraken/v*"),
     "coinbase": richest_files("coinbase/exchange-*"),
 }
