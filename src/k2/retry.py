@@ -5,12 +5,14 @@ long to wait (``Retry-After``) is believed, up to the same 60 s.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from itertools import count
+from typing import Any, TypeVar
 
 from tenacity import (
+    AsyncRetrying,
     RetryCallState,
     Retrying,
     retry_if_exception,
@@ -70,28 +72,50 @@ def call_with_retry(
     raise to give up early. The last error is raised unchanged.
     """
 
-    def wait(state: RetryCallState) -> float:
-        return policy.delay_seconds(state.attempt_number, _error_of(state))
-
-    attempts = 0
+    attempts = count(1)
 
     def attempt() -> T:
-        nonlocal attempts
-        attempts += 1
+        number = next(attempts)
         try:
             return work()
         except Exception as error:
-            on_failure(attempts, error)
+            on_failure(number, error)
             raise
 
-    retrying = Retrying(
-        retry=retry_if_exception(is_retryable),
-        stop=stop_after_attempt(policy.attempts),
-        wait=wait,
-        sleep=sleep,
-        reraise=True,
-    )
-    return retrying(attempt)
+    return Retrying(sleep=sleep, **_options(policy, is_retryable))(attempt)
+
+
+async def call_with_retry_async(
+    work: Callable[[], Awaitable[T]],
+    *,
+    policy: RetryPolicy = POLICY,
+    is_retryable: Callable[[BaseException], bool] = is_retryable,
+    on_failure: Callable[[int, BaseException], None] = lambda _attempt, _error: None,
+) -> T:
+    """Return what ``work`` returns, as :func:`call_with_retry` does, without blocking the event loop."""
+    attempts = count(1)
+
+    async def attempt() -> T:
+        number = next(attempts)
+        try:
+            return await work()
+        except Exception as error:
+            on_failure(number, error)
+            raise
+
+    return await AsyncRetrying(**_options(policy, is_retryable))(attempt)
+
+
+def _options(policy: RetryPolicy, is_retryable: Callable[[BaseException], bool]) -> dict[str, Any]:
+    def wait(state: RetryCallState) -> float:
+        return policy.delay_seconds(state.attempt_number, _error_of(state))
+
+    return {
+        "retry": retry_if_exception(is_retryable),
+        "stop": stop_after_attempt(policy.attempts),
+        "wait": wait,
+        "reraise": True,
+    }
 
 
 def retry_after(text: str | None) -> float | None:

@@ -6,12 +6,12 @@ from k2.retry import retry_after
 
 
 class LimitedError(UnavailableError):
-    """The exchange's limit of requests is reached; ``seconds`` is how long it asks to wait."""
+    """The exchange's limit of requests is reached, or it has banned us for a while."""
 
-    def __init__(self, message: str, seconds: float | None) -> None:
+    def __init__(self, message: str, retry_after_seconds: float | None) -> None:
         """Keep the pause that ``Retry-After`` asks for, if there was one."""
         super().__init__(message)
-        self.seconds = seconds
+        self.retry_after_seconds = retry_after_seconds
 
 
 def require_ok(answer: Answer, path: str) -> bytes:

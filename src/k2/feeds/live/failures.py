@@ -1,9 +1,7 @@
 """What ended a connection or a request: whether trying again can help, and how long to wait."""
 
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
-from random import random
 
 from websockets.exceptions import (
     ConnectionClosed,
@@ -13,11 +11,12 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from k2.retry import retry_after
+from k2.retry import RetryPolicy, retry_after
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 60.0
 _PERMANENT_STATUS = {401: "unauthorised", 403: "forbidden", 451: "not offered in this region"}
+PAUSES = RetryPolicy()
 _BREAKS_AFTER = 5  # failures in a row
+_LONGEST = 32  # an attempt after which the pause is the policy's longest
 
 
 @dataclass(frozen=True)
@@ -73,13 +72,12 @@ def _closed(error: ConnectionClosed) -> FeedFailure:
 
 @dataclass
 class Backoff:
-    """Pauses that grow from one second to sixty, each a random part of itself shorter.
+    """Pauses between connections, by the project's policy: they grow from one second to sixty.
 
     After five failures in a row the breaker is open: the pause is the longest until one attempt
-    succeeds.
+    succeeds. An exchange that asks for a longer one gets it.
     """
 
-    chance: Callable[[], float] = random
     failures: int = 0
 
     @property
@@ -94,8 +92,5 @@ class Backoff:
     def next_pause(self, failure: FeedFailure) -> float:
         """Note a failure; return how many seconds to wait before the next attempt."""
         self.failures += 1
-        longest = FIRST_PAUSE_SECONDS * float(2 ** min(self.failures - 1, 6))
-        if self.is_open:
-            longest = MAX_PAUSE_SECONDS
-        pause = min(longest, MAX_PAUSE_SECONDS) * (0.5 + self.chance() / 2)
+        pause = PAUSES.delay_seconds(_LONGEST if self.is_open else self.failures)
         return max(pause, failure.wait_seconds or 0.0)

@@ -12,6 +12,7 @@ from k2.exchanges.live import Missing
 from k2.feeds.live.holes import Hole, MarketNumbers
 from k2.feeds.live.journal import FeedJournal
 from k2.feeds.live.refill import Refill
+from k2.retry import RetryPolicy
 
 log = structlog.get_logger("k2.feeds")
 
@@ -19,7 +20,7 @@ _GRACE_SECONDS = 2.0  # for what is only out of order
 _MAX_HOLE = 1_000_000  # trades that are asked for at once
 _PAGE = 1_000  # holes nearer to each other than this are asked for together
 # The history may lag behind the websocket: what it does not have is asked for again, ever later.
-_FIRST_WAIT_SECONDS, MAX_TRIES = 1.0, 6
+WAITS = RetryPolicy(attempts=6)
 
 
 @dataclass
@@ -73,13 +74,13 @@ class GapFiller:
             self._settle(market, first, last, str(error))
             return
         except (K2Error, KeyError, TypeError, ValueError) as error:
-            self._tries[key] = min(tries, MAX_TRIES - 1)  # no answer, or none that can be read
+            self._tries[key] = min(tries, WAITS.attempts - 1)  # no answer, or none that can be read
             self._wait(key)
             log.warning("gap_stays_open", market=market, first=first, last=last, reason=str(error))
             return
         known = self.numbers[market]
         left = [h for h in known.open_holes() if h.first <= last and h.last >= first]
-        if left and tries < MAX_TRIES:
+        if left and tries < WAITS.attempts:
             self._wait(key)
         elif left:
             # Asked for by number and answered without it: the exchange does not have it.
@@ -91,8 +92,7 @@ class GapFiller:
             log.info("gap_filled", market=market, first=first, last=last)
 
     def _wait(self, key: tuple[str, int]) -> None:
-        pause = _FIRST_WAIT_SECONDS * 2.0 ** (self._tries[key] - 1)
-        self._retry_at[key] = time.monotonic() + pause
+        self._retry_at[key] = time.monotonic() + WAITS.delay_seconds(self._tries[key])
 
     def _settle(self, market: str, first: int, last: int, reason: str) -> None:
         self.numbers[market].settle(first, last, reason)

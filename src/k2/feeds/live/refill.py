@@ -4,26 +4,20 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import httpx
 import structlog
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
-from k2.errors import FailedError, K2Error, UnavailableError
+from k2.errors import UnavailableError
 from k2.exchanges.live import Answer, History, Missing
 from k2.exchanges.rest import LimitedError, require_ok
+from k2.retry import RetryPolicy, call_with_retry_async, is_retryable
 
 log = structlog.get_logger("k2.feeds")
 
 _ANSWER_SECONDS = 15.0
-_ATTEMPTS = 5
-_MAX_WAIT_SECONDS = 60.0
+REQUESTS = RetryPolicy(attempts=5)
 
 # Takes a message of the history as one of the websocket's; µs since 1970 of its arrival.
 TakeMessage = Callable[[bytes, int], None]
@@ -53,15 +47,12 @@ class Refill:
             await asyncio.sleep(0)
 
     async def _get(self, path: str, parameters: dict[str, str]) -> Answer:
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_help),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=_wait_as_asked,
-            before_sleep=_tell,
-            reraise=True,
+        return await call_with_retry_async(
+            partial(self._once, path, parameters),
+            policy=REQUESTS,
+            is_retryable=self._may_help,
+            on_failure=_log_failure,
         )
-        answer: Answer = await retrying(self._once, path, parameters)
-        return answer
 
     async def _once(self, path: str, parameters: dict[str, str]) -> Answer:
         async with self._lock:
@@ -82,21 +73,21 @@ class Refill:
         headers = {name.lower(): value for name, value in response.headers.items()}
         answer = Answer(response.status_code, headers, response.content)
         if answer.status in (418, 429) or answer.status >= 500:
-            require_ok(answer, path)
+            self._require_ok(answer, path)
         return answer
 
+    def _require_ok(self, answer: Answer, path: str) -> None:
+        try:
+            require_ok(answer, path)
+        except LimitedError as error:  # holds for every request: asking on earns a longer ban
+            self._next = max(self._next, time.monotonic() + (error.retry_after_seconds or 0.0))
+            raise
 
-def _may_help(error: BaseException) -> bool:
-    return isinstance(error, K2Error) and error.retryable and not isinstance(error, FailedError)
+    def _may_help(self, error: BaseException) -> bool:
+        """Whether another attempt may follow at once; of a long ban the caller must know."""
+        is_long = self._next - time.monotonic() > REQUESTS.max_seconds
+        return is_retryable(error) and not is_long
 
 
-def _wait_as_asked(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, LimitedError) and error.seconds is not None:
-        return min(error.seconds, _MAX_WAIT_SECONDS)
-    return float(wait_random_exponential(multiplier=1.0, max=_MAX_WAIT_SECONDS)(state))
-
-
-def _tell(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    log.warning("history_retries", attempt=state.attempt_number, reason=str(error)[:200])
+def _log_failure(attempt: int, error: BaseException) -> None:
+    log.warning("history_retries", attempt=attempt, reason=str(error)[:200])

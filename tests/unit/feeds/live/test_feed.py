@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import failures, gap_filler, run, session
+from k2.feeds.live import failures, gap_filler, refill, run, session
+from k2.retry import RetryPolicy
 from tests.support.exchange_server import ExchangeServer
 from tests.unit.feeds.live.running_feed import (
     MARKETS,
@@ -25,11 +26,12 @@ SERVICES = sorted(MARKETS)
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failures, "FIRST_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(failures, "MAX_PAUSE_SECONDS", 0.3)
+    soon = RetryPolicy(attempts=6, first_seconds=0.05, max_seconds=0.3)
+    monkeypatch.setattr(failures, "PAUSES", soon)
+    monkeypatch.setattr(refill, "REQUESTS", soon)
     monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.2)
-    monkeypatch.setattr(gap_filler, "_FIRST_WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(gap_filler, "WAITS", soon)
 
 
 @pytest.mark.parametrize("service", SERVICES)
