@@ -42,6 +42,10 @@ FEED_CATALOGUE: tuple[Metric, ...] = (
         (FEED,),
         _LATENCY_SECONDS,
     ),
+    _gauge(
+        "k2_feed_broker_latency_seconds",
+        "From a record's way into the producer to the broker's answer: 99 of 100 in the last 5 s.",
+    ),
     _gauge("k2_feed_connections", "Open connections of a live service."),
     _gauge("k2_feed_last_message_timestamp_seconds", "When the newest message came; 0 before."),
     _gauge(

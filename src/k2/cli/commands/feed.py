@@ -16,6 +16,7 @@ from k2.avro.encoding import Encoder, encoder
 from k2.avro.schema_files import schema_text
 from k2.cli.app import group_of
 from k2.cli.options import seconds_of
+from k2.cli.refill_jobs import RefillGapJobs
 from k2.cli.render.printing import print_json, print_table
 from k2.connectors.kafka import ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
@@ -68,7 +69,9 @@ def run_command(
     with ExitStack() as held:
         place = held.enter_context(feed_place(settings))
         encoders = _encoders(plans, settings, endpoints)
-        run = LiveRun(plans, encoders, endpoints.kafka, settings, place)
+        run = LiveRun(
+            plans, encoders, endpoints.kafka, settings, place, jobs=RefillGapJobs(settings)
+        )
         port = settings.feed_metrics_port
         server = serve(run.registry, settings.bind_host, port + place if port else 0)
         held.callback(server.close)

@@ -16,7 +16,7 @@ from k2.feeds.live.connection import Connection
 from k2.feeds.live.failures import Backoff, FeedFailure
 from k2.feeds.live.feed_metrics import FeedMetrics
 from k2.feeds.live.feed_state import adopt_holes, placed, read_state, state_content, write_state
-from k2.feeds.live.gap_filler import GapFiller
+from k2.feeds.live.gap_filler import GapFiller, RefillJobs
 from k2.feeds.live.holes import FINAL, Hole, MarketNumbers
 from k2.feeds.live.journal import FeedJournal
 from k2.feeds.live.refill import Refill
@@ -51,6 +51,7 @@ class LiveFeed:
     place: int
     refill: Refill | None
     url: str
+    jobs: RefillJobs | None = None
     numbers: dict[str, MarketNumbers] = field(default_factory=dict)
     _failure: FeedFailure | None = None
     _sessions: list[Session] = field(default_factory=list)
@@ -85,7 +86,7 @@ class LiveFeed:
 
     async def run(self) -> None:
         """Run until :meth:`stop`, or until the exchange refuses for good."""
-        filler = GapFiller(self.numbers, self.refill, self.journal)
+        filler = GapFiller(self.service.name, self.numbers, self.refill, self.journal, self.jobs)
         filling = asyncio.ensure_future(filler.run())
         self.journal.write("started", markets=list(self.markets), pid=os.getpid())
         try:

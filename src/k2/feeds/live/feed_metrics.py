@@ -95,6 +95,7 @@ class FeedMetrics:
         self.metrics.set("k2_feed_breaker_open", int(is_broken))
         self.metrics.set("k2_feed_buffered_records", sender.waiting)
         self.metrics.set("k2_feed_spool_bytes", sender.spool.bytes)
+        self.metrics.set("k2_feed_broker_latency_seconds", sender.broker_seconds)
 
     def _add(self, name: str, key: str, count: int, **labels: str) -> None:
         before = self._told.get(name + key, 0)

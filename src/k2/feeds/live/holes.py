@@ -1,6 +1,6 @@
 """Which trades of a market have not come: holes in its numbering, known at the next trade."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 MAX_HOLES = 10_000  # of one market; beyond, neighbours become one hole
@@ -12,7 +12,8 @@ OPEN, FINAL = "open", "final"
 class Hole:
     """Numbers ``first`` to ``last`` that did not come; ``after_us`` is the time of the trade before.
 
-    A ``final`` hole is one that the exchange no longer offers; ``reason`` says why.
+    A ``final`` hole is one that the exchange no longer offers; ``reason`` says why. ``job`` is the
+    durable job that fetches it, if one does.
     """
 
     first: int
@@ -21,6 +22,7 @@ class Hole:
     found_us: int
     state: str = OPEN
     reason: str = ""
+    job: str = ""
 
     @property
     def size(self) -> int:
@@ -76,9 +78,24 @@ class MarketNumbers:
 
     def settle(self, first: int, last: int, reason: str) -> None:
         """Note that what is still missing of a range will not be had."""
-        for hole in self.holes:
-            if hole.first <= last and hole.last >= first:
-                hole.state, hole.reason = FINAL, reason
+        within = [hole for hole in self.holes if hole.first <= last and hole.last >= first]
+        self._fill(first, last)
+        self.holes += [
+            replace(
+                hole,
+                first=max(hole.first, first),
+                last=min(hole.last, last),
+                state=FINAL,
+                reason=reason,
+                job="",
+            )
+            for hole in within
+        ]
+        self.holes.sort(key=lambda hole: hole.first)
+
+    def fill(self, first: int, last: int) -> None:
+        """Note that numbers came by another way than :meth:`take`."""
+        self._fill(first, last)
 
     def lacks(self, first: int, last: int) -> bool:
         """Tell whether any of these numbers is missing."""
@@ -92,7 +109,7 @@ class MarketNumbers:
         self.holes.append(hole)
         if len(self.holes) > MAX_HOLES:
             first, second, *rest = self.holes
-            first.last, first.state = second.last, OPEN
+            first.last, first.state, first.job = second.last, OPEN, ""
             self.holes = [first, *rest]
 
     def _fill(self, first: int, last: int) -> None:
@@ -123,4 +140,4 @@ class MarketNumbers:
 
 
 def _part(hole: Hole, first: int, last: int) -> Hole:
-    return Hole(first, last, hole.after_us, hole.found_us, hole.state, hole.reason)
+    return replace(hole, first=first, last=last)

@@ -40,11 +40,17 @@ class Refill:
 
         Raises:
             FailedError: the exchange does not have them, or not any more.
-            UnavailableError: it does not answer, or limits us, after several attempts.
+            UnavailableError: it does not answer, or limits us, after several attempts; or its answer
+                cannot be read.
         """
-        async for message in self.history.fetch(self._get, missing):
-            self.take(message, time.time_ns() // 1000)
-            await asyncio.sleep(0)
+        try:
+            async for message in self.history.fetch(self._get, missing):
+                self.take(message, time.time_ns() // 1000)
+                await asyncio.sleep(0)
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise UnavailableError(
+                f"The history's answer cannot be read: {type(error).__name__}: {error}"
+            ) from error
 
     async def _get(self, path: str, parameters: dict[str, str]) -> Answer:
         return await call_with_retry_async(

@@ -19,6 +19,7 @@ from k2.exchanges.parsers import parser_of
 from k2.feeds.live.feed import LiveFeed, count_by_market
 from k2.feeds.live.feed_metrics import FeedMetrics
 from k2.feeds.live.feed_state import placed
+from k2.feeds.live.gap_filler import RefillJobs
 from k2.feeds.live.journal import FeedJournal
 from k2.feeds.live.orphaned_state import take_over
 from k2.feeds.live.plan import FeedPlan
@@ -48,6 +49,7 @@ class LiveRun:
     place: int = 0
     make_producer: Callable[[dict[str, Any]], Any] = Producer
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    jobs: RefillJobs | None = None
     on_tick: Callable[["LiveRun"], None] = lambda _run: None
     feeds: list[LiveFeed] = field(default_factory=list)
     _stop: asyncio.Event | None = None
@@ -154,6 +156,7 @@ class LiveRun:
             place=self.place,
             refill=None,
             url=plan.url,
+            jobs=self.jobs,
         )
         sender.on_drop = feed.lost
         if service.history is not None:

@@ -7,12 +7,13 @@ from k2.jobs.kinds.maintain import MAINTAIN_KIND
 from k2.jobs.kinds.quality_check import QUALITY_CHECK
 from k2.jobs.kinds.rebuild_bars import REBUILD_BARS
 from k2.jobs.kinds.rebuild_silver import REBUILD_SILVER
+from k2.jobs.kinds.refill_gap import REFILL_GAP
 from k2.jobs.kinds.replay import REPLAY
 from k2.jobs.kinds.simulate import SIMULATE
 
 KINDS = JobKinds(
     (
         *(DLQ_REPLAY, REBUILD_SILVER, REBUILD_BARS, MAINTAIN_KIND, DRAIN, REPLAY, SIMULATE),
-        QUALITY_CHECK,
+        *(QUALITY_CHECK, REFILL_GAP),
     )
 )

@@ -68,7 +68,7 @@ def run_replay(run: JobRun, params: ReplayParams) -> dict[str, Any]:
 
     exchange = exchange_named(params.exchange)
     endpoints = find_endpoints(run.settings)
-    encode = _prepare(run, exchange)
+    encode = prepare_encoder(run, exchange)
     with FeedProducer(endpoints.kafka) as producer:
         files = [
             _send_file(run, params, Path(file), exchange, encode, producer) for file in params.files
@@ -76,7 +76,7 @@ def run_replay(run: JobRun, params: ReplayParams) -> dict[str, Any]:
     return {"exchange": exchange.name, "files": files}
 
 
-def _prepare(run: JobRun, exchange: Exchange) -> "Encoder":
+def prepare_encoder(run: JobRun, exchange: Exchange) -> "Encoder":
     """Make topics and register schemas, which does nothing where they are there."""
     from k2.avro.encoding import encoder
     from k2.avro.schema_files import schema_text

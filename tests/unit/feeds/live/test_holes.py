@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k2.feeds.live.holes import FINAL, MAX_HOLES, MarketNumbers
+from k2.feeds.live.holes import FINAL, MAX_HOLES, Hole, MarketNumbers
 
 pytestmark = pytest.mark.unit
 
@@ -90,3 +90,13 @@ def test_what_is_missing_is_what_lies_between_and_never_came(ranges: list[tuple[
 
     came = {n for first, last in ranges for n in range(first, last + 1)}
     assert missing(numbers) == set(range(ranges[0][0], max(came) + 1)) - came
+
+
+def test_a_part_of_a_hole_can_be_final_and_the_rest_stays_open() -> None:
+    numbers = MarketNumbers(100, 0, [Hole(10, 50, 1, 2, job="j")])
+
+    numbers.settle(20, 29, "gone")
+
+    assert [(h.first, h.last, h.state, h.job) for h in numbers.holes] == [
+        *((10, 19, "open", "j"), (20, 29, "final", ""), (30, 50, "open", "j")),
+    ]

@@ -57,7 +57,7 @@ def recording(tmp_path: Path) -> Path:
 def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     found = Broker()
     monkeypatch.setattr(
-        kind, "_prepare", lambda _run, _exchange: lambda trade: b"%d" % trade["trade_id"]
+        kind, "prepare_encoder", lambda _run, _exchange: lambda trade: b"%d" % trade["trade_id"]
     )
     monkeypatch.setattr("k2.feeds.producer.FeedProducer", lambda _kafka: found)
     return found

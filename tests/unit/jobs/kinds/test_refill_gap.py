@@ -1,0 +1,173 @@
+"""A gap fetched by a job: what the exchange has is sent, and what it has not is told."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from k2.errors import ConfigError
+from k2.feeds.live.journal import EVENTS_TOPIC
+from k2.jobs.engine import EngineOptions, JobEngine
+from k2.jobs.kinds import KINDS
+from k2.jobs.kinds import refill_gap as kind
+from k2.jobs.model import Job, JobState
+from k2.settings import Settings
+from tests.support.exchange_server import ExchangeServer
+from tests.support.jobs import QUICK, wait_for
+
+pytestmark = pytest.mark.unit
+
+MARKETS = {"binance-spot": "BTCUSDT", "kraken": "BTC/USD", "coinbase-exchange": "BTC-USD"}
+
+
+class Broker:
+    """Takes records."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[str, bytes]] = []
+
+    def send(self, topic: str, _key: object, value: bytes, _time_ms: object = None) -> None:
+        self.records.append((topic, value))
+
+    def flush(self, _seconds: object = None) -> None:
+        return
+
+    def __enter__(self) -> "Broker":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        return
+
+    @property
+    def numbers(self) -> list[int]:
+        return sorted(int(value) for topic, value in self.records if topic.endswith(".raw"))
+
+    @property
+    def events(self) -> list[tuple[str, int, int]]:
+        said = [json.loads(value) for topic, value in self.records if topic == EVENTS_TOPIC]
+        return [(event["event"], event["first"], event["last"]) for event in said]
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
+    found = Broker()
+    monkeypatch.setattr(
+        kind, "prepare_encoder", lambda _run, _exchange: lambda trade: b"%d" % trade["trade_id"]
+    )
+    monkeypatch.setattr(kind, "POLICY", QUICK)
+    monkeypatch.setattr(kind, "_PART", 30)
+    monkeypatch.setattr("k2.feeds.producer.FeedProducer", lambda _kafka: found)
+    return found
+
+
+@pytest.fixture
+def serve() -> Iterator[Any]:
+    """Starts a server with a hundred trades of a service, numbered from 1000."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    servers: list[ExchangeServer] = []
+
+    def start(service: str) -> ExchangeServer:
+        server = ExchangeServer(service, (MARKETS[service],))
+        for _ in range(100):
+            server.make(MARKETS[service])
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def fetched(settings: Settings, server: ExchangeServer, **params: Any) -> Job:
+    """Run a job to its end."""
+    local = settings.model_copy(update={"kafka": "127.0.0.1:9", "registry": "http://127.0.0.1:9"})
+    market = server.markets[0]
+    asked = {
+        **{"service": server.service, "market": market, "first": 1_010, "last": 1_089},
+        **{"after_us": server.history[market][9].time_us, "history_url": server.history_url},
+        **params,
+    }
+    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+        job = engine.registry.submit("refill-gap", asked).job
+        return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+
+
+@pytest.mark.parametrize("service", sorted(MARKETS))
+def test_a_gap_is_fetched_whole_part_by_part(
+    service: str, settings: Settings, broker: Broker, serve: Any
+) -> None:
+    job = fetched(settings, serve(service))
+
+    assert job.result == {
+        **{"service": service, "market": MARKETS[service], "filled": 80},
+        **{"missing": [], "reason": ""},
+    }
+    assert broker.numbers == list(range(1_010, 1_090))
+    assert (job.steps_done, broker.events) == (4, [("gap_closed", 1_010, 1_089)])
+
+
+def test_what_the_exchange_no_longer_has_is_told_and_is_no_failure(
+    settings: Settings, broker: Broker, serve: Any
+) -> None:
+    server = serve("binance-spot")
+    server.forgotten = {"BTCUSDT": 1_049}
+
+    job = fetched(settings, server)
+
+    assert job.result is not None
+    assert (job.result["missing"], job.result["filled"]) == ([[1_010, 1_049]], 40)
+    assert broker.events == [
+        ("gap_final", 1_010, 1_049),
+        ("gap_closed", 1_050, 1_089),
+    ]
+
+
+def test_a_gap_of_which_nothing_comes_fails_unless_that_may_be(
+    settings: Settings, broker: Broker, serve: Any
+) -> None:
+    server = serve("coinbase-exchange")
+    server.rest_is_empty = True
+
+    assert fetched(settings, server).state is JobState.FAILED
+    assert fetched(settings, server, fail_on_nothing=False).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("trouble", [{"rest_status": 503}, {"rest_is_wrong": True}])
+def test_an_exchange_that_does_not_answer_fails_the_job_which_may_be_tried_again(
+    trouble: dict[str, Any], settings: Settings, broker: Broker, serve: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("k2.feeds.live.refill.REQUESTS", QUICK)
+    server = serve("binance-spot")
+    for name, value in trouble.items():
+        setattr(server, name, value)
+
+    job = fetched(settings, server)
+
+    assert job.error is not None
+    assert (job.error["class"], job.error["retryable"]) == ("UnavailableError", True)
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"service": "nowhere"}, "known services with a history"),
+        ({"first": 5, "last": 4}, "last is before first"),
+        ({"first": -1}, "greater than or equal to 0"),
+        ({"last": 2**63}, "less than"),
+        ({"market": ""}, "at least 1 character"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(params: dict[str, Any], said: str) -> None:
+    good = {"service": "kraken", "market": "BTC/USD", "first": 1, "last": 2}
+
+    with pytest.raises(ConfigError, match=said):
+        KINDS.named("refill-gap").validated(good | params)
