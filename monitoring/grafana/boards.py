@@ -151,11 +151,51 @@ def pipeline_health() -> Dashboard:
         panel("Jobs' registry", "short", "1 while the registry of jobs answers.",
               (of("k2_jobs_registry_up"), _DRIVER), runbook="JobStuck"),
     ]  # fmt: skip
+    feed = [
+        panel("Live trades per minute", "short", "Trades that each live service brought.",
+              (f"60 * sum by (stream) ({rate_of('k2_feed_trades_total')})", _STREAM)),
+        panel("Messages of live feeds", "short", "Messages a minute by what they were; rejected ones "
+              "are in the exchange's topic of rejected messages.",
+              (f"60 * sum by (stream, kind) ({rate_of('k2_feed_messages_total')})",
+               "{{stream}} {{kind}}")),
+        panel("Age of the newest message", "s", "Since a live service sent anything at all.",
+              (f"time() - ({of('k2_feed_last_message_timestamp_seconds')} > 0)", _STREAM), line=60,
+              runbook="FeedSilent"),
+        panel("Connections of live feeds", "short", "Open connections, ends of connections by cause, "
+              "and 1 while an exchange has failed too often to be asked at once.",
+              (of("k2_feed_connections"), _STREAM),
+              (f"sum by (stream, reason) ({increase_of('k2_feed_disconnects_total')} > 0)"
+               f" or sum by (stream) ({increase_of('k2_feed_disconnects_total')})",
+               "{{stream}} {{reason}}"),
+              (of("k2_feed_breaker_open"), "{{stream}} breaker"), runbook="FeedDown"),
+        panel("Trades missing", "short", "Numbers that did not come and may still, and those that "
+              "nobody offers any more.",
+              (of("k2_feed_open_gap_trades"), "{{stream}} open"),
+              (of("k2_feed_final_gap_trades"), "{{stream}} for good"),
+              (increase_of("k2_feed_missing_trades_total"), "{{stream}} found missing"), line=1,
+              runbook="FeedGapOpen"),
+        panel("Way of a live trade", "s", "From the exchange's time to its arrival, half and 99 of "
+              "100 trades; from there to the broker's answer; and how far the clocks are apart.",
+              (quantile(0.5, "k2_feed_latency_seconds", "stream"), "{{stream}} p50"),
+              (quantile(0.99, "k2_feed_latency_seconds", "stream"), "{{stream}} p99"),
+              (of("k2_feed_broker_latency_seconds"), "{{stream}} to the broker, p99"),
+              (of("k2_feed_clock_offset_seconds"), "{{stream}} clock")),
+        panel("Records waiting for Kafka", "short", "In memory and on disk, and those that a full "
+              "spool dropped.",
+              (of("k2_feed_buffered_records"), _STREAM),
+              (increase_of("k2_feed_spool_dropped_total"), "{{stream}} dropped"),
+              runbook="FeedGapOpen"),
+        panel("Spool", "bytes", "What live feeds keep on disk while Kafka takes no records.",
+              (of("k2_feed_spool_bytes"), _STREAM)),
+    ]  # fmt: skip
     return board(
         "k2-pipeline-health",
         "K2 / Pipeline Health",
         "How much flows from Kafka to Gold, how fast, and what holds it up?",
-        [("Flow", flow), ("Progress", progress), ("Batches and tables", batches), ("Jobs", jobs)],
+        [
+            *(("Flow", flow), ("Live feed", feed), ("Progress", progress)),
+            *(("Batches and tables", batches), ("Jobs", jobs)),
+        ],
     )
 
 

@@ -8,7 +8,9 @@ import asyncio
 import http
 import json
 import random
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -424,3 +426,32 @@ def _response(status: int, body: bytes, headers: dict[str, str]) -> Response:
     phrase = http.HTTPStatus(status).phrase
     sent = Headers({**headers, "Content-Length": str(len(body)), "Connection": "close"})
     return Response(status, phrase, sent, body)
+
+
+@contextmanager
+def server_of_trades(
+    service: str, markets: tuple[str, ...], rate: float, history: int = 0
+) -> Iterator[ExchangeServer]:
+    """Run a server in a thread: ``rate`` trades a second, after ``history`` that nobody heard of."""
+    server = ExchangeServer(service, markets)
+    started, loop = threading.Event(), asyncio.new_event_loop()
+
+    async def play() -> None:
+        async with server:
+            for place in range(history):
+                server.make(markets[place % len(markets)])
+            started.set()
+            while not stopping.is_set():
+                await server.publish(len(markets), rate)
+                await server.beat()
+
+    stopping = asyncio.Event()
+    thread = threading.Thread(target=loop.run_until_complete, args=(play(),))
+    thread.start()
+    started.wait(10)
+    try:
+        yield server
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
+        loop.close()

@@ -21,6 +21,7 @@ from k2.home.ports import free_port
 from k2.local.services.monitoring import Prometheus as Service
 from k2.local.services.monitoring import Targets
 from k2.settings import Settings
+from tests.support.exchange_server import server_of_trades
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ROOT / "monitoring"
@@ -130,6 +131,28 @@ def k2_up(home: Path, *options: str, ui_port: int = 0) -> Iterator[K2]:
         k2.run("down", check=False)
 
 
+@contextmanager
+def live_feed(k2: K2) -> Iterator[None]:
+    """Run a live feed beside K2, of a local server that sends ten trades a second."""
+    with server_of_trades("kraken", ("BTC/USD", "ETH/USD"), rate=10.0) as server:
+        config = k2.home / "feeds.toml"
+        config.write_text(
+            f"[services.kraken]\nmarkets = {json.dumps(server.markets)}\n"
+            f'url = "{server.url}"\nhistory_url = "{server.history_url}"\n'
+        )
+        command = [sys.executable, "-m", "k2", "feed", "run", "--config", str(config)]
+        environment = k2.environment | {"K2_FEED_METRICS_PORT": "0"}
+        with (k2.home / "logs" / "live-feed.log").open("wb") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+        noted = k2.home / "prometheus" / "targets" / "feed.json"
+        try:
+            eventually(noted.exists, PATIENCE, "the live feed to serve its metrics")
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
 @dataclass(frozen=True)
 class Prometheus:
     """A running Prometheus."""
@@ -191,6 +214,8 @@ def prometheus(folder: Path, k2: K2) -> Iterator[Prometheus]:
         shipped,
     )
     service.prepare()
+    for noted in (k2.home / "prometheus" / "targets").glob("feed*.json"):
+        shutil.copy(noted, service.folder / "targets")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(service.command(), cwd=service.folder, stdout=log, stderr=log)
         try:

@@ -33,6 +33,7 @@ from tests.support.live_monitoring import (
     Prometheus,
     eventually,
     k2_up,
+    live_feed,
     page,
     prometheus,
 )
@@ -72,7 +73,7 @@ def rules() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def k2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[K2]:
     home = tmp_path_factory.mktemp("live") / "home"
-    with k2_up(home, "--rate", "100/s", "--monitoring") as running:
+    with k2_up(home, "--rate", "100/s", "--monitoring") as running, live_feed(running):
         yield running
 
 

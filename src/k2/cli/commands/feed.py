@@ -33,6 +33,7 @@ from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.instrument_lists import InstrumentLists
+from k2.local.services.monitoring import feed_target
 from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import serve
 from k2.settings import Settings
@@ -75,6 +76,7 @@ def run_command(
         port = settings.feed_metrics_port
         server = serve(run.registry, settings.bind_host, port + place if port else 0)
         held.callback(server.close)
+        held.enter_context(feed_target(settings, place, server.port))
         asyncio.run(run.run(seconds_of(duration) if duration else None))
     summary = run.summary()
     if as_json:

@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import k2
 from k2.errors import ConfigError
+from k2.feeds.live.feed_state import MAX_PLACES, is_taken, placed
 from k2.home.atomic_files import replace_whole
 from k2.home.ports import LOOPBACK
 from k2.local.services.service import answers
@@ -78,7 +80,7 @@ class Prometheus:
     @property
     def folder(self) -> Path:
         """``K2_HOME/prometheus``."""
-        return self.settings.home / "prometheus"
+        return _folder(self.settings)
 
     @property
     def marker(self) -> str:
@@ -93,6 +95,7 @@ class Prometheus:
     def prepare(self) -> None:
         """Write the configuration: the shipped one, with the ports of this run."""
         (self.folder / "targets").mkdir(parents=True, exist_ok=True)
+        _clear_feeds(self.settings)
         text = (self.shipped / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
         replace_whole(self.folder / "prometheus.yml", self._adapted(text).encode())
         kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
@@ -184,6 +187,35 @@ class Alertmanager:
     def ready(self) -> bool:
         """Tell whether it answers."""
         return answers(f"{self.url}/-/ready")
+
+
+@contextmanager
+def feed_target(settings: Settings, place: int, port: int) -> Iterator[None]:
+    """Have Prometheus read a feed's metrics until the block ends.
+
+    A process that is killed leaves its entry, which then raises FeedDown.
+    """
+    file = _feed_file(settings, place)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    entry = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": "feed"}}]
+    replace_whole(file, json.dumps(entry).encode())
+    yield
+    file.unlink(missing_ok=True)
+
+
+def _clear_feeds(settings: Settings) -> None:
+    """Take out feeds that no longer run: a new run begins without their alert."""
+    for place in range(MAX_PLACES):
+        if not is_taken(settings, place):
+            _feed_file(settings, place).unlink(missing_ok=True)
+
+
+def _feed_file(settings: Settings, place: int) -> Path:
+    return _folder(settings) / "targets" / f"{placed('feed', place)}.json"
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home / "prometheus"
 
 
 def _program(*names: str) -> Path | None:
