@@ -240,8 +240,10 @@ class ExchangeServer:
     rest_status: int | None = None
     rest_is_empty: bool = False
     rest_is_wrong: bool = False
+    rest_text: str | None = None  # what REST answers in place of trades
     rest_seconds: float = 0.0
     is_mute: bool = False  # acknowledges, and sends nothing
+    is_deaf: bool = False  # answers no subscription
     connections: int = 0
     rest_requests: int = 0
     closed: list[int] = field(default_factory=list)
@@ -332,6 +334,16 @@ class ExchangeServer:
             else:
                 await client.socket.close(code)
 
+    async def say(self, message: str | bytes) -> None:
+        """Send every client a message that is not of the protocol."""
+        for client in list(self.clients):
+            await client.socket.send(message)
+
+    async def ping(self, seconds: float) -> None:
+        """Ping every client; fail when one does not answer in time."""
+        for client in list(self.clients):
+            await asyncio.wait_for(await client.socket.ping(b"1780000000000"), seconds)
+
     def stall(self) -> None:
         """Half-open: all connections stay and bring nothing more, not even pongs."""
         for client in self.clients:
@@ -348,6 +360,8 @@ class ExchangeServer:
         self.clients.append(client)
         try:
             async for text in socket:
+                if self.is_deaf:
+                    continue
                 markets, answers = self.protocol.subscribed(json.loads(text), set(self.markets))
                 client.markets |= set(markets) & set(self.markets)
                 for answer in answers:
@@ -398,6 +412,8 @@ class ExchangeServer:
             return _response(
                 self.rest_status, b'{"code":-1003,"msg":"limit"}', {"Retry-After": "1"}
             )
+        if self.rest_text is not None:
+            return _response(200, self.rest_text.encode(), {})
         if self.rest_is_wrong:
             return _response(200, b"<html>maintenance</html>", {})
         parts = urlsplit(request.path)

@@ -93,3 +93,5 @@ class LiveService:
     silence_seconds: float | None = None  # without any message; None: only pings tell
     pause_seconds: float = 0.0  # least time between two connections, beyond K2's own
     snapshot: bool = False  # whether a subscription begins with older trades
+    acks_markets: bool = False  # whether the answer to a subscription names each market
+    refuses_all: bool = False  # whether one market that it refuses is the end of all of the message

@@ -119,6 +119,7 @@ def _service(name: str, url: str, **functions: Any) -> LiveService:
         connects_seconds=60.0,
         silence_seconds=15.0,  # a heartbeat a second
         snapshot=True,
+        refuses_all=True,
         **functions,
     )
 
@@ -127,6 +128,7 @@ COINBASE_SERVICES = (
     _service(
         "coinbase-exchange",
         "wss://ws-feed.exchange.coinbase.com",
+        acks_markets=True,
         subscribe=_subscribe_matches,
         notice=_notice_exchange,
     ),

@@ -125,5 +125,6 @@ KRAKEN_SERVICES = (
         connects_seconds=600.0,
         silence_seconds=15.0,  # a heartbeat a second when nothing else comes
         snapshot=True,
+        acks_markets=True,
     ),
 )

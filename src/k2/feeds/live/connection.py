@@ -17,7 +17,8 @@ from k2.feeds.live.failures import FeedFailure, failure_of
 
 MAX_MESSAGE_BYTES = 4 << 20
 _OPEN_SECONDS = 10.0
-_PING_SECONDS = 15.0
+PING_SECONDS = 15.0
+ANSWER_SECONDS = 10.0  # to a subscription
 _BREATHE_EVERY = 128  # messages, after which others may run
 _LIFETIME_MARGIN_SECONDS = 600.0  # before the exchange's own cut
 
@@ -42,7 +43,7 @@ class Connection:
 
     ``replace`` is set when the connection should be replaced by another while it still works:
     announced by the server, or near the end of its life. ``proven`` is set by the first trades, or,
-    where a subscription was acknowledged, by that after a while.
+    where a subscription was acknowledged, by that after a while. ``refused`` markets are asked for no more.
     """
 
     service: LiveService
@@ -50,6 +51,7 @@ class Connection:
     markets: Sequence[str]
     take: Take
     listener: ConnectionListener
+    refused: set[str] = field(default_factory=set)
     session: str = field(default_factory=lambda: uuid4().hex[:12])
     opened_us: int = 0
     messages: int = 0
@@ -59,15 +61,17 @@ class Connection:
     replaced_for: str = ""
     _socket: ClientConnection | None = None
     _last_message: float = 0.0
-    _is_silent: bool = False
+    _subscribed_at: float | None = None
+    _broken_for: FeedFailure | None = None
+    _resubscribe: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def open(self) -> None:
         """Connect. Raises what :func:`failure_of` classifies."""
         self._socket = await connect(
             self.url,
             open_timeout=_OPEN_SECONDS,
-            ping_interval=_PING_SECONDS,
-            ping_timeout=_PING_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PING_SECONDS,
             close_timeout=2.0,
             max_size=MAX_MESSAGE_BYTES,
             max_queue=(4096, 1024),
@@ -87,9 +91,7 @@ class Connection:
             await self._read(self._socket)
             return FeedFailure("stopped", "closed by K2")
         except ConnectionClosed as error:
-            if self._is_silent:
-                return FeedFailure("silent", f"no message for {self.service.silence_seconds:.0f} s")
-            return failure_of(error)
+            return self._broken_for or failure_of(error)
         except OSError as error:
             return failure_of(error)
         finally:
@@ -135,32 +137,69 @@ class Connection:
             self.acknowledged.update(notice.markets)
         elif notice.kind == "shutdown":
             self.ask_replacement(notice.reason)
+        elif notice.kind == "refused":
+            self.refused.update(notice.markets)
         self.listener.noticed(notice, self)
+        if notice.kind == "refused":
+            self._go_on_without(notice)
+
+    @property
+    def wanted(self) -> list[str]:
+        """The markets but for those that the exchange refused."""
+        return [market for market in self.markets if market not in self.refused]
+
+    def _go_on_without(self, refusal: Notice) -> None:
+        if not self.wanted:
+            reason = f"{describe(refusal.markets)}: {refusal.reason}"
+            self._break(FeedFailure("refused", reason, permanent=True))
+        elif self.service.refuses_all:
+            self._resubscribe.set()
 
     async def _subscribe(self) -> None:
         assert self._socket is not None  # noqa: S101 — opened before
-        for place, message in enumerate(self.service.subscribe(self.markets)):
-            if place:
-                await asyncio.sleep(self.service.message_seconds)
-            with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(message)
-        self.listener.subscribing(self)
+        while True:
+            for place, message in enumerate(self.service.subscribe(self.wanted)):
+                if place:
+                    await asyncio.sleep(self.service.message_seconds)
+                with contextlib.suppress(ConnectionClosed):
+                    await self._socket.send(message)
+            self.listener.subscribing(self)
+            self._subscribed_at = time.monotonic()
+            await self._resubscribe.wait()
+            self._resubscribe.clear()
+            await asyncio.sleep(self.service.message_seconds)
 
     async def _watch(self) -> None:
-        """Notice silence where the exchange promises heartbeats, and the end of a connection's life."""
+        """Notice silence, subscriptions without an answer, and the end of a connection's life."""
         life = self.service.lifetime_seconds
         begun = time.monotonic()
         while True:
             await asyncio.sleep(0.5)
             now = time.monotonic()
             limit = self.service.silence_seconds
-            if limit is not None and now - self._last_message > limit and self._socket is not None:
-                self._is_silent = True
-                # The other side may be gone: what is not answered is not waited for.
-                self._socket.transport.abort()
+            if limit is not None and now - self._last_message > limit:
+                self._break(FeedFailure("silent", f"no message for {limit:.0f} s"))
+                return
+            unanswered = self._unanswered(now)
+            if unanswered:
+                reason = f"{describe(unanswered)}: the subscription was not answered"
+                self._break(FeedFailure("protocol", reason))
                 return
             if life is not None and now - begun > max(life - _LIFETIME_MARGIN_SECONDS, life / 2):
                 self.ask_replacement("the exchange cuts connections of this age")
+
+    def _unanswered(self, now: float) -> list[str]:
+        """Return the markets whose subscription nobody has answered in time."""
+        asked = self._subscribed_at
+        if not self.service.acks_markets or asked is None or now - asked < ANSWER_SECONDS:
+            return []
+        return [market for market in self.wanted if market not in self.acknowledged]
+
+    def _break(self, failure: FeedFailure) -> None:
+        self._broken_for = failure
+        if self._socket is not None:
+            # The other side may be gone: what is not answered is not waited for.
+            self._socket.transport.abort()
 
 
 async def _messages(socket: ClientConnection) -> AsyncIterator[bytes]:

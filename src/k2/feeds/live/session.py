@@ -72,6 +72,7 @@ class Session:
     listener: SessionListener
     budget: ConnectBudget
     backoff: Backoff = field(default_factory=Backoff)
+    refused: set[str] = field(default_factory=set)
     current: Connection | None = None
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -97,7 +98,9 @@ class Session:
     async def _open(self) -> "tuple[Connection, asyncio.Task[FeedFailure]] | None":
         """Try once to connect; after a failure, wait as long as it asks for."""
         await self.budget.take()
-        connection = Connection(self.service, self.url, self.markets, self.take, self.listener)
+        connection = Connection(
+            self.service, self.url, self.markets, self.take, self.listener, self.refused
+        )
         try:
             await connection.open()
         except Exception as error:  # classified by type, and told
@@ -129,6 +132,8 @@ class Session:
                 self.listener.disconnected(connection, FeedFailure("stopped", "the feed ends"))
                 return
             self.listener.disconnected(connection, failure)
+            if failure.permanent:
+                raise PermanentFailure(failure)
             if connection.messages > len(self.markets):
                 self.backoff.succeeded()
             await self._pause(self._next_pause(failure))

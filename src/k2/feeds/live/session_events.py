@@ -27,7 +27,6 @@ class SessionEvents:
     journal: FeedJournal
     metrics: FeedMetrics
     on_newest: Callable[[str, int], None]
-    refused: set[str] = field(default_factory=set)
     failure: FeedFailure | None = None
     _subscribed: set[str] = field(default_factory=set)
     _is_lagging: bool = False
@@ -81,7 +80,6 @@ class SessionEvents:
                 self.on_newest(notice.markets[0], notice.last)
             return
         if notice.kind == "refused":
-            self.refused.update(notice.markets)
             reason = f"{describe(notice.markets)}: {notice.reason}"
             self.failure = self.failure or FeedFailure("refused", reason, permanent=True)
             log.error("market_refused", service=self.service.name, reason=reason)

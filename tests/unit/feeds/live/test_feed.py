@@ -58,7 +58,11 @@ def test_lost_messages_are_fetched_from_the_history(service: str, tmp_path: Path
     assert feed.server.rest_requests > 0
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1006, 1008, 1011, 1012, 1013])
+# All that an end may say of itself (RFC 6455, 7.4), and 1006: it says nothing.
+CODES = (1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999)
+
+
+@pytest.mark.parametrize("code", CODES)
 def test_a_connection_that_ends_leaves_no_hole(code: int, tmp_path: Path) -> None:
     async def scene(server: ExchangeServer, feed: Running) -> None:
         await server.drop(code)
@@ -112,7 +116,13 @@ def test_what_the_history_no_longer_has_stays_a_gap_with_its_reason(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "trouble", [{"rest_status": 429}, {"rest_status": 503}, {"rest_is_wrong": True}]
+    "trouble",
+    [
+        *({"rest_status": 429}, {"rest_status": 418}, {"rest_status": 503}),
+        *({"rest_is_wrong": True}, {"rest_text": "[1]"}, {"rest_text": '[{"id":"x"}]'}),
+        *({"rest_text": '[{"id":1012,"price":{}}]'}, {"rest_text": "{}"}, {"rest_text": ""}),
+    ],
+    ids=str,
 )
 def test_a_history_in_trouble_is_asked_again(trouble: dict[str, Any], tmp_path: Path) -> None:
     async def scene(server: ExchangeServer, feed: Running) -> None:
@@ -123,7 +133,7 @@ def test_a_history_in_trouble_is_asked_again(trouble: dict[str, Any], tmp_path: 
         server.lose = 0.0
         await server.publish(2)
         await until(lambda: server.rest_requests > 0)
-        server.rest_status, server.rest_is_wrong = None, False
+        server.rest_status, server.rest_is_wrong, server.rest_text = None, False, None
 
     feed = play("binance-spot", tmp_path, scene)
 
