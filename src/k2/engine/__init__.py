@@ -1,1 +1,1 @@
-"""Streams and how they run: start, chain, watch, retry, stop. Knows no layer by name."""
+"""Streams and how they run: started, chained, watched, retried, stopped. No layer is known by name here."""

@@ -1,4 +1,4 @@
-"""Backlogs and balances, measured by a thread beside the streams: one that hangs cannot say how far it is."""
+"""Measure backlogs and balances in a thread of their own: a stream that hangs cannot report its backlog."""
 
 import time
 from collections.abc import Sequence

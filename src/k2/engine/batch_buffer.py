@@ -1,4 +1,4 @@
-"""Collects a chained stream's batches in memory, reduced, and writes those of some seconds as one."""
+"""A chained stream's batches are reduced, collected in memory for some seconds, and written as one."""
 
 import threading
 import time
@@ -15,10 +15,10 @@ from k2.storage.writers.writer import TxnId
 
 @dataclass
 class BatchBuffer:
-    """Batches of ``source``, the table that the stream reads, that it has not written yet.
+    """Batches of ``source``, the upstream table, that the stream has received but not written.
 
-    For a stream whose batches are dear whatever their size: bars replace whole days. What a crash takes
-    from here is in ``source``, where the stream's own query finds it.
+    For a stream whose batches are expensive whatever their size: bars replace whole days. Nothing is lost
+    when a crash empties the buffer: its rows are in ``source``, and the stream's own query reads them there.
     """
 
     chained: ChainedStream
@@ -32,9 +32,10 @@ class BatchBuffer:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, upstream: BatchResult) -> None:
-        """Take a batch that is the source's newest version; the caller keeps other batches out.
+        """Buffer a batch, the source's newest version; the caller holds the lock that keeps other batches out.
 
-        It is left to the stream's query if that runs, or if the source had the batch before.
+        A batch is not buffered while the stream's own query runs, or if the source had it before: that
+        query reads it.
         """
         version = upstream.written.version
         if self.chained.is_catching_up or version is None or upstream.output is None:
@@ -50,16 +51,16 @@ class BatchBuffer:
 
     @property
     def is_due(self) -> bool:
-        """Whether what is here has waited long enough."""
+        """Whether the oldest buffered batch has waited long enough."""
         return bool(self._parts) and time.monotonic() - self._since >= self.seconds
 
     def discard(self) -> None:
-        """Leave what is here to the stream's query."""
+        """Drop the buffer; the stream's own query reads its rows from the source."""
         with self._lock:
             self._parts, self._txns = [], set()
 
     def flush(self) -> BatchResult | None:
-        """Write what is here as the stream's next batch; None when there is nothing, or it is behind."""
+        """Write the buffer as the stream's next batch; None when it is empty, or the stream is behind."""
         with self._lock:
             parts, txns, end = self._parts, self._txns, self._end
             self._parts, self._txns = [], set()

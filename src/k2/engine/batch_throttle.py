@@ -1,4 +1,4 @@
-"""What holds batches back for a while, in the threads that run them."""
+"""Hold batches back for a while, in the threads that run them."""
 
 import threading
 import time
@@ -8,18 +8,18 @@ _LOOK_SECONDS = 0.2
 
 
 class BatchThrottle:
-    """Holds batches back until its reason is gone, or for good is told to hold nobody."""
+    """Holds batches back until its reason is gone, or until :meth:`end` lets all of them run."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
 
     @property
     def is_over(self) -> bool:
-        """Whether nobody is held back any more."""
+        """Whether batches are no longer held back."""
         return self._over.is_set()
 
     def end(self) -> None:
-        """Hold nobody back from now on."""
+        """Let every batch run from now on."""
         self._over.set()
 
     def hold(self, is_shut: Callable[[], bool], until: float) -> None:

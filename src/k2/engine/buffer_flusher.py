@@ -1,4 +1,4 @@
-"""Writes what streams buffer, when it is due: by a thread, since no batch may come to do it."""
+"""Write buffered batches when they are due, in a thread: no further batch may arrive that could do it."""
 
 from collections.abc import Callable, Sequence
 
@@ -25,11 +25,11 @@ class BufferFlusher:
         self._thread = PeriodicTask("k2-buffers", _LOOK_SECONDS, self._flush_due)
 
     def start(self) -> None:
-        """Start to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End, and write what is there, so that the next start has nothing to catch up with."""
+        """Stop the thread and write all buffers, so that the next start has nothing to catch up with."""
         self._thread.stop()
         for task in self._tasks:
             self.flush(task)

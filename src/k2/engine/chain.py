@@ -1,4 +1,4 @@
-"""Streams of one process that take each other's batches in memory.
+"""Streams of one process that pass their batches to each other in memory.
 
 The first reads Kafka by a query of its own. Each of its batches passes down the chain: every link makes
 of the batch before it the next batch of its own stream, and commits it as its query would
@@ -22,9 +22,9 @@ log = structlog.get_logger("k2.engine")
 
 @dataclass
 class Chain:
-    """The streams downstream of the one that writes ``source``, in order; last a buffer, if any.
+    """The streams downstream of the one that writes ``source``, in order; a buffer, if there is one, is last.
 
-    Links may be shared with other chains: each locks its stream while it works on a batch.
+    Chains may share a stream: it is locked while it works on a batch.
     """
 
     source: Table
@@ -37,8 +37,8 @@ class Chain:
     def forward(self, result: BatchResult, on_result: ResultCallback) -> None:
         """Pass a written batch down the chain, in a thread of its own while Spark reads the next.
 
-        One batch at a time: waits for the one before. A link that fails does not fail the source: its
-        own query will meet the same rows, and say why.
+        One batch at a time: the call waits for the one before. A downstream stream that fails does not fail
+        the source: its own query will read the same rows and report the error.
         """
         end = self.writer.version(self.source) + 1  # soon there is another batch
         self.wait()

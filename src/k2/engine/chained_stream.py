@@ -84,9 +84,9 @@ class ChainedStream:
     ) -> Iterator[PlannedBatch | None]:
         """Plan the next batch, of what ``upstream_txns`` added to ``upstream``; commit it at the end.
 
-        ``end`` is the version of ``upstream`` after all of them, by itself the one that is next. Gives
-        None when the stream has the batch already, or when it is behind: then its query reads the
-        batch, after what comes before it. Raising within leaves the batch planned.
+        ``end`` is the version of ``upstream`` after all of them, by itself the one that is next. Yields
+        None when the stream has the batch already, or when it is behind: then its own query reads the
+        batch, in its order. An exception inside leaves the batch planned, and the next start runs it again.
         """
         with self.mutex:
             position = self._position()
@@ -126,21 +126,21 @@ class ChainedStream:
         return EventTimeStats.of(batch.to_arrow(column)[column], minutes)
 
     def begin_catch_up(self) -> None:
-        """Leave everything to the stream's own query, until :meth:`finish_catch_up`."""
+        """Pass nothing in memory until :meth:`finish_catch_up`: the stream's own query reads everything."""
         with self.mutex:
             self.is_catching_up, self.is_behind = True, False
             self.discard_buffered()
             self.processor.close()
 
     def finish_catch_up(self, is_behind: bool = False) -> None:
-        """Note that the stream's query has ended; ``is_behind`` says that it did not take all."""
+        """Note that the stream's own query has ended; ``is_behind`` says that it did not read everything."""
         with self.mutex:
             self.is_catching_up, self.is_behind = False, self.is_behind or is_behind
 
     def has_unread(self, repeated: Mapping[str, int]) -> bool:
         """Tell whether there is something upstream that will not be passed in memory.
 
-        ``repeated`` are the batches, by app, that the streams before have begun and will run again.
+        ``repeated`` are the batches, by app id, that upstream streams have planned and will run again.
         """
         position = self._position()
         again = {TxnId(app, batch) for app, batch in repeated.items()}
@@ -189,7 +189,7 @@ class ChainedStream:
         return replace(found, starts=(*found.starts, *missing), planned=planned)
 
     def _ends(self, position: Position, place: int, end: int) -> tuple[str, ...] | None:
-        """How far the next batch reads; None when one was planned that is not just this."""
+        """How far the next batch reads; None when another batch than this one was planned."""
         source = self.reads[place]
         if position.planned is None:
             read = table_offset(self.writer.table_id(source), end)

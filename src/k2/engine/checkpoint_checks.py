@@ -1,7 +1,7 @@
-"""Whether a stream's checkpoint, its tables and the tables that it reads are of one history.
+"""Check that a stream's checkpoint, its tables and its upstream tables belong together.
 
-Somebody may have made one of them anew, or put it back from an older copy. Going on would pass over
-rows in silence.
+One of them may have been deleted and recreated, or restored from an older copy. Going on would skip rows
+without a word.
 """
 
 from pathlib import Path
@@ -26,10 +26,10 @@ def refuse_other_history(
     reads: tuple[Table, ...],
     every_batch_in: Table | None,
 ) -> None:
-    """Check all of it; ``every_batch_in`` is a table that every batch writes, if there is one.
+    """Run all checks; ``every_batch_in`` is a table that every batch writes, if there is one.
 
     Raises:
-        StaleCheckpointError: they are not of one history; says what to restore or to move away.
+        StaleCheckpointError: they do not belong together; the message says what to restore or to move away.
     """
     refuse_lost_checkpoint(settings, app, checkpoint, tables)
     refuse_other_sources(settings, app, checkpoint, reads)
@@ -84,7 +84,7 @@ def refuse_other_sources(
     """Check that the tables that the stream reads are those that it has read.
 
     Raises:
-        StaleCheckpointError: one was made anew, or is at an older version.
+        StaleCheckpointError: one was recreated, or is at an older version.
     """
     starts = OffsetLog(checkpoint).position(len(reads)).starts
     for table, start in zip(reads, starts, strict=False):  # a new exchange comes last

@@ -1,4 +1,4 @@
-"""A stream at the head of a chain waits while those downstream catch up by themselves."""
+"""The stream at the head of a chain waits while downstream streams catch up with their own queries."""
 
 import time
 from collections.abc import Sequence
@@ -10,14 +10,14 @@ _MAX_WAIT_SECONDS = 60.0  # a batch, so that what never ends holds nothing back 
 
 
 class DownstreamCatchUp(BatchThrottle):
-    """Holds batches back that could not be passed downstream yet.
+    """Holds back batches that could not be passed downstream in memory yet.
 
-    A chained stream whose own query runs takes nothing from memory, and each batch that it misses is one
-    more for that query. So it gets the time to catch up.
+    While a chained stream's own query runs, the stream receives nothing in memory, and each batch that it
+    misses is more work for that query. Holding batches back gives it the time to catch up.
     """
 
     def __init__(self, tasks: Sequence[StreamTask]) -> None:
-        """Look at the streams of ``tasks``."""
+        """Watch the streams of ``tasks``."""
         super().__init__()
         self._tasks = tasks
 
@@ -29,7 +29,7 @@ class DownstreamCatchUp(BatchThrottle):
         )
 
     def is_before(self, task: StreamTask) -> bool:
-        """Tell whether a stream before this one is catching up."""
+        """Tell whether a stream upstream of this one is catching up."""
         return any(map(_is_catching_up, tasks_before(task, self._tasks)))
 
     def _comes_before(self, task: StreamTask, other: StreamTask) -> bool:

@@ -41,8 +41,8 @@ _MAX_OUTAGE_SECONDS = 120.0  # that an available-now run waits for something to 
 class Engine:
     """Runs streams in one Spark session. Use it as a context manager: leaving stops them.
 
-    A stream starts when it has something to take, or others wait for it. One that fails for want of
-    something outside starts again, with growing pauses; one that fails for good stays down.
+    A stream starts when there are rows for it, or when others wait for it. One that fails because something
+    outside does not answer starts again, with growing pauses; one that fails for another reason stays down.
     """
 
     spark: "SparkSession"
@@ -98,7 +98,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop the streams and let go of their tables."""
+        """Stop the streams and release their tables."""
         self.stop()
 
     @property
@@ -108,11 +108,11 @@ class Engine:
 
     @property
     def failures(self) -> list[K2Error]:
-        """Why streams are down for good."""
+        """The errors of the streams that stay down."""
         return [task.failure for task in self._tasks if task.failure is not None]
 
     def watch(self) -> bool:
-        """Look after the streams once; tell whether any is still running or will be again.
+        """Check every stream once, and restart those that are due; tell whether any runs or will run again.
 
         Raises:
             FailedError: Spark's JVM is gone, and all streams with it.
@@ -148,7 +148,7 @@ class Engine:
             raise failure
 
     def stop(self) -> None:
-        """Stop every stream; a batch in flight is left to the next start, which repeats it."""
+        """Stop every stream; the next start repeats a batch that was in flight."""
         for thread in (self._backlog_monitor, self._server):
             if thread is not None:
                 thread.stop()
@@ -159,7 +159,7 @@ class Engine:
             with ThreadPoolExecutor(len(self._tasks), "k2-stop") as threads:
                 list(threads.map(StreamTask.stop, self._tasks))
         if self._flusher is not None:
-            self._flusher.stop()  # nothing more is handed to it
+            self._flusher.stop()  # no further batch reaches it
         for task in self._tasks:
             task.close_resources()
             task.ended("failed" if task.status.state == "failed" else "stopped")

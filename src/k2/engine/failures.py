@@ -1,4 +1,4 @@
-"""What a dead query died of: one K2 error with a sentence and, from it, whether to try again."""
+"""Turn the failure of a query into one K2 error: a sentence, and whether a retry may help."""
 
 from k2.engine.stream import StreamHandle
 from k2.errors import FailedError, K2Error, first_line

@@ -1,4 +1,4 @@
-"""The first batches of a run: every stream has its first before any has its second."""
+"""Order the first batches of a run: every stream gets its first batch before any gets its second."""
 
 import time
 from collections.abc import Sequence
@@ -12,14 +12,14 @@ _MAX_WAIT_SECONDS = 60.0  # from the start of the streams
 
 
 class FirstBatchOrder(BatchThrottle):
-    """Holds back second batches while another stream's first is due, and first ones out of turn.
+    """Holds back second batches while another stream's first batch is due, and first batches out of order.
 
     In a new JVM a batch of any stream takes the cores for a second. Bronze, which has one due every
     second, so kept its own rows from Silver and Gold for half a minute.
     """
 
     def __init__(self, tasks: Sequence[StreamTask], rows_available: RowsAvailable) -> None:
-        """Begin the warm-up of the streams of ``tasks``; nobody waits for one that is not critical."""
+        """Order the first batches of the streams of ``tasks``; none waits for a stream that is not critical."""
         super().__init__()
         self._tasks = [task for task in tasks if task.stream.is_critical]
         self._rows_available = rows_available
@@ -30,7 +30,7 @@ class FirstBatchOrder(BatchThrottle):
         self.hold(lambda: not self.is_turn(task), self._until)
 
     def is_turn(self, task: StreamTask) -> bool:
-        """Tell whether no first batch is due that comes before a stream's next one."""
+        """Tell whether a stream's next batch may begin: no first batch that comes before it is due."""
         # The time first: to look whether a stream is due may ask Kafka, which no later batch pays for.
         if time.monotonic() >= self._until or self.is_over:
             return True

@@ -1,6 +1,6 @@
-"""Maintenance that nobody asks for: of the tables of the streams that run here, now and then, and of the logs.
+"""Scheduled maintenance: of the tables of the streams that run here, and of the log files.
 
-A service that is left alone for weeks would else keep every file that was ever replaced.
+Without it a service that nobody attends for weeks would keep every replaced file.
 """
 
 import time
@@ -17,11 +17,11 @@ MAINTENANCE_SECONDS = 300.0
 
 @dataclass
 class MaintenanceSchedule:
-    """Says which stream's tables want looking after, one at a time.
+    """Decides which stream's tables are maintained next, one stream at a time.
 
-    ``readers`` are, by a table's name, the checkpoints of all streams that read it, wherever they run. When
-    a stream's tables were looked after last is noted in the home: jobs that run for a minute now and then
-    look after theirs, too.
+    ``readers`` are, by a table's name, the checkpoints of all streams that read it, wherever they run. The
+    time of a stream's last maintenance is noted in the home, so that jobs which run for a minute now and
+    then maintain their tables, too.
     """
 
     settings: Settings
@@ -41,7 +41,7 @@ class MaintenanceSchedule:
         return Request(MAINTAIN, longest, {"readers": readers, "dry_run": False})
 
     def _last(self, stream: str) -> float:
-        """When a stream's tables were looked after, seconds since 1970; at first when this run began."""
+        """When a stream's tables were maintained last, in seconds since 1970; before the first time, when this run began."""
         try:
             noted = self._path(stream).stat().st_mtime
         except FileNotFoundError:

@@ -15,7 +15,7 @@ from k2.storage.writers.writer import TxnId
 
 @dataclass(frozen=True)
 class EventTimeStats:
-    """Event time of a batch, as Spark keeps it: the mean of its rows', and the watermark after it."""
+    """A batch's event time as Spark reports it: the mean of its rows, and the watermark after the batch."""
 
     mean: datetime
     watermark: datetime
@@ -29,10 +29,10 @@ class EventTimeStats:
 
 @dataclass
 class PlannedBatch:
-    """A chained stream's next batch: it is to be written as ``txn``.
+    """A chained stream's next batch, to be written under the transaction id ``txn``.
 
-    Who writes it sets ``event_time``. ``progress`` is there once the batch is committed, in the form of
-    a query's.
+    The processor's caller sets ``event_time``. ``progress`` exists once the batch is committed, in the
+    form of a Spark query's progress.
     """
 
     txn: TxnId

@@ -1,4 +1,4 @@
-"""A query's progress, each one once: what Spark keeps repeats itself, and what we look at skips."""
+"""Read each progress report of a query exactly once, though Spark repeats some and polling may miss some."""
 
 import json
 from collections.abc import Mapping
@@ -15,25 +15,25 @@ class Query(Protocol):
 
 
 def is_batch(progress: Mapping[str, Any]) -> bool:
-    """Tell whether a progress is one of a batch that ran; others say that there was none."""
+    """Tell whether a progress report is of a batch that ran, rather than of an idle trigger."""
     return "addBatch" in (progress.get("durationMs") or {})
 
 
 class ProgressReader:
     """Reads one run of a query.
 
-    The last progress is cheap to ask for and is all there is, unless its batch is not the next one:
-    then Spark is asked for the hundred that it keeps.
+    Spark's last report is cheap to get and is usually the next one. Where batches were missed in between,
+    Spark is asked for the hundred reports that it keeps.
     """
 
     def __init__(self, query: Query) -> None:
-        """Begin with the first progress that the query makes."""
+        """Begin with the query's first report."""
         self._query = query
         self._seen = ""  # timestamp of the newest; as text they sort as in time
         self._next: int | None = None  # the batch that comes next; None before the first
 
     def new(self) -> list[Mapping[str, Any]]:
-        """Return what has not been returned yet, oldest first."""
+        """Return the reports that were not returned yet, oldest first."""
         last = self._query.lastProgress
         if not last or last["timestamp"] <= self._seen:
             return []
@@ -46,7 +46,7 @@ class ProgressReader:
 
 
 def _as_spark_wrote(progress: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Undo what PySpark makes of offsets: the text of a Python dictionary, which is no JSON."""
+    """Turn PySpark's text of offsets, a Python dictionary's, back into JSON."""
     from pyspark.sql.streaming.listener import StreamingQueryProgress
 
     if isinstance(progress, StreamingQueryProgress):

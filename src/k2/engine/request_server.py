@@ -1,4 +1,4 @@
-"""Requests to the streams of an engine, executed between their batches."""
+"""Execute requests to the streams of an engine, between their batches."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ _MAX_OUTAGE_SECONDS = 60.0  # that an owner tries again what is unavailable
 def request_server(
     tasks: Sequence[StreamTask], settings: Settings, schedule: MaintenanceSchedule | None = None
 ) -> "RequestServer":
-    """Return the server of the requests to these streams, which are reserved; it is not started."""
+    """Return the server of the requests to these streams, not started yet; the caller holds their locks."""
 
     def on_done(request: Request, result: Mapping[str, Any]) -> None:
         for task in tasks:
@@ -62,11 +62,11 @@ class RequestServer:
         self._thread = PeriodicTask("k2-requests", interval_seconds, self._serve)
 
     def start(self) -> None:
-        """Start to look for requests."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the step in hand; what is left of a request waits for the next owner."""
+        """Stop after the current step; the rest of a request waits for the next owner."""
         self._thread.stop()
 
     @property
@@ -75,13 +75,13 @@ class RequestServer:
         return self._thread.is_stopping
 
     def serve_once(self) -> None:
-        """Execute what is there."""
+        """Execute the requests that are there."""
         for request in pending(self._settings, self._owners.keys()):
             if not self.is_stopping:
                 self._execute(request)
 
     def look_after(self, schedule: MaintenanceSchedule) -> None:
-        """Maintain the tables that are due, of one stream; what fails is tried again next time."""
+        """Maintain the tables of the one stream that is due; what fails is tried again next time."""
         request = schedule.next_request(list(self._owners))
         if request is None or self.is_stopping:
             return
@@ -130,7 +130,7 @@ class RequestServer:
 
 @contextmanager
 def _exclusive(task: StreamTask) -> Iterator[None]:
-    """Keep the stream's batches out; what is open between them is opened again after."""
+    """Keep the stream's batches out; resources that stay open between batches are opened again afterwards."""
     with task.stream.mutex:
         task.close_resources()
         yield

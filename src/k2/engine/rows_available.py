@@ -1,4 +1,4 @@
-"""How many rows there ever were for each stream of an engine to take."""
+"""Count the rows upstream of each stream of an engine, read or not."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from k2.storage.stored_tables import StoredTables
 
 
 class RowsAvailable:
-    """Counts what is upstream: by what the streams here gave, else by the tables' logs or Kafka."""
+    """Counts upstream rows: by what the streams of this engine wrote, else by the tables' logs or Kafka."""
 
     def __init__(self, lake: Path, tasks: Sequence[StreamTask]) -> None:
         """Count for the streams of ``tasks``, and look for other tables under ``lake``."""
@@ -18,7 +18,7 @@ class RowsAvailable:
         self._tables = StoredTables(lake, MAX_COMMITS_OF_A_WATCHER)
 
     def of(self, task: StreamTask) -> int:
-        """Return the rows upstream of a stream, taken or not.
+        """Return the number of rows upstream of a stream, read or not.
 
         Raises:
             UnavailableError: Kafka does not answer.

@@ -1,4 +1,4 @@
-"""A stream: a source, a processor of its batches, and the tables that these are written to."""
+"""What a stream is: a source, a processor of its batches, and the tables that they are written to."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -43,7 +43,7 @@ class Watermark(NamedTuple):
 
 
 class Reduction(NamedTuple):
-    """What a batch is reduced to before it is processed; reduced parts of a batch add up to the same."""
+    """Reduces a batch before it is buffered, so that reduced parts give the same result as the whole."""
 
     transform: Transform
     schema: pa.Schema
@@ -55,7 +55,7 @@ class BalanceCheck(Protocol):
     @property
     def exchange(self) -> Exchange: ...
     def differences(self) -> int:
-        """Count them."""
+        """Count the records that are missing, doubled or unknown."""
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Stream:
     """A source, a processor and the tables that it writes, under one app id.
 
     ``reads`` are the tables that ``source`` reads; where that is Kafka, ``unread`` counts what
-    it has still to take. ``tables`` begin with the main one; ``audit_tables`` say what became of rows that are in
-    ``tables`` already. ``requests`` are what its owner can be asked for, by kind. ``checks`` are run
-    beside it. Who writes the tables beside a batch takes ``mutex``.
+    the records that it has not read. The first of ``tables`` is the main one; ``audit_tables`` record what became
+    of rows that are in ``tables`` already. ``requests`` are what its owner executes for others, by kind.
+    ``checks`` run beside it. Whoever writes the tables outside a batch holds ``mutex``.
 
     ``is_in_every_batch`` says that every batch writes the main table, be it without a row. ``check_source``
-    raises before a batch when the source is another one than before; ``reread`` gives a batch in another
-    way when Spark raised an error that it knows.
+    raises before a batch when the source is not the one that was read before; ``reread`` reads a batch in
+    another way after an error of Spark's that it recognises.
 
     In a process that chains its streams, ``chain`` passes this stream's batches on, ``chained`` is this
     stream's part in taking them, and ``buffer`` collects them first (:mod:`k2.engine.chain`).
@@ -113,7 +113,7 @@ class Stream:
 
     @property
     def metrics_kind(self) -> str:
-        """Which of the catalogue's metrics it has."""
+        """Which metrics of the catalogue the stream has."""
         return self.kind or str(self.layer)
 
     def checkpoint(self, settings: Settings) -> Path:
@@ -123,7 +123,7 @@ class Stream:
 
 @dataclass
 class StreamHandle:
-    """A started stream, and what failed in it on the Python side."""
+    """A started stream, and the exception that its Python side raised, if any."""
 
     stream: Stream
     query: "StreamingQuery"
@@ -132,7 +132,7 @@ class StreamHandle:
 
 @contextmanager
 def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
-    """Hold the stream's tables and checkpoint, so that no other process writes them.
+    """Lock the stream's tables and checkpoint, so that no other process writes them.
 
     Raises:
         InUseError: another process does.
@@ -144,7 +144,7 @@ def reserved(stream: Stream, settings: Settings) -> Iterator[None]:
 
 
 def lock_names(stream: Stream) -> list[str]:
-    """Return the locks of who writes the stream's tables and checkpoint."""
+    """Return the names of the locks of the stream's tables and checkpoint."""
     tables = (*stream.tables, *stream.audit_tables)
     return [stream.app_id.replace("/", "-"), *(table.name for table in tables)]
 
@@ -210,11 +210,11 @@ def start(
 
 
 def prepare(stream: Stream, settings: Settings) -> None:
-    """Make the tables that are not there, and check those that are.
+    """Create the tables that are missing, and check those that exist.
 
     Raises:
         TableDriftError: a table is not as its definition says.
-        StaleCheckpointError: checkpoint, tables and sources are not of one history.
+        StaleCheckpointError: checkpoint, tables and sources do not belong together.
     """
     for table in (*stream.reads, *stream.tables, *stream.audit_tables):
         ensure_table(settings.lake, table)

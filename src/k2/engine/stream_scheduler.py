@@ -1,4 +1,4 @@
-"""Starts streams beside each other, each when it is wanted."""
+"""Start streams in parallel, each when there is something for it to read."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ _MAX_STARTS = 2  # a start is planning, which takes a core for seconds
 
 
 class StreamScheduler:
-    """Starts the streams of ``tasks`` in threads of its own: whoever watches them goes on."""
+    """Starts the streams of ``tasks`` in threads of its own, so that the watching thread is not blocked."""
 
     def __init__(
         self,
@@ -30,7 +30,7 @@ class StreamScheduler:
         available_now: bool,
         on_batch: Callable[[StreamTask, BatchResult], None],
     ) -> None:
-        """Have ``on_batch`` told of every batch of every stream, in the thread that wrote it."""
+        """``on_batch`` is called with the result of every batch of every stream, in the thread that wrote it."""
         self._spark = spark
         self._settings = settings
         self._tasks = tasks
@@ -47,10 +47,10 @@ class StreamScheduler:
                 throttle.end()
 
     def begin(self, task: StreamTask) -> bool:
-        """Begin to start a stream; tell whether there is anything to start it for.
+        """Begin to start a stream if there is something for it to read; tell whether it was begun.
 
         Raises:
-            UnavailableError: Kafka does not say what it has.
+            UnavailableError: Kafka does not answer.
         """
         if not self._is_wanted(task):
             return False
@@ -74,7 +74,7 @@ class StreamScheduler:
         return True
 
     def stop(self) -> None:
-        """Begin no more starts; take over the streams whose start has ended meanwhile."""
+        """Begin no more starts; take over the streams that have started meanwhile."""
         for throttle in self._throttles:
             throttle.end()
         self._threads.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""One stream of an engine: its state and counts, and what it tells of its batches."""
+"""One stream of an engine: its query, state, counts and failures."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
@@ -45,7 +45,7 @@ class StreamTask:
 
     @classmethod
     def of(cls, stream: Stream, settings: Settings, metrics: EngineMetrics | None) -> "StreamTask":
-        """Begin with what the stream's tables hold."""
+        """Begin with the counts that the stream's tables hold."""
         status = StreamStatus(
             stream.name, str(stream.layer), stream.exchange.name if stream.exchange else None
         )
@@ -61,7 +61,7 @@ class StreamTask:
         return cls(stream, status, metrics, rows_in=taken, rows_out=stored[0])
 
     def started(self, running: StreamHandle, again: bool) -> None:
-        """Take over a query; ``again`` says that the one before it failed."""
+        """Take over a started query; ``again`` says that the one before it failed."""
         self.running, self._progress = running, ProgressReader(running.query)
         self.status.state = "running"
         if self.metrics is not None:
@@ -82,12 +82,12 @@ class StreamTask:
             self.metrics.batch_written(self.stream.name, report)
 
     def progressed(self) -> None:
-        """Take in what the query has done since the last call."""
+        """Count what the query has done since the last call."""
         for progress in self._progress.new() if self._progress else ():
             self._take_in(progress)
 
     def count_chained_batch(self, report: BatchResult, now: float) -> None:
-        """Count a batch that the stream before handed on."""
+        """Count a batch that was received in memory."""
         if self.status.state != "running":
             self.status.state = "running"
             if self.metrics is not None:
@@ -96,21 +96,21 @@ class StreamTask:
         self._take_in(report.progress or {})
 
     def finish_catch_up(self) -> None:
-        """Note that a follower's query has taken all left to it; the next batches are handed on."""
+        """Note that a chained stream's own query has caught up; the next batches arrive in memory."""
         self._log_before(None)
         self.running = self._progress = None
         if self.stream.chained is not None:
             self.stream.chained.finish_catch_up()
 
     def ended(self, state: str) -> None:
-        """Note that the query ended as it should, or was told to."""
+        """Note that the query ended without an error."""
         self._log_before(None)
         self.status.state, self.running, self._progress = state, None, None
         if self.metrics is not None:
             self.metrics.stopped(self.stream.name)
 
     def failed(self, error: K2Error) -> None:
-        """Note what the query, or its start, died of."""
+        """Note why the query, or its start, failed."""
         self._log_before(None)
         self.running = self._progress = None
         self.status.error = redacted(str(error))  # it is written to a file
@@ -120,7 +120,7 @@ class StreamTask:
             self.metrics.failed(self.stream.name, error)
 
     def stop(self) -> None:
-        """Stop the query, and take in what it did last; one that does not end in time is left."""
+        """Stop the query and count its last batches; a query that does not end in time is abandoned."""
         try:
             if self.running is not None:
                 self.running.query.stop()
@@ -129,7 +129,7 @@ class StreamTask:
             log.warning("stop_failed", job_name=self.stream.name, reason=str(error)[:200])
 
     def close_resources(self) -> None:
-        """Close what is open between batches, which opens again when it is wanted."""
+        """Close what stays open between batches; the next batch opens it again."""
         if self.stream.chain is not None:
             self.stream.chain.wait()
         self.stream.processor.close()
@@ -144,7 +144,7 @@ class StreamTask:
                 self._log_batch(report, progress)
 
     def _log_before(self, batch_id: int | None) -> None:
-        """Log batches whose progress never came: they are written, whatever became of the query."""
+        """Log batches whose progress report never came: they are written, whatever became of the query."""
         for id_ in sorted(self._unlogged):
             if batch_id is None or id_ < batch_id:
                 self._log_batch(self._unlogged.pop(id_), {})
@@ -165,20 +165,20 @@ class StreamTask:
 
 
 def tasks_before(task: StreamTask, tasks: Sequence[StreamTask]) -> list[StreamTask]:
-    """Return those of the streams that a stream's rows come through."""
+    """Return the tasks upstream of a stream, directly or not."""
     reads = {table.name for table in task.stream.reads}
     near = [other for other in tasks if other.stream.tables[0].name in reads]
     return [*near, *(further for other in near for further in tasks_before(other, tasks))]
 
 
 def is_read(task: StreamTask, tasks: Sequence[StreamTask]) -> bool:
-    """Tell whether another of the streams reads what a stream writes."""
+    """Tell whether another task reads a table that a stream writes."""
     table = task.stream.tables[0].name
     return any(table == read.name for other in tasks for read in other.stream.reads)
 
 
 def note_lags(tasks: Sequence[StreamTask]) -> None:
-    """Note how far each stream is behind those that give it rows, where all of them are here."""
+    """Note each stream's lag behind its upstream streams, where all of these run here."""
     given = {task.stream.tables[0].name: task.rows_out for task in tasks}
     for task in tasks:
         upstream = [given.get(table.name) for table in task.stream.reads]

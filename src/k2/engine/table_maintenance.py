@@ -27,7 +27,7 @@ def maintain(
     consumers: Mapping[str, Sequence[str]],
     dry_run: bool = False,
 ) -> dict[str, Any] | None:
-    """Look after each table that the stream writes; None when ``should_continue`` said no before the end.
+    """Maintain each table that the stream writes; None when ``should_continue`` said no before the end.
 
     ``consumers`` names, by table, the checkpoints of the streams that read it. Partitions are
     compacted once they are closed: a day or an hour that ended longer ago than trades may be late. What a
@@ -87,7 +87,7 @@ def _compact(
     before: int,
     should_continue: Callable[[], bool],
 ) -> None:
-    """Pack beside the stream's batches, and commit between two of them."""
+    """Write the compacted files beside the stream's batches, and commit them between two batches."""
     stored.update_incremental()
     packed = write_compacted(stored, table, partition, before, should_continue)
     with exclusive_section():

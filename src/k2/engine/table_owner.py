@@ -38,7 +38,7 @@ class TableOwner:
     should_continue: Callable[[], bool] = lambda: True
 
     def execute(self, request: Request) -> dict[str, Any] | None:
-        """Do what is asked; None when the process was about to end and the rest is left.
+        """Execute a request; None when the process is about to end and part of the request remains.
 
         Raises:
             K2Error: it could not be done.
@@ -71,10 +71,10 @@ def execute_on_owner(
     settings: Settings,
     should_continue: Callable[[], bool] = lambda: True,
 ) -> dict[str, Any] | None:
-    """Have a request executed, by the process that owns the stream's tables or else by this one.
+    """Have a request executed by the process that owns the stream's tables, or by this one if none does.
 
-    An interrupted call leaves its request: the next owner executes the rest of it. So does one that
-    ``should_continue`` ends, which then returns None; the same request later goes on with it.
+    An interrupted call leaves its request behind, and the next owner executes the rest. The same holds when
+    ``should_continue`` ends the call, which then returns None; the same request goes on with it later.
 
     Raises:
         K2Error: it could not be done.

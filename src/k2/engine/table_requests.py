@@ -1,8 +1,8 @@
-"""Requests to whoever holds a stream's tables: files in, files out.
+"""Requests to the process that owns a stream's tables, as files.
 
-Only the process that holds a stream's tables may write them. A command therefore leaves a request in
-``K2_HOME/run/requests``; the holder carries it out between two batches and leaves the answer. A
-request stays until it is answered: one whose holder died is carried out by the next.
+Only the owner of a stream's tables may write them. A command therefore leaves a request in
+``K2_HOME/run/requests``; the owner executes it between two batches and leaves the answer. A request stays
+until it is answered: if its owner dies, the next owner executes it.
 """
 
 import time
@@ -26,7 +26,7 @@ _KEPT_SECONDS = 86_400.0  # of an answer whose asker did not wait for it
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked of the holder of a stream's tables."""
+    """What the owner of a stream's tables is asked to do."""
 
     kind: str
     stream: str

@@ -1,4 +1,4 @@
-"""How a stream follows a table upstream."""
+"""Read an upstream table as a stream."""
 
 from typing import TYPE_CHECKING
 
