@@ -1,4 +1,4 @@
-"""Trades to bars, exact: the same trades give the same bars, in whatever order they came.
+"""Aggregate trades to bars, exactly: the same trades give the same bars, in whatever order they came.
 
 Prices, volumes and quote volumes are decimals and their sums are exact, so that a bar added up from
 shorter ones, or from parts of a minute, equals one added up from trades.
@@ -107,7 +107,7 @@ _EXACTLY = Context(prec=80)
 
 
 def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) -> pa.Table:
-    """Add up trades to one-minute bars, the columns of ``BAR``; a minute without trades has none.
+    """Aggregate trades to one-minute bars, the columns of ``BAR``; a minute without trades has no bar.
 
     Args:
         trades: the columns of ``MADE_OF``, each trade once.
@@ -115,7 +115,7 @@ def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) 
 
     Open and close are of the first and last trade by (timestamp, source_sequence, offset), a missing
     sequence before any; the partition only decides between two records with the same offset. A
-    minute in which no print counts has no prices: it is no bar, and says how many rows there were.
+    minute in which no trade counts has no prices: it is no bar, and only says how many rows there were.
     """
     trades, value = _narrowed(counted(trades.select(MADE_OF), exchanges))
     values: tuple[str, ...] = _IN_PARTS
@@ -147,10 +147,10 @@ def to_minute_bars(trades: pa.Table, exchanges: Sequence[Exchange] = EXCHANGES) 
 
 
 def with_ends(stored: pa.Table) -> pa.Table:
-    """Return stored bars (``STORED``) as ones that can be added up (``BAR``).
+    """Return stored bars (``STORED``) in the form that can be aggregated further (``BAR``).
 
-    Which trades were their first and last is not known any more. That they are of the bar's window
-    puts them in order beside bars of other windows.
+    A stored bar no longer says which trades were its first and last. The bar's window is enough to order
+    it among bars of other windows.
     """
     place = (
         "{'timestamp_us': epoch_us(bar_start), 'has_sequence': false, 'sequence': 0, 'offset': 0,"
@@ -164,12 +164,12 @@ def with_ends(stored: pa.Table) -> pa.Table:
 
 
 def add_up(*parts: tuple[pa.Table, Sequence[str]]) -> pa.Table:
-    """Add up bars to the bars of windows of their own length or longer, the columns of ``BAR``.
+    """Aggregate bars to bars of windows of their own length or longer, the columns of ``BAR``.
 
     Args:
         parts: bars (``BAR``), and the lengths of the windows that they are parts of.
 
-    A window is only right when all of it is there, each trade in one of its parts.
+    A window is only right when all its parts are given, each trade in one of them.
     """
     named = {f"part{number}": bars for number, (bars, _) in enumerate(parts)}
     windows = " union all ".join(
@@ -195,7 +195,7 @@ def _narrowed(trades: pa.Table) -> tuple[pa.Table, str]:
 
 
 def _stays_small(trades: pa.Table) -> bool:
-    """Whether all values together cannot need more digits than a sum has: so of any real market."""
+    """Whether the sum of all values certainly fits the narrow type, as it does in any real market."""
     price, quantity = (trades[name].cast(pa.float64()) for name in ("price", "quantity"))
     total = pc.sum(pc.multiply(price, quantity)).as_py() or 0.0
     return bool(total < float(_LIMIT) / 2)  # a float is not wrong by half
@@ -219,7 +219,7 @@ def _bars(made: pa.Table) -> pa.Table:
 
 
 def _vwap(quote_volume: Decimal | None, volume: Decimal) -> Decimal | None:
-    """Quote volume ÷ volume, rounded half up; none of no volume."""
+    """Quote volume ÷ volume, rounded half up; null without volume."""
     if quote_volume is None or not volume:
         return None
     return _EXACTLY.divide(quote_volume, volume).quantize(_UNIT, ROUND_HALF_UP, _EXACTLY)

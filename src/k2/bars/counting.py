@@ -1,4 +1,4 @@
-"""Which prints count towards a bar's prices, volume and number of trades, as their exchange says."""
+"""Which trades count towards a bar's prices, volume and number of trades, by their exchange's definition."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ COUNTED = ("exchange", "trade_conditions", "price", "quantity", "trade_count")
 
 
 def counted(trades: pa.Table, exchanges: Sequence[Exchange]) -> pa.Table:
-    """Return the trades as a bar takes them: without what their conditions say does not count.
+    """Return the trades without the values that, by their conditions, do not count in a bar.
 
     Args:
         trades: the columns of ``COUNTED``, among others.
@@ -42,7 +42,7 @@ def counted(trades: pa.Table, exchanges: Sequence[Exchange]) -> pa.Table:
 
 
 def _counts(what: str, exchanges: Sequence[Exchange]) -> str:
-    """SQL for whether a print counts towards something: no condition of it says otherwise."""
+    """SQL for whether a trade counts towards something: none of its conditions says otherwise."""
     left_out = [
         f"exchange = {text(exchange.name)} and list_contains(trade_conditions, {text(condition.name)})"
         for exchange in exchanges

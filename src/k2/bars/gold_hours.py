@@ -1,4 +1,4 @@
-"""Gold's trades of some hours, a part at a time: an hour of a fast market is larger than memory."""
+"""Read Gold's trades of some hours in parts: an hour of a fast market may not fit into memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _HOUR = 3_600
 def read_hours(
     gold: DeltaTable, hours: Iterable[int], columns: Sequence[str]
 ) -> Iterator[pa.Table]:
-    """Yield the trades of hours, counted from 1970, by their partitions alone."""
+    """Yield the trades of some hours (counted from 1970), chosen by their partitions."""
     held: list[pa.RecordBatch] = []
     for hour in sorted(set(hours)):
         start = datetime.fromtimestamp(hour * _HOUR, UTC)

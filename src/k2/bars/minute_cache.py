@@ -1,4 +1,4 @@
-"""Minute bars that a batch leaves to the next, which then only adds to them."""
+"""Cache of one-minute bars, so that the next batch can add to them without reading Gold again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,8 +15,8 @@ _MOST = 250_000  # bars, some 400 bytes each
 class MinuteCache:
     """The one-minute bars of hours (counted from 1970), of all trades up to a batch's end.
 
-    They are right only for the batch after that one. Of more than ``most`` bars those go that no
-    batch has asked for longest.
+    They are right only for the batch after that one. Beyond ``most`` bars, those that were not used for the
+    longest time are dropped.
     """
 
     most: int = _MOST
@@ -24,13 +24,13 @@ class MinuteCache:
     _next: int | None = None
 
     def begin(self, batch: int) -> None:
-        """Forget everything unless ``batch`` is the next; until its end nothing is known for later."""
+        """Clear the cache unless ``batch`` is the next one; until its end the cache is not valid for a later batch."""
         if batch != self._next:
             self._bars.clear()
         self._next = None
 
     def end(self, batch: int, minutes: pa.Table, hours: Iterable[int]) -> None:
-        """Take the bars of ``hours`` from ``minutes``, in which they are whole."""
+        """Store the bars of ``hours`` from ``minutes``, which has all of them."""
         of_minutes = hours_of(minutes)
         for hour in hours:
             self._bars.pop(hour, None)
@@ -46,7 +46,7 @@ class MinuteCache:
         return hour in self._bars
 
     def of(self, hours: Iterable[int]) -> list[pa.Table]:
-        """Return the bars of those of the hours that are known."""
+        """Return the cached bars of these hours."""
         return [self._bars[hour] for hour in hours if hour in self._bars]
 
 

@@ -1,4 +1,4 @@
-"""The stream of bars: Gold's trades in, and every bar that they touch made anew and replaced."""
+"""The stream of bars computes every bar that a batch of Gold's trades touches, and replaces it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ _DAY = 24  # hours; those of an argument or result count from 1970
 
 
 def bars_stream(settings: Settings, writer: TableWriter) -> Stream:
-    """Keep up the bars of all exchanges and lengths."""
+    """Return the stream that keeps the bars of all exchanges and lengths up to date."""
 
     def source(spark: "SparkSession") -> "DataFrame":
         files = settings.max_files_per_batch * _FILES_PER_GOLD_FILE
@@ -61,10 +61,10 @@ def bars_stream(settings: Settings, writer: TableWriter) -> Stream:
 
 @dataclass
 class BarProcessor:
-    """Adds a batch to the minutes of the hours that it touches, and makes all their bars of these.
+    """Adds a batch to the minute bars of the hours that it touches, and computes all their bars from these.
 
-    An hour's minutes are those that the batch before left, or none when the hour has no bar yet; of
-    an hour that is not known so they are made of Gold itself.
+    An hour's minute bars come from the cache, or are none when the hour has no bar yet; those of any other hour
+    are computed from Gold.
     """
 
     settings: Settings
@@ -72,9 +72,9 @@ class BarProcessor:
     _store: BarStore | None = None
 
     def process(self, batch: Batch, txn: TxnId) -> BatchResult:
-        """Replace the bars of a batch in one commit. Nothing is ever added to a stored bar.
+        """Replace the bars that a batch touches, in one commit.
 
-        The batch are its one-minute bars, or parts of them (``BAR``).
+        The batch consists of one-minute bars, or of parts of them (``BAR``).
         """
         store = self._opened()
         if store.has(txn):
@@ -90,7 +90,7 @@ class BarProcessor:
         return BatchResult(txn.app_id, txn.version, written)
 
     def close(self) -> None:
-        """Forget what the table was like."""
+        """Clear the cache and close the table."""
         self._store = None
 
     def _replace(self, batch: pa.Table, txn: TxnId) -> None:
@@ -116,7 +116,7 @@ class BarProcessor:
         self.known.end(txn.version, of_minutes, whole)
 
     def _end_of(self, txn: TxnId) -> int | None:
-        """The version of Gold that the batch ends with; None when it ends within one."""
+        """The version of Gold with which the batch ends; None when it ends inside a version."""
         position = OffsetLog(self.settings.checkpoint(txn.app_id)).position(1)
         if position.planned is None or position.batch != txn.version:
             return None
@@ -147,10 +147,11 @@ def gold_days(settings: Settings) -> list[date]:
 
 
 def rebuild(settings: Settings, days: Iterable[date] | None = None) -> Iterator[tuple[date, int]]:
-    """Recompute the bars of days, all days of Gold when not given, from Gold; yield each day and how
-    many of its bars were wrong.
+    """Recompute the bars of some days, or of all days, from Gold; yield each day and how many of its bars were
+    wrong.
 
-    The caller holds the table's lock. Of equal bars nothing is written: their revision stays.
+    The caller holds the table's lock. Bars that are equal to the stored ones are not written: their revision
+    stays.
     """
     store = bar_store(settings)
     gold = open_table(settings.lake, GOLD_TRADES)
@@ -163,7 +164,7 @@ def rebuild(settings: Settings, days: Iterable[date] | None = None) -> Iterator[
 
 
 def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
-    """The one-minute bars of these hours, of all that a version of Gold has."""
+    """The one-minute bars of these hours, from all trades that a version of Gold has."""
     parts = [_with_prices(to_minute_bars(part)) for part in read_hours(gold, hours, MADE_OF)]
     if not parts:
         return BAR.empty_table()
@@ -171,12 +172,12 @@ def _minutes_of(gold: DeltaTable, hours: Sequence[int]) -> pa.Table:
 
 
 def _with_prices(parts: pa.Table) -> pa.Table:
-    """Bars but for those of prints alone that count towards nothing."""
+    """Bars, without those of which no trade counts."""
     return parts.filter(pc.is_valid(parts["open"])) if parts["open"].null_count else parts
 
 
 def _bars(minutes: pa.Table, hourly: pa.Table | None = None) -> pa.Table:
-    """The bars of all lengths of whole hours, ``hourly`` being those of the other hours of their days."""
+    """The bars of all lengths for whole hours; ``hourly`` has the one-hour bars of the other hours of their days."""
     parts: list[tuple[pa.Table, Sequence[str]]] = [(minutes, tuple(TIMEFRAMES))]
     if hourly is not None:
         parts.append((with_ends(hourly), ("1d",)))

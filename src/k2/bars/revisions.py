@@ -1,4 +1,4 @@
-"""Which bars of a recomputation are news to the stored ones, and their next revision."""
+"""Compare recomputed bars with the stored ones: which changed, and their next revision number."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -47,7 +47,7 @@ select {_COLUMNS} from stored
 def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, datetime]) -> pa.Table:
     """Return the bars to write: those of ``fresh`` that differ from ``stored``, and those now final.
 
-    ``watermarks`` has the time that each exchange has passed: a bar that ended by then is final and
+    ``watermarks`` has each exchange's watermark: a bar that ended by then is final and
     stays so. A new bar has revision 0; a stored one whose numbers change gets the next. Becoming
     final is no revision.
     """
@@ -72,7 +72,7 @@ def changed_bars(fresh: pa.Table, stored: pa.Table, watermarks: Mapping[str, dat
 
 
 def with_changes(stored: pa.Table, changed: pa.Table) -> pa.Table:
-    """Return all bars of the partitions of ``changed``: its own, and the stored ones beside them."""
+    """Return all bars of the partitions of ``changed``: the changed ones, and the other stored ones."""
     database = utc_database()
     database.register("stored", stored)
     database.register("changed", changed)

@@ -1,4 +1,4 @@
-"""The stored bars: recomputed ones take their place, all of a batch in one commit."""
+"""The stored bars. Recomputed bars replace them, all bars of a batch in one commit."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _LONGEST_BAR = timedelta(days=1)
 
 @dataclass
 class BarStore:
-    """The table of bars under ``lake``, which nobody else writes meanwhile.
+    """The table of bars under ``lake``; its caller is the only writer.
 
     ``lateness`` is how far behind an exchange's newest trade its watermark is.
     """
@@ -40,7 +40,7 @@ class BarStore:
     _times: dict[str, ExchangeTime] | None = None
 
     def has(self, txn: TxnId) -> bool:
-        """Tell whether the batch, or a later one, has been written."""
+        """Tell whether the batch or a later one is written."""
         written = self._opened().transaction_version(txn.app_id)
         return written is not None and written >= txn.version
 
@@ -50,10 +50,10 @@ class BarStore:
         return scan(self._opened(), where=wanted).table()
 
     def replace(self, bars: pa.Table, txn: TxnId | None = None) -> int:
-        """Put recomputed bars in the place of stored ones; return how many were news.
+        """Replace stored bars by recomputed ones; return how many changed.
 
-        ``bars`` has the columns of :data:`k2.bars.aggregate.BAR`. Bars of the same exchanges that
-        its newest trade makes final become so, whether or not they are among ``bars``.
+        ``bars`` has the columns of :data:`k2.bars.aggregate.BAR`. Its newest trade may make further bars of
+        the same exchanges final: these are marked final too.
 
         Raises:
             FailedError: the table could not be written; it is as it was.
@@ -104,7 +104,7 @@ class BarStore:
         before: dict[str, ExchangeTime],
         after: dict[str, ExchangeTime],
     ) -> pa.Table:
-        """All stored bars of the days of ``bars``, and those that may have become final."""
+        """All stored bars of the days of ``bars``, and those that may become final."""
         recomputed = set(pc.unique(bars["bar_start"].cast(pa.date32())).to_pylist())
         ending = {
             day
@@ -118,7 +118,7 @@ class BarStore:
         return of_days.table(f"{is_recomputed} or not is_final")
 
     def _commit(self, changed: pa.Table, txn: TxnId | None) -> None:
-        """Write the partitions of ``changed`` anew, with its bars in the place of the stored ones.
+        """Rewrite the partitions of ``changed``, with its bars in place of the stored ones.
 
         Delta's merge would do the same, but leaves files whose texts Arrow's filters cannot read.
         """

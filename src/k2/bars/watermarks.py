@@ -1,4 +1,4 @@
-"""How far each exchange is: its newest trade, and up to when its bars are final."""
+"""Each exchange's newest trade, and the time up to which its bars are final."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -18,14 +18,14 @@ from k2.storage.scan import scan
 
 @dataclass(frozen=True)
 class ExchangeTime:
-    """``newest`` trade of an exchange; every stored bar that ended by ``settled`` is final."""
+    """An exchange's ``newest`` trade; every stored bar that ended by ``final_until`` is final."""
 
     newest: datetime
     final_until: datetime
 
 
 def exchange_times(lake: Path, lateness: timedelta) -> dict[str, ExchangeTime]:
-    """Read the times of all exchanges that have bars, from few files of a table of any size."""
+    """Read the times of all exchanges that have bars; this opens few files, however large the table is."""
     bars, gold = open_table(lake, GOLD_OHLCV), open_table(lake, GOLD_TRADES)
     if bars is None or gold is None:
         return {}

@@ -1,8 +1,8 @@
-"""How many records a batch of Bronze takes: fewer where records are large, and fewer after a death.
+"""Limit how many records a Bronze batch reads: fewer where records are large, and fewer after a crash.
 
 Spark's Kafka source limits a batch by records alone, and plans it before it knows how large they are.
-So some records are looked at when a stream starts, and a batch that was planned and never written is
-planned anew when it is too large: nobody has seen any of it.
+So K2 samples the sizes of some records when a stream starts. A batch that was planned and never written is
+planned again when it is too large: no table has any of it.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class BatchLimit:
     bootstrap: str
 
     def records(self, written: int | None) -> int:
-        """Return the limit for the batches from now on; forget a plan that is above it.
+        """Return the limit for the next batches, and delete a planned batch that is above it.
 
         Raises:
             UnavailableError: Kafka does not answer.
@@ -59,7 +59,7 @@ class BatchLimit:
         return most
 
     def _unwritten(self, written: int | None) -> tuple[int, int] | None:
-        """The batch that was begun and is in no table, and how many records it has."""
+        """The batch that was planned and is in no table, and how many records it has."""
         batch = newest(self.checkpoint / "offsets")
         committed = newest(self.checkpoint / "commits")
         if batch is None or batch == committed or (written is not None and written >= batch):
@@ -69,7 +69,7 @@ class BatchLimit:
         return batch, sum(end - starts.get(partition, 0) for partition, end in ends.items())
 
     def _starts(self) -> dict[int, int]:
-        """Where the next batch begins, or the one that was begun and is in no table."""
+        """Where the next batch begins: after the last one, or where one begins that was planned and is in no table."""
         committed = newest(self.checkpoint / "commits")
         ends = None if committed is None else planned_ends(self.checkpoint, self.topic, committed)
         return first_offsets(self.checkpoint, self.topic) if ends is None else ends
@@ -91,7 +91,7 @@ class BatchLimit:
         return max(sum(sizes) / len(sizes), 1.0) if sizes else 1.0
 
     def _count_start(self, batch: int) -> int:
-        """Count the starts that have found this batch begun and unwritten, this one included."""
+        """Count the starts that found this batch planned and unwritten, this start included."""
         path = self.checkpoint / _FILE
         try:
             said: dict[str, int] = orjson.loads(path.read_bytes())
@@ -103,6 +103,6 @@ class BatchLimit:
 
 
 def _spread(first: int, end: int) -> list[int]:
-    """Some offsets of a range, evenly apart."""
+    """Some offsets of a range, evenly spaced."""
     step = max((end - first) // _SAMPLES, 1)
     return list(range(first, end, step))[:_SAMPLES]

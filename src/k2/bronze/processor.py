@@ -1,4 +1,4 @@
-"""The Bronze stream: Kafka's records to a table, untouched."""
+"""The Bronze stream writes Kafka's records to a table, untouched."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,8 @@ _ANSWER_MILLISECONDS = 15_000
 def bronze_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, bootstrap: str
 ) -> Stream:
-    """Read an exchange's topic from its first record; a record that is gone fails the stream."""
+    """Return the stream that reads an exchange's topic from its first record; a record that Kafka deleted before
+    it was read fails the stream."""
     checkpoint = bronze_checkpoint(settings, exchange)
     limit = BatchLimit(settings, checkpoint, exchange.topic, bootstrap)
     table = bronze_trades(exchange)
@@ -88,7 +89,7 @@ class BronzeProcessor:
     settings: Settings
 
     def process(self, batch: Batch, txn: TxnId) -> BatchResult:
-        """Append the records; when they were read is when the batch was planned, however often it runs."""
+        """Append the records. ``ingested_at`` is the time at which the batch was planned, however often it runs."""
         read_at = OffsetLog(self.settings.checkpoint(txn.app_id)).planned_at(txn.version)
         shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
         table = bronze_trades(self.exchange)

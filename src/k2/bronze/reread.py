@@ -1,4 +1,4 @@
-"""A batch that Spark cannot read, read by K2's own client of Kafka.
+"""Read a batch that Spark cannot read, with K2's own Kafka client.
 
 Spark (4.0) turns a record's timestamp into microseconds before anybody sees the record. A producer that
 writes nanoseconds where Kafka counts milliseconds gives a number too large for that, and each try of the
@@ -42,7 +42,7 @@ def reread(
 ) -> "DataFrame | None":
     """Return the records of a planned batch; None when ``error`` has nothing to do with timestamps.
 
-    They have the columns that Bronze takes of Spark's source, but ``timestamp`` as whole milliseconds.
+    They have the columns that Bronze reads from Spark's source, with ``timestamp`` as whole milliseconds.
 
     Raises:
         UnavailableError: Kafka does not answer.

@@ -1,7 +1,7 @@
-"""Whether a topic is the one that Bronze has read, or another of the same name.
+"""Tell whether a topic is the one that Bronze has read, or another topic of the same name.
 
-Kafka gives each topic an id when it is made. A topic that was deleted and made anew counts its offsets
-from 0: once it has grown past the old end, they say nothing of that.
+Kafka gives each topic an id when it is created. A topic that was deleted and created again counts its offsets
+from 0; once it has grown past the old end, offsets alone cannot show that it is another topic.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class TopicIdentity:
         """Compare the topic's id with the one that is kept; keep it if there is none.
 
         Raises:
-            DataLossError: the topic was made anew.
+            DataLossError: the topic was deleted and created again.
             UnavailableError: Kafka does not answer.
         """
         found = topic_id(self.bootstrap, self.topic)

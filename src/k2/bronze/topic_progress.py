@@ -1,4 +1,4 @@
-"""How far Bronze has read an exchange's topic, and what it has still to read."""
+"""How far Bronze has read an exchange's topic, and how much is unread."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,8 +33,8 @@ def unread_records(settings: Settings, exchange: Exchange, bootstrap: str) -> in
 def unread_up_to(marks: Watermarks, read: ReadRanges | None) -> int:
     """Return how many offsets below ``marks`` are not read.
 
-    What Kafka had deleted before Bronze's first batch is none of them. Some offsets may hold no
-    record, as those of a transaction's markers: they count until Bronze has passed them.
+    Records that Kafka had deleted before Bronze's first batch do not count. Offsets without a record, such
+    as those of transaction markers, count until Bronze has passed them.
     """
     known = read or {}
     return sum(

@@ -1,4 +1,4 @@
-"""What a trade is worth in dollars: price × quantity, rounded half even to eight places."""
+"""The value of a trade in dollars: price × quantity, rounded half even to eight places."""
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
@@ -18,7 +18,7 @@ _LIMIT = Decimal(10) ** (VALUE.precision - VALUE.scale)
 def dollar_value(
     prices: pa.ChunkedArray, quantities: pa.ChunkedArray, is_dollar: pa.ChunkedArray
 ) -> pa.Array:
-    """Return ``VALUE`` where ``is_dollar``; else, and where the value needs more digits, null."""
+    """Return ``VALUE`` where ``is_dollar``; null elsewhere, and where the value has too many digits."""
     price, quantity = narrowed(prices), narrowed(quantities)
     if price is not None and quantity is not None:
         return pc.if_else(is_dollar, _rounded(price, quantity), None)

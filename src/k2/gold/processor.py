@@ -1,4 +1,4 @@
-"""The Gold stream: the trades of all exchanges in one table."""
+"""The Gold stream writes the trades of all exchanges to one table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ def gold_stream(
     writer: TableWriter,
     checks: Sequence[BalanceCheck] = (),
 ) -> Stream:
-    """Union the exchanges under one watermark, which observes and drops nothing.
+    """Return the stream that unites the exchanges under one watermark, which is observed and drops nothing.
 
-    The watermark comes after the union: a silent exchange holds nothing back, as it would with
-    a watermark an input, of which Spark takes the smallest. ``checks`` look at the exchanges' balance.
+    The watermark is set after the union, so that a silent exchange does not hold it back: of several
+    watermarks Spark would take the smallest. ``checks`` measure the exchanges' balance.
     """
     inputs = tuple(silver_trades(exchange) for exchange in exchanges)
 

@@ -1,4 +1,4 @@
-"""Silver trades of all exchanges to Gold trades. One row in, one row out."""
+"""Turn Silver trades of all exchanges into Gold trades. One row in, one row out."""
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,11 +12,11 @@ _MINUTE_US = 60_000_000
 
 
 def to_gold(trades: pa.Table, lateness_minutes: int) -> pa.Table:
-    """Add what analysts ask of every trade, and the partitions.
+    """Add the columns that only Gold has: dollar value, lateness, and the partitions.
 
     Args:
         trades: the columns of Silver that Gold has too.
-        lateness_minutes: what ``is_late`` means.
+        lateness_minutes: how long after it happened a trade counts as late.
 
     Returns:
         The columns of Gold. ``trade_value_usd`` is price × quantity, rounded half even to eight

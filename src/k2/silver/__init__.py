@@ -1,1 +1,1 @@
-"""Silver: valid trades once each; dead letters and duplicates beside them."""
+"""Silver: each valid trade once, with dead letters and duplicates in tables of their own."""

@@ -1,8 +1,8 @@
-"""Numbers from text, exact or not at all: a float or a rounding would be a different trade.
+"""Convert text to decimals, exactly or not at all: a float or a rounded number would be a different trade.
 
-Nearly all numbers are plain: digits, a point, no more places than are kept. Arrow casts these; what else
-is a number is rare and worked out one by one. At most 18 digits stand before the point, so that a sum
-of all trades of a day fits its type whatever they say.
+Nearly all numbers are plain: digits, a point, no more places than the type has. Arrow casts these; other
+forms, such as exponents, are rare and converted one by one. At most 18 digits may stand before the point, so
+that the sum of a day's trades fits its type.
 """
 
 import re
@@ -27,11 +27,11 @@ _EXACTLY = Context(prec=_LONGEST)
 
 
 def from_text(name: str, texts: pa.ChunkedArray) -> tuple[pa.Array, pa.Array]:
-    """Return numbers and their signs (int8: -1, 0 or 1); both are null of a null.
+    """Return the numbers and their signs (int8: -1, 0 or 1); of a null both are null.
 
-    ``name`` is the column, which says the numbers' type. Where a text is a number that does not fit
-    exactly, the number is null and the sign is not; where it is none, such as a word, both are.
-    Exponents (``1E-8``) are numbers.
+    ``name`` is the column, which determines the numbers' type. Of a number that does not fit exactly, the
+    number is null and the sign is not; of a text that is no number, both are null. Exponents (``1E-8``) are
+    numbers.
     """
     kind = TYPES[name]
     whole = texts.cast(pa.string()).combine_chunks()

@@ -1,4 +1,4 @@
-"""What a trade is called: the same name on every run, from the trade alone."""
+"""Name a trade: the same message id on every run, computed from the trade alone."""
 
 from datetime import date
 
@@ -18,7 +18,7 @@ _HEX = np.array([f"{byte:02x}" for byte in range(256)], "S2")
 
 
 def space_hashes(spaces: pa.ChunkedArray) -> pa.Array:
-    """Return 16 hex digits for each space of numbers: its xxHash64. There are few: a market has one."""
+    """Return 16 hex digits for each id space, its xxHash64. There are few: one for each market."""
     named = spaces.combine_chunks().dictionary_encode()
     hashes = [_hash(space) for space in named.dictionary.to_pylist()]
     return pa.array(hashes, pa.string()).take(named.indices)
@@ -27,8 +27,8 @@ def space_hashes(spaces: pa.ChunkedArray) -> pa.Array:
 def identities(spaces: pa.Array, firsts: pa.ChunkedArray, fields: pa.ChunkedArray) -> pa.Array:
     """Return 32 hex digits for each trade's identity.
 
-    With ids: the hash of its space (``spaces``), then the first id that it covers, so that no two trades
-    of a space can meet. Without: the MD5 of all its ``fields``, which spreads them and keeps no secret.
+    With ids: the hash of its id space (``spaces``), then the first id that it covers, so that no two trades of
+    a space collide. Without ids: the MD5 of all its ``fields``, used to distribute them and not for security.
     """
     numbered = pc.binary_join_element_wise(spaces, _hex(firsts.combine_chunks()), "")
     if not firsts.null_count:

@@ -1,7 +1,7 @@
-"""Which list of instruments each batch used: a batch that runs again must give the same rows.
+"""Remember which list of instruments each batch used: a batch that runs again must give the same rows.
 
-A list may be loaded at any time. What a batch that has written nothing makes of a name may change;
-a batch that was half written uses the list that it used before.
+A list may be loaded at any time. A batch that has written nothing may use the new list; a batch that was
+partly written uses the list that it used before.
 """
 
 import json
@@ -25,7 +25,7 @@ class InstrumentVersions:
         return self._versions()[max(earlier)] if earlier else None
 
     def remember(self, batch: int, version: str) -> None:
-        """Keep the version, before the batch writes anything."""
+        """Store the version, before the batch writes anything."""
         self._folder.mkdir(parents=True, exist_ok=True)
         replace_durably(self._path(batch), json.dumps(version).encode())
         known = self._versions()

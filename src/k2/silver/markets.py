@@ -24,7 +24,7 @@ _NOT_THEN = Meaning(problem=UNKNOWN)
 
 
 class _Remembered:
-    """An index, and what it said of names so far."""
+    """An index, and the answers that it gave so far."""
 
     def __init__(self, exchange: Exchange, instruments: Instruments) -> None:
         self._index = MarketIndex(exchange, instruments)

@@ -1,4 +1,4 @@
-"""A raw record of one exchange becomes a V2 trade, valid or not. One row in, one row out."""
+"""Map raw records of one exchange to V2 trades, valid or not. One row in, one row out."""
 
 from collections.abc import Set
 
@@ -34,13 +34,12 @@ def normalize(raw: pa.Table, exchange: Exchange, instruments: Instruments) -> pa
         instruments: what its markets' names mean.
 
     Returns:
-        Of the V2 fields those that the exchange says, times as microseconds since 1970 (int64), and
-        ``instrument_type``; for the rules ``exchange_symbol``, ``symbol_problem`` (why it means no
-        instrument), ``price_sign``, ``quantity_sign`` (null: no number) and ``is_filler``; of the
+        The V2 fields that come from the exchange, times as microseconds since 1970 (int64), and
+        ``instrument_type``; for the rules ``exchange_symbol``, ``symbol_problem`` (why the name means no
+        instrument), ``price_sign``, ``quantity_sign`` (null: no number) and ``is_filler``; for the
         trade's identity ``identity_space`` (a hash), ``first_trade_id``, ``last_trade_id`` and
-        ``identity_fields``; and ``trade_count``. What cannot be mapped is null; the rules of
-        :mod:`k2.silver.rules.trade_rules`
-        judge it.
+        ``identity_fields``; and ``trade_count``. What cannot be mapped is null, and
+        :mod:`k2.silver.rules.trade_rules` has a rule for it.
     """
     fields = {name: exchange.columns[name] for name in _MAY_BE_FIELDS}
     kept = {name: raw[field] for name, field in fields.items() if field in raw.column_names}
@@ -86,7 +85,7 @@ def _mapping(exchange: Exchange, others: Set[str]) -> str:
 
 
 def _trade_count(exchange: Exchange) -> str:
-    """SQL for how many trades a record counts as; what is no range of ids is judged by a rule."""
+    """SQL for how many trades a record counts as; a rule rejects what is no range of ids."""
     first, last = exchange.identity.first, exchange.identity.last
     if not last:
         return "1"

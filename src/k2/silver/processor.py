@@ -1,4 +1,4 @@
-"""The Silver stream: Bronze bytes in; trades, dead letters and duplicates out, of one decode."""
+"""The Silver stream decodes each Bronze record once and writes it as trade, dead letter or duplicate."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -49,7 +49,8 @@ _FACTS = ("outcome", "error_type", *_IDENTITY, *_RECORD, *HOP_TIMESTAMPS)
 def silver_stream(
     exchange: Exchange, settings: Settings, writer: TableWriter, schemas: SchemaLookup, reader: str
 ) -> Stream:
-    """Read an exchange's Bronze table, decode and judge it. ``reader`` is the newest raw schema."""
+    """Return the stream that reads an exchange's Bronze table, decodes and validates it. ``reader`` is the newest raw
+    schema."""
     source_table = bronze_trades(exchange)
 
     def source(spark: "SparkSession") -> "DataFrame":
@@ -76,9 +77,9 @@ def silver_stream(
 
 @dataclass
 class SilverProcessor:
-    """Writes a batch to the three Silver tables, then takes its trades into the dedup index.
+    """Writes a batch to the three Silver tables, then adds its trades to the dedup index.
 
-    ``dead_letter_replay`` finishes what a crash left of a replay before the index is used.
+    ``dead_letter_replay`` finishes a replay that a crash interrupted, before the index is used.
     """
 
     exchange: Exchange
@@ -123,10 +124,10 @@ class SilverProcessor:
             self._index = None
 
     def _schemas(self, ids: set[int], unknown: UnknownSchemaIds, batch: int) -> dict[int, str]:
-        """Return the schemas of a batch's ids, but for those that the registry does not have.
+        """Return the schemas of a batch's ids, without those that the registry does not have.
 
-        These are remembered before anything is written: a batch that runs again must become the
-        same rows, though an id may have been registered meanwhile.
+        The missing ids are stored before anything is written: a batch that runs again must give the same
+        rows, though an id may have been registered meanwhile.
         """
         asked = sorted(ids - unknown.recall(batch))
         answers = {id_: self.schemas.schema_by_id(id_) for id_ in asked}
@@ -135,10 +136,10 @@ class SilverProcessor:
         return known
 
     def _instruments(self, state: Path, txn: TxnId) -> Instruments:
-        """Return the newest list, or the one that the batch has begun to write with.
+        """Return the newest list, or the one with which the batch was partly written.
 
-        Silver is the first table that a batch writes: if it has the batch, the others may miss rows
-        that must come from the same list. Otherwise nothing of the batch is anywhere yet.
+        Silver is the first table that a batch writes: if it has the batch, other tables may lack rows that must
+        come from the same list. Otherwise no table has any of the batch.
         """
         if self.lists is None:
             self.lists = InstrumentLists(self.settings)
@@ -204,14 +205,14 @@ class SilverProcessor:
 
 
 def _are_fillers(facts: pa.Table) -> pa.ChunkedArray:
-    """Which dead letters say of an id, known with its day, that no trade has it."""
+    """Which dead letters are fillers: they say that no trade has an id, whose day is known."""
     is_filler = pc.fill_null(pc.equal(facts["error_type"], FILLER), False)
     is_named = pc.and_(pc.is_valid(facts["message_id"]), pc.is_valid(facts["first_trade_id"]))
     return pc.and_(is_filler, is_named)
 
 
 def _duplicates(records: pa.Table, found: DedupResult, is_filler: pa.ChunkedArray) -> pa.Table:
-    """The records that are trades and none of Silver, with the ``outcome`` and ``reason`` to set."""
+    """The valid trades that do not go to Silver because they are duplicates, with the ``outcome`` and ``reason`` to set."""
     columns = {
         "outcome": pa.repeat(DUPLICATE, records.num_rows),
         "reason": pc.if_else(pa.array(found.overlaps), OVERLAPS, REPEATED),

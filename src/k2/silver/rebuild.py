@@ -1,4 +1,4 @@
-"""Silver decided again from all of Bronze, by today's code, into tables of their own."""
+"""Rebuild Silver from all of Bronze with today's code, into separate tables."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
@@ -59,11 +59,11 @@ class Rebuild:
         ends: Ends,
         on_rows: Callable[[int], None] = lambda _rows: None,
     ) -> None:
-        """Decide every record up to ``ends``, a slice after the other in offset order.
+        """Validate every record up to ``ends``, slice by slice, ordered by offset.
 
-        What a replay resolved keeps its place in history, which offsets do not tell: before all
-        others what became a trade, as Silver had none such then, and after them what became a
-        duplicate, as Silver had. A run that was killed goes on with the slice that it was at.
+        Offsets do not show when a replay resolved a dead letter, so these keep their place: those that became
+        trades come before all other records, because Silver had no such trade then, and those that became
+        duplicates after them, because Silver had. A killed run continues with the slice that it was at.
         """
         for table in (silver_trades, duplicates, dead_letters):
             ensure_table(self.scratch.lake, table(self.exchange))
@@ -82,7 +82,7 @@ class Rebuild:
 
 
 def slices(ends: Ends) -> Iterator[Slice]:
-    """Cut the partitions into slices, in offset order."""
+    """Cut the partitions into slices, ordered by offset."""
     for partition, end in sorted(ends.items()):
         for first in range(0, end + 1, STEP):
             yield Slice(partition, first, min(first + STEP - 1, end))
@@ -95,7 +95,7 @@ def scratch_settings(settings: Settings, exchange: Exchange) -> Settings:
 
 
 def _newest_batch(state: Path) -> int:
-    """The newest batch that all tables have, as their index of duplicates says; -1 for none."""
+    """The newest batch that all tables have, by their dedup index; -1 for none."""
     with closing(DedupIndex(state / "seen-trades.db")) as seen:
         return seen.applied_batch
 
@@ -116,7 +116,7 @@ def _parts(
 
 
 def _selection(outcome: str | None) -> str:
-    """SQL for a slice's records that a replay resolved with ``outcome``, or None: not at all."""
+    """SQL for a slice's records that a replay resolved with ``outcome``; None selects unresolved records."""
     place = 'resolved using (topic, "partition", "offset")'
     chosen = f"anti join {place}"
     if outcome is not None:

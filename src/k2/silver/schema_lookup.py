@@ -1,10 +1,10 @@
-"""Where the streams get writers' schemas from."""
+"""How streams look up writers' schemas."""
 
 from typing import Protocol
 
 
 class SchemaLookup(Protocol):
-    """Where writers' schemas come from."""
+    """Looks up writers' schemas by their ids."""
 
     def schema_by_id(self, schema_id: int) -> str | None:
         """Return the Avro schema; None when the registry says that there is none.

@@ -1,4 +1,4 @@
-"""Silver: valid trades once each, and beside them dead letters, duplicates and resolutions."""
+"""Silver's tables: trades, dead letters, duplicates and resolutions."""
 
 import pyarrow as pa
 

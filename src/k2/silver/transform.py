@@ -1,4 +1,4 @@
-"""From Bronze rows to everything that Silver's tables need, in one pass."""
+"""Turn Bronze rows into everything that Silver's tables need, in one pass."""
 
 from collections.abc import Mapping
 
@@ -23,7 +23,7 @@ NEEDED = (*LINEAGE, "value")
 
 
 def validated_schema(exchange: Exchange) -> pa.Schema:
-    """Return what :func:`to_silver` gives, every column nullable.
+    """Return the schema of :func:`to_silver`'s result, every column nullable.
 
     ``outcome`` (``trade`` or ``dead_letter``), and every column of the exchange's Silver, duplicates
     and dead-letter tables under its own name.
@@ -41,7 +41,7 @@ def to_silver(
     reader: str,
     instruments: Instruments,
 ) -> pa.Table:
-    """Decode, normalise and judge Bronze rows: one row for each, in no particular order.
+    """Decode, normalise and validate Bronze rows: one row for each, in no particular order.
 
     Args:
         bronze: the columns of ``NEEDED``.
@@ -51,9 +51,8 @@ def to_silver(
         instruments: what the names of the exchange's markets mean.
 
     Returns:
-        The columns of :func:`validated_schema`. Of a trade those of a dead letter are null, and of a
-        dead letter those of a trade but for its identity. ``reason`` is null: whether a trade is a
-        duplicate is not decided here.
+        The columns of :func:`validated_schema`. A trade has nulls in the columns of a dead letter, and a
+        dead letter in those of a trade, except its identity. ``reason`` is null: duplicates are found later.
     """
     decoded = decode(bronze["value"], writer_schemas, reader)
     lineage = _at(bronze.select(LINEAGE), decoded.rows)
@@ -82,7 +81,7 @@ def to_silver(
 
 
 def _validated(normalized: pa.Table, lineage: pa.Table, exchange: Exchange) -> pa.Table:
-    """What :func:`~k2.silver.rules.apply_rules.apply_rules` says of records, and their lineage."""
+    """The result of :func:`~k2.silver.rules.apply_rules.apply_rules`, with the records' lineage."""
     broker_us = lineage["kafka_timestamp"].cast(TIMESTAMP_US_UTC).cast(pa.int64())
     judged = apply_rules(normalized, broker_us, exchange, TRADE_RULES)
     return _with(judged, {name: lineage[name] for name in LINEAGE})
@@ -111,7 +110,7 @@ def _kind_of(error_reasons: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _letters(bronze: pa.Table, error_type: pa.Array, error_reasons: pa.Array) -> pa.Table:
-    """Dead letters; their time is the broker's, so that they are the same when judged again."""
+    """Dead letters; their time is the broker's, so that a repeated batch gives the same ones."""
     return _with(
         bronze.select(LINEAGE),
         {
@@ -143,7 +142,7 @@ def _with(rows: pa.Table, columns: Mapping[str, pa.Array]) -> pa.Table:
 
 
 def _of_schema(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """The columns of a schema; those that there are not are null."""
+    """The columns of a schema; missing ones are null."""
     there = set(rows.column_names)
     columns = [
         (

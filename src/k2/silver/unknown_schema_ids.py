@@ -1,7 +1,7 @@
-"""What the registry did not know when a batch was first decided: the batch must not change its mind.
+"""Schema ids that the registry did not know when a batch first ran, kept so that a retried batch gives the same rows.
 
-A batch that ran halfway, then runs again, gives the same rows only if the registry's answers are the
-same. Known schemas never change; unknown ids may become known, so they are kept with the batch.
+A batch that is repeated after a crash gives the same rows only if the registry gives the same answers. Known
+schemas never change. Unknown ids may become known, so they are stored with the batch.
 """
 
 import json
@@ -13,7 +13,7 @@ _KEPT = 20
 
 
 class UnknownSchemaIds:
-    """A folder with a file for every recent batch that met ids which the registry did not have."""
+    """A folder with a file for every recent batch that had ids which the registry did not know."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -26,7 +26,7 @@ class UnknownSchemaIds:
             return set()
 
     def remember(self, batch: int, ids: set[int]) -> None:
-        """Keep the ids, before the batch writes anything."""
+        """Store the ids, before the batch writes anything."""
         if not ids:
             return
         self._folder.mkdir(parents=True, exist_ok=True)

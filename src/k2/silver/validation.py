@@ -1,4 +1,4 @@
-"""Sample messages run through an exchange's parser, schema, mapping and rules, without Kafka."""
+"""Run sample messages through an exchange's parser, schema, mapping and rules, without Kafka."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -99,7 +99,7 @@ def _decide(
     limit: int,
     instruments: Instruments,
 ) -> None:
-    """Encode the records, let Silver decide on them, and count what it said."""
+    """Encode the records, run Silver's transform on them, and count the outcomes."""
     reader = schema_text(exchange.reader_schema)
     bronze = bronze_rows(exchange, records, encoder(reader, OWN_SCHEMA_ID))
     seen: set[str] = set()
@@ -116,9 +116,9 @@ def _decide(
 
 
 def bronze_rows(exchange: Exchange, records: Sequence[RawRecord], encode: Encoder) -> pa.Table:
-    """Return raw records as Bronze would have them, in order of their offset.
+    """Return raw records as rows of Bronze, in order of their offset.
 
-    Silver compares with the broker's clock; a recorded message reaches it as it is received.
+    Silver compares times with the broker's timestamp, which is here the time at which the message was received.
     """
     now = _EPOCH + timedelta(microseconds=_now_us())
     rows = [

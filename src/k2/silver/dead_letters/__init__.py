@@ -1,1 +1,1 @@
-"""Dead letters: stored, reported, and decided again."""
+"""Dead letters: how they are stored, reported and replayed."""

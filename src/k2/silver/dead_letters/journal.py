@@ -1,4 +1,5 @@
-"""What a replay decided, on disk before it is written: a crash between two tables changes no mind."""
+"""Journal of a dead letter replay: decisions go to disk before they are written to tables, so that a crash between
+two tables cannot change them."""
 
 import os
 from collections.abc import Iterator
@@ -13,13 +14,13 @@ _APP = "dlq-replay-"
 
 
 class ReplayJournal:
-    """A folder with a file for every decided and not yet completely written step of a replay."""
+    """A folder with a file for each step of a replay that is decided and not yet completely written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def keep(self, txn: TxnId, rows: pa.Table) -> None:
-        """Keep a step, durably, before any of it is written."""
+        """Store a step durably, before any of it is written to a table."""
         self._folder.mkdir(parents=True, exist_ok=True)
         scratch = self._folder / f".{os.getpid()}.tmp"
         with scratch.open("wb") as file:
@@ -35,7 +36,7 @@ class ReplayJournal:
             yield TxnId(app, int(batch)), feather.read_table(path)
 
     def delete_entry(self, txn: TxnId) -> None:
-        """Remove a step that every table and the index have."""
+        """Delete a step that every table and the index have."""
         self._path(txn).unlink(missing_ok=True)
 
     def _path(self, txn: TxnId) -> Path:
@@ -43,5 +44,5 @@ class ReplayJournal:
 
 
 def replay_app(replay_id: str) -> str:
-    """Return the Delta application of a replay: each has its own, so that none hides another's."""
+    """Return the app id of a replay's Delta transactions: each replay has its own, so that none hides another's."""
     return _APP + replay_id

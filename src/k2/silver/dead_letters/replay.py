@@ -1,8 +1,9 @@
-"""Dead letters judged again with today's schemas, instruments and rules; those that are trades become resolved.
+"""Validate dead letters again with today's schemas, instruments and rules, and resolve those that are trades.
 
-A replay goes in steps. Each is decided once, kept on disk, written to Silver, duplicates and the
-ledger under the replay's own transaction id, taken into the index, and forgotten. A step found on
-disk after a crash is written again, to the same rows: whoever uses the index finishes it first.
+A replay works in steps. Each step is decided once, stored in the journal, written to Silver, duplicates and
+resolutions under the replay's own transaction id, added to the dedup index, and deleted from the journal. A
+step that is still in the journal after a crash is written again with the same rows, before anybody uses the
+index.
 """
 
 from collections.abc import Callable
@@ -37,7 +38,7 @@ STEP = 20_000  # dead letters in memory at once
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay did: of so many open dead letters these became trades and duplicates."""
+    """What a replay did: how many open dead letters it validated, and how many became trades and duplicates."""
 
     exchange: str
     replay_id: str
@@ -47,7 +48,7 @@ class Replayed:
 
     @property
     def unresolved(self) -> int:
-        """Those that are still none."""
+        """How many are still dead letters."""
         return self.considered - self.trades - self.duplicates
 
 
@@ -69,10 +70,10 @@ class DeadLetterReplay:
         exclusive_section: ExclusiveSection,
         should_continue: Callable[[], bool] = lambda: True,
     ) -> Replayed | None:
-        """Judge the open dead letters again; None when ``should_continue`` said no before the end.
+        """Validate the open dead letters again; None when ``should_continue`` said no before the end.
 
-        ``exclusive_section`` keeps the stream's batches out while a step is made. The same ``replay_id`` again
-        goes on where it ended.
+        ``exclusive_section`` keeps the stream's batches out during a step. A call with the same ``replay_id``
+        continues where the one before ended.
 
         Raises:
             UnavailableError: the registry did not answer, or a batch of the stream is half written.
@@ -103,13 +104,13 @@ class DeadLetterReplay:
         exclusive_section: ExclusiveSection,
         should_continue: Callable[[], bool],
     ) -> dict[str, Any] | None:
-        """Execute a request to replay; ``reason`` of its options as in :meth:`replay`."""
+        """Execute a request to replay; its option ``reason`` is that of :meth:`replay`."""
         reason = request.options.get("reason")
         replayed = self.replay(request.id, reason, exclusive_section, should_continue)
         return None if replayed is None else asdict(replayed) | {"unresolved": replayed.unresolved}
 
     def finish(self) -> None:
-        """Write what a crash left decided but perhaps not written, and take it into the index."""
+        """Write the steps that a crash left in the journal, and add them to the index."""
         for txn, decided in self._journal.unfinished():
             self._write(txn, decided)
 
@@ -157,10 +158,10 @@ class DeadLetterReplay:
         self._journal.delete_entry(txn)
 
     def _level_index(self) -> DedupIndex:
-        """Open the index when it holds all that Silver does; made anew if it was lost.
+        """Open the index, rebuilt if it was lost, once it holds every batch that Silver has.
 
-        A batch that has written Silver and not the index will run again, and must meet the index
-        as it was: nothing may come between.
+        A batch that has written Silver but not the index will run again, and must find the index unchanged:
+        nothing may be added in between.
         """
         silver = open_table(self.settings.lake, silver_trades(self.exchange))
         newest = None if silver is None else silver.transaction_version(self.app_id)
@@ -178,7 +179,7 @@ class DeadLetterReplay:
 
 
 def _marked(trades: pa.Table, found: DedupResult, replay_id: str, now: datetime) -> pa.Table:
-    """Add the ledger's columns, and a duplicate's reason; ``outcome`` becomes trade or duplicate."""
+    """Add the columns of the resolutions table and a duplicate's reason; ``outcome`` becomes trade or duplicate."""
     count = trades.num_rows
     instant = pa.timestamp("us", tz="UTC")
     columns = {

@@ -1,4 +1,4 @@
-"""Dead letters for people: what kinds there are, and each as bytes and, where possible, decoded."""
+"""Report dead letters to people: which kinds there are, and each record as bytes and, where possible, decoded."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -56,7 +56,7 @@ def clusters(lake: Path, exchanges: Iterable[Exchange]) -> list[Cluster]:
 def dead_letter_at(
     lake: Path, exchange: Exchange, topic: str, partition: int, offset: int
 ) -> dict[str, Any] | None:
-    """Return one dead letter with its resolution; None when there is none at this place."""
+    """Return one dead letter with its resolution; None when there is none at these coordinates."""
     where = 'topic = ? and "partition" = ? and "offset" = ?'
     found = _rows(lake, exchange, where, [topic, partition, offset], 1)
     return found[0] if found else None
@@ -75,9 +75,9 @@ def all_dead_letters(lake: Path, exchange: Exchange) -> Iterator[pa.RecordBatch]
 
 
 def decoded(value: bytes | None, schemas: Mapping[int, str]) -> dict[str, Any] | None:
-    """Return the record as its writer meant it; None where the bytes do not say.
+    """Decode the record with its writer's schema; None where the bytes do not allow it.
 
-    For a person to look at: bytes after the record are not held against it.
+    For a person to look at: bytes left over after the record are ignored.
     """
     if value is None or len(value) < HEADER_LENGTH or value[0]:
         return None

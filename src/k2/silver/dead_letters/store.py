@@ -1,4 +1,4 @@
-"""Dead letters as they are stored, with what a replay made of them; DuckDB, without Spark."""
+"""Read stored dead letters and their resolutions with DuckDB, without Spark."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,9 +39,9 @@ def dead_letter_database(lake: Path, exchange: Exchange) -> "DuckDBPyConnection"
 
 @named_read_errors()
 def open_coordinates(lake: Path, exchange: Exchange, reason: str | None) -> pa.Table:
-    """Return ``partition``, ``offset`` and ``schema_id`` of what no replay resolved, in order.
+    """Return ``partition``, ``offset`` and ``schema_id`` of the dead letters that no replay resolved, in order.
 
-    ``reason`` narrows it to the dead letters that name this reason among theirs.
+    ``reason`` selects the dead letters that have this reason among theirs.
     """
     with dead_letter_database(lake, exchange) as database:
         return database.sql(
@@ -66,7 +66,7 @@ def records_of(lake: Path, exchange: Exchange, coordinates: pa.Table) -> pa.Tabl
 
 
 def in_chunks(coordinates: pa.Table, size: int) -> Iterator[pa.Table]:
-    """Cut ordered coordinates into pieces of one partition and at most ``size`` records."""
+    """Cut ordered coordinates into chunks of one partition and at most ``size`` records."""
     start, partitions = 0, coordinates["partition"].to_pylist()
     for at in range(1, len(partitions) + 1):
         is_end = at == len(partitions) or partitions[at] != partitions[start]

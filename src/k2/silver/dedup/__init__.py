@@ -1,1 +1,1 @@
-"""Which trades Silver has, of any age, in bounded memory."""
+"""Find duplicates of trades of any age, in bounded memory."""

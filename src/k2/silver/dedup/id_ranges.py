@@ -1,6 +1,6 @@
-"""Sets of whole numbers as ranges: what has been seen of ids that grow, in a few bytes.
+"""Sets of integers stored as ranges: ids that grow by one take a few bytes, however many there are.
 
-An exchange that numbers its trades one by one leaves one range a market, however many there were.
+An exchange that numbers its trades one by one needs one range for each market.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _EMPTY = np.empty(0, np.int64)
 
 @dataclass(frozen=True)
 class IdRanges:
-    """A set of int64 as sorted, disjoint, non-touching ranges ``lows[i] … highs[i]``, both in it."""
+    """A set of int64 as sorted, disjoint, non-adjacent ranges ``lows[i] … highs[i]``, both ends included."""
 
     lows: Numbers
     highs: Numbers
@@ -77,5 +77,5 @@ class IdRanges:
         return counts
 
     def __len__(self) -> int:
-        """Return the number of ranges, which is what memory grows with."""
+        """Return the number of ranges, which determines the memory used."""
         return int(self.lows.size)

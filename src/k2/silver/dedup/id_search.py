@@ -1,7 +1,7 @@
-"""Which records of a batch repeat fills that were seen, decided in the order in which they came.
+"""Find the records of a batch that repeat fills seen before, in the order in which the records came.
 
-A record covers a range of the exchange's trade ids: a trade one, an aggregate those of its fills. It is
-new when none of them was seen, repeated when all were, and overlaps when some were.
+A record covers a range of the exchange's trade ids: a trade covers one id, an aggregate those of its fills. A
+record is new when none of its ids was seen, repeated when all were, and overlapping when some were.
 """
 
 from bisect import bisect_left, bisect_right
@@ -27,7 +27,7 @@ Flags = npt.NDArray[np.bool_]
 class IdBatch:
     """Records in the order in which they came: ``spaces[code]``, and the ids ``first … last``.
 
-    A filler says of an id that no trade has it.
+    A filler is a record which says that no trade has its id.
     """
 
     spaces: Sequence[str]
@@ -68,7 +68,7 @@ class TakenIds:
         return sum(min(high, last) - max(low, first) + 1 for low, high in pairs)
 
     def add(self, first: int, last: int) -> None:
-        """Add ids of which none is here; a neighbour grows instead of getting another beside it."""
+        """Add ids of which none is in the set; an adjacent range grows instead of getting a neighbour."""
         at = bisect_left(self.lows, first)
         if at and self.highs[at - 1] == first - 1:
             at -= 1
@@ -84,7 +84,7 @@ class TakenIds:
 def find_repeated_ids(
     batch: IdBatch, seen: SeenNumbers
 ) -> tuple[Outcomes, dict[BlockKey, IdRanges]]:
-    """Return each record's outcome, and the ids that the batch adds to those seen."""
+    """Return each record's outcome, and the ids that the batch adds to the seen ones."""
     order = np.lexsort((batch.firsts, batch.codes))  # stable: of equal ones the first to come leads
     ids = batch.take(order)
     starts = _cluster_starts(ids)
@@ -123,7 +123,7 @@ def _cluster_starts(ids: IdBatch) -> Flags:
 
 
 def _are_mixed(ids: IdBatch, leaders: Numbers, cluster: Numbers) -> Flags:
-    """Which clusters hold more than one record again and again."""
+    """Which clusters change between records more than once."""
     is_single = (ids.firsts == ids.lasts).all()
     if not leaders.size or (is_single and not ids.is_filler.any()):
         return np.zeros(leaders.size, np.bool_)
@@ -190,7 +190,7 @@ def _decide_in_order(
 
 
 def _rest_is_fillers(ids: IdBatch, row: int, taken: TakenIds, seen: SeenNumbers) -> bool:
-    """Whether what was not seen of a record's ids are ids without a trade."""
+    """Whether all unseen ids of a record are ids without a trade."""
     first, last, space = int(ids.firsts[row]), int(ids.lasts[row]), ids.spaces[ids.codes[row]]
     blocks = range(first >> BLOCK_BITS, (last >> BLOCK_BITS) + 1)
     known = [seen.at((space + kind, block)) for kind in ("", _FILLERS) for block in blocks]

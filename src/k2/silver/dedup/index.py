@@ -1,8 +1,8 @@
-"""Which trades Silver has, of any age, in bounded memory: the search for duplicates.
+"""The dedup index: which trades Silver has, of any age, in bounded memory.
 
-Trades with ids are kept as ranges of ids a market (:mod:`k2.silver.dedup.seen_numbers`), the others
-as keys in SQLite that begin with the trade's time: what comes about the same time lies in the same
-pages, so that a batch costs the same however many keys there are. Nothing is ever forgotten.
+Trades with ids are kept as ranges of ids for each market (:mod:`k2.silver.dedup.seen_numbers`), other trades
+as keys in SQLite that begin with the trade's time: trades of about the same time lie in the same pages, so
+that a batch costs the same however many keys there are. No trade is ever dropped from the index.
 """
 
 import sqlite3
@@ -33,13 +33,13 @@ _KEYS_AT_ONCE = 1_000
 
 _ID_DIGITS = 16  # of a message id, at its end; what comes before names exchange, day and space
 
-# What `DedupIndex.judge` needs of a trade, or of a filler.
+# What `DedupIndex.find_duplicates` needs of a trade, or of a filler.
 NEEDED = ("message_id", "first_trade_id", "last_trade_id", "timestamp", "partition", "offset")
 
 
 @dataclass
 class DedupResult:
-    """What became of the rows of a batch, and what the batch adds to the seen trades.
+    """The outcome of each row of a batch, and what the batch adds to the seen trades.
 
     ``outcomes`` has of each row whether it is new, repeated or overlaps.
     """
@@ -50,13 +50,13 @@ class DedupResult:
 
     @property
     def duplicates(self) -> npt.NDArray[np.bool_]:
-        """Which rows have fills that were seen; of a filler it says nothing."""
+        """Which rows are duplicates, wholly or in part; null of a filler."""
         duplicates: npt.NDArray[np.bool_] = self.outcomes != NEW
         return duplicates
 
     @property
     def overlaps(self) -> npt.NDArray[np.bool_]:
-        """Which of them have others that were not."""
+        """Which of the duplicates also have fills that were not seen."""
         overlaps: npt.NDArray[np.bool_] = self.outcomes == OVERLAPS
         return overlaps
 
@@ -112,18 +112,19 @@ class DedupIndex:
         return found
 
     def commit_batch(self, found: DedupResult, batch: int) -> None:
-        """Take in what a batch adds. Every table of the batch must have been written."""
+        """Add a batch's trades. Every table of the batch must have been written before."""
         self._take_in(found, batch)
 
     def add(self, found: DedupResult) -> None:
-        """Take in trades that reached Silver beside the stream's batches; again changes nothing.
+        """Add trades that reached Silver outside the stream's batches; adding them again changes nothing.
 
         ``applied_batch`` stays: the stream's own next batch is still to come.
         """
         self._take_in(found, None)
 
     def rebuild(self, parts: Iterable[tuple[pa.Table, pa.ChunkedArray | None]], batch: int) -> None:
-        """Start over from what the tables have after ``batch``: the arguments of :meth:`judge`."""
+        """Rebuild the index from what the tables have after ``batch``; the other arguments are those of
+        :meth:`find_duplicates`."""
         with self._transaction():
             for table in _TABLES:
                 self._database.execute(f"delete from {table}")  # noqa: S608 — our own names

@@ -1,4 +1,4 @@
-"""Numbers seen, as ranges in blocks: memory holds the blocks in use, however many there are."""
+"""Seen numbers as ranges in blocks: memory holds the blocks in use, however many blocks there are."""
 
 import sqlite3
 from collections import OrderedDict
@@ -77,12 +77,12 @@ class SeenNumbers:
         return merged
 
     def committed(self, blocks: Mapping[BlockKey, IdRanges]) -> None:
-        """Take for true what :meth:`write` returned."""
+        """Use what :meth:`write` returned, now that it is committed."""
         for place, ranges in blocks.items():
             self._keep(place, ranges)
 
     def clear(self) -> None:
-        """Drop what is in memory: the database was changed otherwise."""
+        """Drop the blocks in memory, because the database was changed by other means."""
         self._recent.clear()
 
     def _stored(self, place: BlockKey) -> IdRanges:
@@ -101,6 +101,6 @@ class SeenNumbers:
 
 
 def _placed(blocks: Numbers, numbers: Numbers) -> Numbers:
-    """Numbers of several blocks as if these lay one after the other."""
+    """Numbers of several blocks, mapped as if the blocks lay one after the other."""
     placed: Numbers = (blocks << BLOCK_BITS) | (numbers & _IN_BLOCK)
     return placed

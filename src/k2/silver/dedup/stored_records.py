@@ -1,4 +1,4 @@
-"""The records that an index of duplicates is made of anew: the tables are the truth, not the index."""
+"""Read the stored records from which a dedup index is rebuilt: the tables are the truth, not the index."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ _RECORD = ["partition", "offset"]
 def stored_records(
     lake: Path, exchange: Exchange, but: pa.Table | None = None
 ) -> Iterator[tuple[pa.Table, pa.ChunkedArray | None]]:
-    """Yield Silver's trades and the dead letters that are fillers, as the index wants them.
+    """Yield Silver's trades and the dead letters that are fillers, in the form that the index needs.
 
     ``but`` names records to leave out by ``partition`` and ``offset``.
     """
@@ -43,7 +43,7 @@ def _without(records: pa.Table, but: pa.Table | None) -> pa.Table:
 
 
 def _identified(fillers: pa.Table) -> pa.Table:
-    """Fillers with the columns of ``NEEDED``: a dead letter has its id in its message id alone."""
+    """Fillers with the columns of ``NEEDED``: of a dead letter the id stands in its message id alone."""
     digits = pc.utf8_slice_codeunits(fillers["message_id"], -16).to_pylist()
     unsigned = [int(text, 16) for text in digits]
     ids = pa.array([n - 2**64 if n >= 2**63 else n for n in unsigned], pa.int64())

@@ -1,4 +1,4 @@
-"""Name and judge normalised records: V2 trades, and every reason that there is against each."""
+"""Name normalised records and apply the rules: V2 trades with every reason against each."""
 
 from collections.abc import Mapping, Sequence
 
@@ -35,14 +35,14 @@ def apply_rules(
         normalized: the columns of :func:`k2.silver.normalize.normalize`.
         broker_us: the broker's timestamps, microseconds since 1970.
         exchange: whose records they are.
-        rules: what must hold of the columns above, ``trade_id`` being there where it must be, and
+        rules: conditions on the columns above, on ``trade_id`` where it is required, and on
             ``kafka_timestamp``, which is ``broker_us``.
 
     Returns:
-        The V2 fields but ``platform_sequence``, times as microseconds; ``instrument_type``;
+        The V2 fields without ``platform_sequence``, times as microseconds; ``instrument_type``;
         ``first_trade_id``, ``last_trade_id`` and ``trade_count``; and ``error_reasons``, null where a
-        record breaks no rule, ``filler`` alone for one that says of an id that no trade has it. A
-        rule whose condition is null counts as broken; an unknown is never accepted by default.
+        record breaks no rule, ``filler`` alone for a record which says that no trade has its id. A rule whose
+        condition is null counts as broken: what is unknown is never accepted.
     """
     named = {name: normalized[name] for name in _NAMED}
     identity = identities(*(normalized[name] for name in _IDENTITY))

@@ -1,4 +1,4 @@
-"""A rule on a row: what must hold, and what to call it when it does not."""
+"""A rule: a condition that a row must meet, and the reason that a dead letter carries when it does not."""
 
 import re
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The rules that a decoded record must keep to be a trade.
 
-They see the columns of :func:`k2.silver.normalize.normalize` and nothing else: no clock, so a
-replay of old Bronze judges every record as the first run did. A rule whose subject is missing holds;
-the rule that asks for the subject is the one that breaks.
+Rules see the columns of :func:`k2.silver.normalize.normalize` and nothing else. They see no clock, so that
+old Bronze gives the same verdicts when it is replayed. A rule whose subject is missing holds: only the rule
+that requires the subject breaks.
 """
 
 from k2.silver.rules.rule import Rule
