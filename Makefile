@@ -46,6 +46,10 @@ test-integration: setup ## Tests with real Kafka, registry, Spark and the comman
 test-long: setup ## The slow and chaos tests, one at a time
 	@$(PYTEST) -n 0 --timeout 1800 -m "slow or chaos" $(ARGS)
 
+.PHONY: test-wheel
+test-wheel: setup ## The built wheel in an environment of its own, outside the checkout
+	@$(PYTEST) -n 0 tests/e2e/test_wheel.py $(ARGS)
+
 .PHONY: prove
 prove: setup ## Two million simulated trades through everything, each table held to what was sent
 	@SIMULATED_RECORDS=$${SIMULATED_RECORDS:-2000000} $(PYTEST) -n 0 --timeout 7200 \
@@ -93,6 +97,12 @@ format: .venv/.synced ## Format the code and sort its imports
 docs: .venv/.synced ## Write docs/reference anew from the definitions
 	@$(BIN)/python docs/generate.py
 
+.PHONY: site
+site: .venv/.synced ## Build the documents as a site in site/, links and anchors checked
+	@PATH="$$PATH:.make/uv/bin" NO_MKDOCS_2_WARNING=1 UV_PROJECT_ENVIRONMENT=.make/site \
+	  uv run --quiet --locked --only-group docs \
+	  mkdocs build --strict
+
 .PHONY: hooks
 hooks: .venv/.synced ## Run the pre-commit hooks on every commit from now on
 	@$(BIN)/pre-commit install
@@ -112,7 +122,7 @@ bench-quick: setup ## Regression guard: the ratios in minutes, failing beyond tw
 .PHONY: clean
 clean: ## Remove caches, reports and builds; your tables and the virtual environment stay
 	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.* htmlcov reports \
-	  dist spark-warehouse metastore_db derby.log
+	  dist site spark-warehouse metastore_db derby.log
 	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
 
 .PHONY: clean-env

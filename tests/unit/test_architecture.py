@@ -21,6 +21,7 @@ ORDER = (
         "errors",
         "retry",
         "environment",
+        "shipped",
         "login_settings",
         "job_settings",
         "config_file",

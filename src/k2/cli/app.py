@@ -52,6 +52,7 @@ _COMMANDS = {
     "alerts": ("k2.cli.commands.alerts", "alerts"),
     "open": ("k2.cli.commands.open", "open_command"),
     "jars": ("k2.cli.commands.jars", "jars"),
+    "scripts": ("k2.cli.commands.scripts", "scripts"),
 }
 _SUMMARIES = {
     "up": "Start Kafka, the registry, a feed and the streams on this machine.",
@@ -85,6 +86,7 @@ _SUMMARIES = {
     "alerts": "Show which alerts fire, each with its runbook.",
     "open": "Open the UI, the dashboards, the API or the documentation.",
     "jars": "Print the jars that `spark-submit --jars` needs.",
+    "scripts": "Print the path of a script for `spark-submit`.",
 }
 
 

@@ -1,18 +1,16 @@
 """Where a browser finds what belongs to a home."""
 
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-import k2
 from k2.local.monitoring import alerts_page, monitoring_urls
 from k2.local.service_process import api_url
 from k2.local.services.service import answers
 from k2.observability.status import running
 from k2.settings import Settings
+from k2.shipped import shipped_folder
 
 _GRAFANA = "http://127.0.0.1:3000"
-_PACKAGE = Path(k2.__file__).parent
 
 
 class Place(NamedTuple):
@@ -46,16 +44,16 @@ def places(settings: Settings) -> dict[str, Place]:
             f"{api}/docs" if api and answers(f"{api}/health") else None,
             "No jobs' service runs here; `k2 up` or `k2 serve` starts it.",
         ),
-        "docs": Place("the documentation", documentation(), "The documentation is not here."),
+        "docs": Place("the documentation", documentation()),
     }
 
 
-def documentation(package: Path = _PACKAGE) -> str | None:
-    """Return the documentation beside a checkout, else where the package says it is."""
-    root = package.parents[1]
-    for page in (root / "site" / "index.html", root / "docs" / "README.md"):
-        if page.is_file():
-            return page.as_uri()
-    named = metadata.metadata("k2").get_all("Project-URL") or []
-    urls = dict(line.split(", ", 1) for line in named)
-    return urls.get("Documentation")
+def documentation(folder: Path | None = None) -> str:
+    """Return the built site beside a checkout's documents, else the documents themselves.
+
+    Raises:
+        ConfigError: they are not there.
+    """
+    docs = folder or shipped_folder("docs")
+    site = docs.with_name("site") / "index.html"
+    return (site if site.is_file() else docs / "README.md").as_uri()

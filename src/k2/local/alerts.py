@@ -1,17 +1,16 @@
 """What fires, as the Prometheus of a run says, with the page that says what to do."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 
-import k2
-from k2.errors import UnavailableError
+from k2.errors import ConfigError, UnavailableError
+from k2.shipped import shipped_folder
 
 WATCHDOG = "Watchdog"  # fires always: that nobody hears it is the alarm
 _TIMEOUT_SECONDS = 5.0
-_PACKAGE = Path(k2.__file__).parent
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,13 @@ def active_alerts(prometheus: str) -> list[Alert]:
     )
 
 
-def runbook_page(runbook_url: str, package: Path = _PACKAGE) -> str:
+def runbook_page(runbook_url: str) -> str:
     """Return where the page of an alert is on this machine; the address as it is if it is not here."""
     name = runbook_url.rpartition("/")[2]
-    for folder in (package / "docs" / "runbooks", package.parents[1] / "docs" / "runbooks"):
-        if name and (folder / name).is_file():
-            return str(folder / name)
+    with suppress(ConfigError):
+        page = shipped_folder("docs") / "runbooks" / name
+        if name and page.is_file():
+            return str(page)
     return runbook_url
 
 

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import k2
 from k2.errors import ConfigError
 from k2.feeds.live.feed_state import MAX_PLACES, is_taken, placed
 from k2.home.atomic_files import replace_whole
@@ -16,23 +15,18 @@ from k2.home.ports import LOOPBACK
 from k2.local.services.service import answers
 from k2.observability.job_metrics import job_metrics_port
 from k2.settings import Settings
+from k2.shipped import shipped_folder
 
-_PACKAGE = Path(k2.__file__).parent
 _ALERTMANAGERS = ("alertmanager", "prometheus-alertmanager")  # the second is Debian's name
 
 
-def monitoring_folder(package: Path = _PACKAGE) -> Path:
-    """Return ``monitoring/`` of a checkout, ``k2/monitoring`` of an installed package.
+def monitoring_folder() -> Path:
+    """Return the folder of what is shipped for Prometheus, Alertmanager, Grafana and JMX.
 
     Raises:
-        ConfigError: neither is there.
+        ConfigError: it is not there.
     """
-    candidates = (package / "monitoring", package.parents[1] / "monitoring")
-    for folder in candidates:
-        if (folder / "prometheus").is_dir():
-            return folder
-    looked = " and ".join(str(folder) for folder in candidates)
-    raise ConfigError(f"K2's monitoring files are missing (looked in {looked}); install K2 again.")
+    return shipped_folder("monitoring")
 
 
 def find_programs() -> tuple[Path, Path]:

@@ -146,10 +146,8 @@ def test_something_else_that_answers_is_told_from_a_prometheus(k2, home, answer)
     assert said.err == f"k2: What answers at {url} is no Prometheus.\n"
 
 
-def test_a_page_that_is_not_on_this_machine_is_its_address(tmp_path):
-    assert runbook_page("https://ops.example/X.md", tmp_path / "a" / "b") == (
-        "https://ops.example/X.md"
-    )
+def test_a_page_that_is_not_on_this_machine_is_its_address():
+    assert runbook_page("https://ops.example/X.md") == "https://ops.example/X.md"
 
 
 def test_every_alert_that_ships_has_a_page_here():
@@ -192,10 +190,15 @@ def test_open_of_a_page_that_there_is_not_guesses(k2):
     assert "Did you mean dashboards?" in k2("open", "dashboard").err
 
 
-def test_the_documentation_is_here_or_where_the_package_says(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "README.md").write_text("# K2\n")
+def test_the_documentation_is_the_built_site_or_else_the_documents(tmp_path):
+    docs, site = tmp_path / "docs", tmp_path / "site"
+    before = addresses.documentation(docs)
+    site.mkdir()
+    (site / "index.html").touch()
 
-    assert addresses.documentation(tmp_path / "src" / "k2") == (
-        (tmp_path / "docs" / "README.md").as_uri()
-    )
+    assert before == (docs / "README.md").as_uri()
+    assert addresses.documentation(docs) == (site / "index.html").as_uri()
+
+
+def test_the_documentation_of_this_checkout_is_there(k2):
+    assert Path(k2("open", "docs").out.strip().removeprefix("file://")).is_file()

@@ -115,11 +115,6 @@ def test_debians_name_of_alertmanager_is_found(monkeypatch: pytest.MonkeyPatch) 
     assert find_programs() == (Path("/bin/p"), Path("/bin/a"))
 
 
-def test_files_that_are_missing_are_a_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="install K2 again"):
-        monitoring_folder(tmp_path / "src" / "k2")
-
-
 def test_the_brokers_agent_is_told_its_port_and_rules() -> None:
     agent = Agent(Path("/jars/agent.jar"), 21_071, monitoring_folder() / "jmx" / "kafka.yml")
 
