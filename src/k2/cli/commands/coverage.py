@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
 from k2.cli.render.calendar import LEGEND, calendar
+from k2.cli.render.coverage_plot import coverage_plot
+from k2.cli.render.plot_file import check_plot_file, save_plot
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.exchanges import exchange_named
@@ -23,6 +26,7 @@ from k2.settings import Settings
 from k2.storage.delta import open_table
 
 _MAX_CALENDARS = 6
+_MAX_PLOTTED = 40
 _MAX_GAPS = 20
 
 coverage = typer.Typer(
@@ -43,6 +47,9 @@ def show_command(
     since: Annotated[
         str, typer.Option(help="How far back, such as 24h or 30d, or a time in UTC.")
     ] = "7d",
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw it into this file: .png, .svg or .html.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, a row an hour.")] = False,
 ) -> None:
     """Show each market's hours as a table and a calendar, and the gaps that are open.
@@ -51,15 +58,19 @@ def show_command(
     """
     if context.invoked_subcommand is not None:
         return
+    if plot is not None:
+        check_plot_file(plot)
     rows = _stored_rows(Settings.load(), symbol, exchange, since)
+    if plot is not None:
+        save_plot(coverage_plot(_odd_first(summarize(rows))[:_MAX_PLOTTED]), plot)
+        typer.echo(f"Wrote {plot}.", err=as_json)
     if as_json:
         print_json(rows)
         return
     found = summarize(rows)
     _print_markets(found)
     console = Console(highlight=False)
-    # Those with something to see first; the others would look all the same.
-    shown = sorted(found, key=lambda market: (not market.is_odd, market.exchange, market.symbol))
+    shown = _odd_first(found)
     for market in shown[:_MAX_CALENDARS]:
         console.print()
         for line in calendar(market.title, market.rows):
@@ -141,6 +152,11 @@ def _acceptance(reason: str, ids: str | None, start: str | None, end: str | None
     if start is None or end is None:
         raise ConfigError("Name the gap: --ids 100-120, or --from and --to with times in UTC.")
     return Acceptance(reason, start=moment_of(start), end=moment_of(end))
+
+
+def _odd_first(found: Sequence[MarketCoverage]) -> list[MarketCoverage]:
+    """Markets with something to see first; the others would look all the same."""
+    return sorted(found, key=lambda market: (not market.is_odd, market.exchange, market.symbol))
 
 
 def _print_markets(found: Sequence[MarketCoverage]) -> None:

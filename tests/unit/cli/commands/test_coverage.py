@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -51,6 +52,25 @@ def test_one_market_is_chosen_by_exchange_and_symbol(home: Settings) -> None:
     rows = json.loads(answer.stdout)
     assert {(row["exchange"], row["symbol"]) for row in rows} == {("binance", "ETH-USDT")}
     assert [row["condition"] for row in rows][:2] == ["available", "available"]
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_a_plot_is_written_as_its_name_asks(home: Settings, ending: str, tmp_path: Path) -> None:
+    file = tmp_path / f"coverage.{ending}"
+
+    answer = ask("--since", "2026-09-01", "--plot", str(file))
+
+    assert answer.exit_code == 0
+    content = file.read_bytes()
+    if ending == "png":
+        assert content.startswith(b"\x89PNG")
+    else:
+        assert b"kraken BTC-USDT" in content
+        assert b"degraded" in content
+
+
+def test_a_plot_of_another_kind_is_refused(home: Settings, tmp_path: Path) -> None:
+    assert "a name that ends in" in str(ask("--plot", str(tmp_path / "x.pdf")).exception)
 
 
 def test_an_accepted_gap_is_no_longer_open(home: Settings) -> None:
