@@ -11,14 +11,14 @@ from deltalake import DeltaTable
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.hour_query import HOUR, NOTHING, measuring, only_in
+from k2.quality.coverage.hour_query import HOUR, NOTHING, dead_numbers, measuring, only_in
 from k2.settings import Settings
-from k2.silver.tables import silver_trades
+from k2.silver.tables import dead_letters, silver_trades
 from k2.sql import identifier, type_name
 from k2.storage.delta import open_table
 from k2.storage.file_pruning import Condition
 from k2.storage.read_errors import named_read_errors
-from k2.storage.scan import data_files, scan
+from k2.storage.scan import data_files, scan, scan_table
 from k2.storage.table import Table
 
 if TYPE_CHECKING:
@@ -88,13 +88,14 @@ class HourReader:
         of_exchange: list[Condition] = [("exchange", "=", self.exchange.name)]
         silver = self._silver.select(_NUMBERED, around)
         in_gold = self._in_gold(hour, of_exchange)
-        rows = self._measure(hour, silver, NOTHING)
+        rows = self._measure(hour, silver)
         trades = {row["symbol"]: row["trades"] for row in rows}
         is_short = any(count > trades.get(symbol, 0) for symbol, (count, _) in in_gold.items())
         if is_short or any(row["gap_count"] for row in rows):
             # Silver may have lost rows, which the balance tells: what Gold has is not missing here.
+            # Nor is a record that became a dead letter, which the row counts as such.
             gold = self._gold.select(_NUMBERED_IN_GOLD, [*of_exchange, *around])
-            rows = self._measure(hour, silver, only_in(gold, silver))
+            rows = self._measure(hour, silver, only_in(gold, silver), self._dead(hour))
         return [_of(row, hour, in_gold) for row in rows]
 
     def _in_gold(self, hour: datetime, of_exchange: list[Condition]) -> dict[str, tuple[int, int]]:
@@ -113,8 +114,28 @@ class HourReader:
         with named_read_errors():
             return list(self.database.sql(sql).to_arrow_table().to_pylist())
 
-    def _measure(self, hour: datetime, silver: str, only_in_gold: str) -> list[dict[str, Any]]:
-        return self._ask(measuring(self.exchange, hour, self.now, silver, only_in_gold))
+    def _measure(
+        self, hour: datetime, silver: str, only_in_gold: str = NOTHING, dead: str = NOTHING
+    ) -> list[dict[str, Any]]:
+        return self._ask(measuring(self.exchange, hour, self.now, silver, only_in_gold, dead))
+
+    def _dead(self, hour: datetime) -> str:
+        """SQL for the numbers of dead letters; their own time is not known, the broker's is near it."""
+        near: list[Condition] = [
+            ("kafka_timestamp", ">=", hour - HOUR),
+            ("kafka_timestamp", "<", hour + 2 * HOUR),
+        ]
+        letters = scan_table(
+            self.settings.lake,
+            dead_letters(self.exchange),
+            ["message_id", "kafka_timestamp"],
+            near,
+        )
+        if not letters.files:
+            return NOTHING
+        in_hour: list[Condition] = [("timestamp", ">=", hour), ("timestamp", "<", hour + HOUR)]
+        named = self._silver.select(("symbol", "instrument_type", "message_id"), in_hour)
+        return dead_numbers(letters.sql, named)
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,37 @@ def only_in(gold: str, silver: str) -> str:
     )
 
 
+def dead_numbers(letters: str, silver: str) -> str:
+    """Return the SQL for the numbers that dead letters had, as rows of the markets that they are of.
+
+    A record's ``message_id`` ends with its market's code and the id, in hexadecimal, each of 16 digits:
+    the code's market is that of Silver's trades with the same code.
+    """
+    number = "try_cast('0x' || right(message_id, 16) as bigint)"
+    code = "left(right(message_id, 32), 16)"
+    return f"""
+        select symbol, kafka_timestamp as "timestamp", instrument_type, []::varchar[] as trade_conditions,
+            {number}::varchar as trade_id, {number} as first_trade_id, {number} as last_trade_id
+        from ({letters})
+        join (select distinct symbol, instrument_type, {code} as code from ({silver}))
+            on {code} = code
+        where message_id is not null
+    """  # noqa: S608 — our own SQL
+
+
 def measuring(
-    exchange: Exchange, hour: datetime, now: datetime, silver: str, only_in_gold: str
+    exchange: Exchange,
+    hour: datetime,
+    now: datetime,
+    silver: str,
+    only_in_gold: str = NOTHING,
+    dead: str = NOTHING,
 ) -> str:
     """Return the SQL for what the trades of an hour show, a row a market.
 
-    ``silver`` and ``only_in_gold`` select rows of the hour and of a little before and after it. Numbers
-    are of the exchange's definition; a gap ends in the hour, and is not newer than ``SETTLE``.
+    ``silver``, ``only_in_gold`` and the numbers of ``dead`` letters are of the hour and of a little before
+    and after it. A gap is of no number that one of them has; it ends in the hour, and is not newer
+    than ``SETTLE``. Numbers are of the exchange's definition.
     """
     end = hour + HOUR
     first, last = _numbers(exchange)
@@ -35,15 +59,17 @@ def measuring(
     inside = f'"timestamp" >= {literal(hour)} and "timestamp" < {literal(end)}'
     return f"""
         with stored as (
-            select *, true as in_silver from ({silver})
+            select *, true as in_silver, false as is_dead from ({silver})
             union all by name
-            select *, false as in_silver from ({only_in_gold})
+            select *, false as in_silver, false as is_dead from ({only_in_gold})
+            union all by name
+            select *, false as in_silver, true as is_dead from ({dead})
         ), rows as (
-            select symbol, "timestamp" as ts, in_silver, {inside} as inside,
+            select symbol, "timestamp" as ts, in_silver, is_dead, {inside} as inside,
                 {first} as first, {last} as last
             from stored
         ), ordered as (
-            select symbol, ts, inside, first, coalesce(last, first) as last,
+            select symbol, ts, inside, is_dead, first, coalesce(last, first) as last,
                 max(coalesce(last, first)) over (w rows between unbounded preceding and 1 preceding)
                     as before,
                 lag(ts) over w as before_ts
@@ -52,8 +78,8 @@ def measuring(
         ), numbers as (
             select symbol, min(first) as first_id, max(last) as last_id,
                 arg_min(before is not null, first) as follows,
-                sum(greatest(last - greatest(first - 1, coalesce(before, first - 1)), 0))::bigint
-                    as observed,
+                sum(greatest(last - greatest(first - 1, coalesce(before, first - 1)), 0))
+                    filter (not is_dead)::bigint as observed,
                 coalesce(sum(first - 1 - before) filter ({gap}), 0)::bigint as missing,
                 count_if({gap}) as gap_count,
                 list(
@@ -64,7 +90,7 @@ def measuring(
         ), seconds as (
             select symbol, epoch_us(ts) // 1000000 as second, min(ts) as first, max(ts) as last,
                 count_if(in_silver) as n
-            from rows where inside group by all
+            from rows where inside and not is_dead group by all
         ), silences as (
             select *, epoch_us(first) - coalesce(
                 lag(epoch_us(last)) over (partition by symbol order by second),

@@ -204,6 +204,23 @@ def test_dead_letters_are_counted_by_the_market_that_their_key_names(lake: Plant
     assert ledger(lake, ("kraken", ""))[TWELVE]["dead_letters"] == 2
 
 
+def test_the_number_of_a_dead_letter_is_not_missing(lake: PlantedLake) -> None:
+    """Its record came: it is no gap, but the row counts it as what it is."""
+    code = "0123456789abcdef"
+    for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT"):
+        row["message_id"] = f"kraken-20260901-{code}{row['first_trade_id']:016x}"
+    bad = next(r for r in lake.upcoming(KRAKEN, NOW, "BTC-USDT") if r["first_trade_id"] == 730)
+    letter = dict(bad)
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] in (730, 731))
+    lake.add_dead_letter(KRAKEN, letter, "price_not_positive")
+
+    update(lake, NOW + 10 * MINUTE)
+
+    row = ledger(lake)[TWELVE]
+    assert [(gap["first_id"], gap["last_id"]) for gap in row["gaps"]] == [(731, 731)]
+    assert (row["missing"], row["dead_letters"], row["observed"]) == (1, 1, 58)
+
+
 def test_gold_behind_silver_is_degraded_until_it_has_all(lake: PlantedLake) -> None:
     behind = [row for row in lake.pending["gold_trades"] if row["timestamp"] > TWELVE + 20 * MINUTE]
     lake.pending["gold_trades"] = [r for r in lake.pending["gold_trades"] if r not in behind]
