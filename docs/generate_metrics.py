@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.job_metrics import JOB_CATALOGUE
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, Metric
+from k2.quality.quality_metrics import QUALITY_CATALOGUE
 from k2.settings import Settings
 from k2.topology import port_of, stream_names
 
@@ -47,16 +48,16 @@ def metrics(rows: Rows) -> Iterator[str]:
 
 
 def _jobs(rows: Rows) -> Iterator[str]:
-    yield "## Jobs"
+    yield "## Jobs and quality"
     yield (
-        "The jobs' service serves its own at `http://127.0.0.1:8005/metrics`, and as `/metrics` of the"
+        "The jobs' service serves its own, and those of quality checks and coverage, at `http://127.0.0.1:8005/metrics`, and as `/metrics` of the"
         " API."
     )
     yield rows(
         ("metric", "type", "labels", "what it says"),
         [
             (f"`{m.name}`", m.kind, ", ".join(f"`{label}`" for label in m.labels), m.help)
-            for m in JOB_CATALOGUE
+            for m in (*JOB_CATALOGUE, *QUALITY_CATALOGUE)
         ],
     )
 

@@ -17,6 +17,8 @@ SPARK_EXECUTORS = frozenset(
         "metrics_executor_maxTasks",
         "metrics_executor_activeTasks",
         "metrics_executor_failedTasks_total",
+        "metrics_executor_totalGCTime_seconds_total",
+        "metrics_executor_totalDuration_seconds_total",
     }
 )
 JMX = frozenset(
@@ -26,6 +28,8 @@ JMX = frozenset(
         "k2_jmx_host_cpus",
         "k2_jmx_host_memory_free_bytes",
         "k2_jmx_host_memory_total_bytes",
+        "k2_jmx_heap_used_bytes",
+        "k2_jmx_heap_max_bytes",
     }
 )
 PROMETHEUS = frozenset({"up"})

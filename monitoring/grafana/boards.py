@@ -44,6 +44,11 @@ def spark_cluster_health() -> Dashboard:
         panel("Tasks that run", "short", "Tasks at work, and the most that can be.",
               (f"sum by (driver) ({of('metrics_executor_activeTasks')})", f"{_DRIVER} running"),
               (f"sum by (driver) ({of('metrics_executor_maxTasks')})", f"{_DRIVER} at most")),
+        panel("Garbage collection of executors", "percentunit", "Share of their tasks' time; an alert "
+              "fires over 50 %.", (f"{rate_of('metrics_executor_totalGCTime_seconds_total')} / "
+              f"({rate_of('metrics_executor_totalDuration_seconds_total')} > 0) or "
+              f"0 * {of('metrics_executor_maxTasks')}", "{{driver}} {{executor_id}}"), line=0.5,
+              runbook="SparkJobOOM"),
         panel("Tasks that failed", "short", "Failed tasks a minute; Spark repeats them up to four "
               "times.", (f"60 * sum by (driver) ({rate_of('metrics_executor_failedTasks_total')})",
               _DRIVER)),
@@ -201,9 +206,11 @@ def pipeline_health() -> Dashboard:
 
 def data_quality() -> Dashboard:
     """What arrived, and what was wrong with it."""
-    bronze = 'layer="bronze"'
+    bronze, odd = 'layer="bronze"', 'condition=~"degraded|missing"'
     newest = of("k2_newest_record_timestamp_seconds")
+    trade = of("k2_newest_trade_timestamp_seconds")
     dead = increase_of("k2_dlq_records_total")
+    ran = of("k2_quality_last_run_timestamp_seconds")
     volume = [
         panel("Records per exchange", "short", "Records a minute that Bronze took from Kafka.",
               (f"60 * sum by (exchange) ({rate_of('k2_records_processed_total', bronze)})",
@@ -211,6 +218,10 @@ def data_quality() -> Dashboard:
         panel("Freshness", "s", "Age of the newest record of each stream; it grows while an exchange "
               "is silent.", (f"time() - ({newest} > 0) or {newest}", _STREAM), line=600,
               runbook="JobStalled"),
+        panel("Age of the newest trade", "s", "By the exchange's own clock, of what Silver has; large "
+              "for history that is replayed.",
+              (f"time() - ({trade} > 0) or {trade}", "{{exchange}}"), line=600,
+              runbook="FeedSilent"),
         panel("Late trades", "short", "Trades a minute that reached Kafka more than 5 minutes after "
               "they happened; they are kept, and marked.",
               (f"60 * sum by (stream) ({rate_of('k2_late_records_total')})", _STREAM)),
@@ -219,6 +230,9 @@ def data_quality() -> Dashboard:
         panel("Schema-validation failures by reason", "short", "Dead letters: undecodable, of an "
               "unknown schema, or against a rule.",
               (f"sum by (exchange, error_type) ({dead})", "{{exchange}} {{error_type}}"),
+              runbook="DLQThresholdExceeded"),
+        panel("Dead letters", "short", "Records a minute that became dead letters, however few.",
+              (f"60 * sum by (exchange) ({rate_of('k2_dlq_records_total')})", "{{exchange}}"),
               runbook="DLQThresholdExceeded"),
         panel("Duplicates", "short", "Further records of trades that Silver has, a minute.",
               (f"60 * sum by (exchange) ({rate_of('k2_duplicate_records_total')})",
@@ -230,11 +244,33 @@ def data_quality() -> Dashboard:
               (f"1000 * {of('k2_balance_checked_timestamp_seconds')}", "checked"),
               runbook="BalanceBroken"),
     ]  # fmt: skip
+    quality = [
+        panel("Checks that are violated", "short", "1 while a check's last run found something over "
+              "its thresholds, or crashed.",
+              (f"max by (check, severity) ({of('k2_quality_check_failed')})", "{{check}} {{severity}}"),
+              line=1, runbook="QualityCheckFailed"),
+        panel("Violations", "short", "What the last run of each check found, by exchange.",
+              (f"sum by (check, exchange) ({of('k2_quality_violations')})",
+               "{{check}} {{exchange}}"), runbook="QualityCheckFailed"),
+        panel("Time since a check ran", "s", "Each runs every few minutes, some hourly or daily; 0 "
+              "before the first run.", (f"time() - ({ran} > 0) or {ran}", "{{check}}"),
+              runbook="QualityCheckFailed"),
+        panel("Coverage of the last day", "short", "Markets' hours by condition: available, degraded, "
+              "pending, missing.",
+              (f"sum by (condition) ({of('k2_coverage_rows')})", "{{condition}}"),
+              runbook="QualityCheckFailed"),
+        panel("Hours degraded or missing", "short", "Of the last day, by exchange.",
+              (f"sum by (exchange, condition) ({of('k2_coverage_rows', odd)})",
+               "{{exchange}} {{condition}}"), line=1, runbook="QualityCheckFailed"),
+        panel("Missing trades", "short", "Trades of the last day in open gaps, by the exchange's own "
+              "numbers.", (f"max by (exchange) ({of('k2_coverage_missing_trades')})",
+              "{{exchange}}"), line=1, runbook="QualityCheckFailed"),
+    ]  # fmt: skip
     return board(
         "k2-data-quality",
         "K2 / Data Quality",
         "Is everything there, once, in time, and what was wrong with the rest?",
-        [("Volume", volume), ("Faults", faults)],
+        [("Volume", volume), ("Faults", faults), ("Quality and coverage", quality)],
     )
 
 

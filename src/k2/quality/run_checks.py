@@ -14,6 +14,7 @@ from k2.exchanges import EXCHANGES, Exchange
 from k2.home.atomic_files import replace_durably
 from k2.home.locks import exclusive_soon
 from k2.quality.checks.check import Check, Tables, Window
+from k2.quality.last_results import keep_last
 from k2.quality.results import OPS_QUALITY_RESULTS, CheckRun
 from k2.settings import Settings
 from k2.storage.append_rows import append_rows
@@ -84,6 +85,7 @@ class CheckRunner:
         names = [OPS_QUALITY_RESULTS.name]
         with exclusive_soon(self.settings.run / "locks", names, "quality checks"):
             append_rows(self.settings.lake, OPS_QUALITY_RESULTS, run.rows())
+        keep_last(self.settings, run)
         if not run.error:  # what a crashed run did not see the next one looks at
             state = self._state(run.check)
             state.parent.mkdir(parents=True, exist_ok=True)

@@ -24,6 +24,7 @@ from k2.jobs.kinds.quality_check import QUALITY_CHECK, scheduled_checks
 from k2.jobs.schedule import JobSchedule
 from k2.observability.job_metrics import JobMetrics, job_metrics_port
 from k2.observability.metrics_server import serve as serve_metrics
+from k2.quality.quality_metrics import QualityMetrics
 from k2.service.app import make_app
 from k2.service.guard import LOOPBACK
 from k2.service.stream_events import StreamEvents
@@ -71,6 +72,7 @@ class JobService:
             listening = started.enter_context(_listen(settings.api_host, settings.api_port))
             self.port = listening.getsockname()[1]
             metrics = JobMetrics(self.engine.registry)
+            metrics.registry.register(QualityMetrics(settings))
             self.engine.on_end, self.engine.on_step_failure = metrics.ended, metrics.step_failed
             app = make_app(settings, self.engine.registry, metrics.registry)
             self.engine.start()

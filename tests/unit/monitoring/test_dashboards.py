@@ -13,6 +13,7 @@ pytest.importorskip("promql_parser", reason="promql-parser is not installed")
 from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.job_metrics import JOB_CATALOGUE, JobMetric
 from k2.observability.metrics import CATALOGUE, Metric
+from k2.quality.quality_metrics import QUALITY_CATALOGUE
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
 from monitoring.grafana import generate
 from monitoring.grafana.panels import DATA_SOURCE_UID
@@ -45,7 +46,9 @@ def series_of(metric: Metric | JobMetric) -> set[str]:
     return {metric.name}
 
 
-KNOWN = FOREIGN.union(*map(series_of, (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE)))
+KNOWN = FOREIGN.union(
+    *map(series_of, (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE, *QUALITY_CATALOGUE))
+)
 
 
 @pytest.mark.parametrize("name", generate.BOARDS)

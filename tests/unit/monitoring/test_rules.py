@@ -15,6 +15,7 @@ from k2.exchanges import EXCHANGES
 from k2.observability.feed_catalogue import FEED_CATALOGUE
 from k2.observability.job_metrics import JOB_CATALOGUE
 from k2.observability.metrics import CATALOGUE
+from k2.quality.quality_metrics import QUALITY_CATALOGUE
 from k2.settings import Settings
 from k2.topology import port_of
 from monitoring.foreign_metrics import JMX, PROMETHEUS, SPARK_DRIVER, SPARK_EXECUTORS
@@ -42,6 +43,7 @@ ASKED_FOR = {
     "JobFailed",
     "JobStuck",
     "EventUndelivered",
+    "QualityCheckFailed",
     "Watchdog",
 }
 
@@ -70,7 +72,7 @@ ALERTS = [rule for rule in rules() if "alert" in rule]
 RECORDED = {rule["record"] for rule in rules() if "record" in rule}
 SERIES = {
     name
-    for metric in (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE)
+    for metric in (*CATALOGUE, *FEED_CATALOGUE, *JOB_CATALOGUE, *QUALITY_CATALOGUE)
     for name in (
         [f"{metric.name}_{part}" for part in ("bucket", "sum", "count")]
         if metric.kind == "histogram"

@@ -1,14 +1,18 @@
 """Coverage as a quality check: brings the ledger up to date, and tells of gaps that are new in it."""
 
+from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from k2.home.locks import exclusive_soon
 from k2.quality.checks.check import MAX_KEYS, Finding, Tables, Window
 from k2.quality.coverage.gaps import Gap
+from k2.quality.coverage.summary import open_gaps
 from k2.quality.coverage.table import OPS_COVERAGE, Condition
 from k2.quality.coverage.timeline import new_gaps
 from k2.quality.coverage.update import CoverageUpdate
+from k2.quality.last_results import keep_coverage
 
 
 def check_coverage(tables: Tables, window: Window, limits: Mapping[str, float]) -> list[Finding]:
@@ -23,6 +27,7 @@ def check_coverage(tables: Tables, window: Window, limits: Mapping[str, float]) 
         update.run(window.since)
         # With what a run found that crashed before it could tell.
         rows = update.ledger.updated_after(window.since)
+        _keep_numbers(tables, update, window)
     found: list[Finding] = []
     gaps: dict[tuple[str, str], list[Gap]] = {}
     for row, gap in new_gaps(rows, window.since):
@@ -55,6 +60,21 @@ def check_coverage(tables: Tables, window: Window, limits: Mapping[str, float]) 
             )
         )
     return found
+
+
+def _keep_numbers(tables: Tables, update: CoverageUpdate, window: Window) -> None:
+    """Keep for metrics what the last day is like."""
+    recent = update.ledger.rows(window.now - timedelta(days=1), window.now)
+    hours = {
+        exchange.name: Counter(
+            row["condition"] for row in recent if row["exchange"] == exchange.name
+        )
+        for exchange in tables.exchanges
+    }
+    missing: Counter[str] = Counter()
+    for row, gap in open_gaps(recent):
+        missing[row["exchange"]] += gap.size
+    keep_coverage(tables.settings, hours, missing)
 
 
 def _key(gap: Gap) -> str:
