@@ -116,6 +116,12 @@ def repaired(before: Iterable[Gap], now_missing: Iterable[Gap]) -> list[Gap]:
     return list(found.values())
 
 
+def without(gap: Gap, present: Iterable[tuple[int, int]]) -> list[Gap]:
+    """Return what of a gap is missing where some ranges of numbers are there after all."""
+    ranges = sorted(present)
+    return [replace(gap, first_id=f, last_id=last) for f, last in _subtract(gap, ranges)]
+
+
 def _subtract(old: Gap, ranges: list[tuple[int, int]]) -> Iterable[tuple[int, int]]:
     if old.first_id is None or old.last_id is None:
         return

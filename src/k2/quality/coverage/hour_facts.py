@@ -1,6 +1,6 @@
 """What an hour's trades show by themselves: counts, numbers, the gaps between them, silence."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from deltalake import DeltaTable
 
+from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.hour_query import HOUR, NOTHING, dead_numbers, measuring, only_in
+from k2.quality.coverage.hour_query import (
+    HOUR,
+    NOTHING,
+    dead_numbers,
+    islands,
+    measuring,
+    only_in,
+    unreadable_between,
+)
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, silver_trades
 from k2.sql import identifier, type_name
 from k2.storage.delta import open_table
 from k2.storage.file_pruning import Condition
 from k2.storage.read_errors import named_read_errors
-from k2.storage.scan import data_files, scan, scan_table
+from k2.storage.scan import Scan, data_files, scan, scan_table
 from k2.storage.table import Table
 
 if TYPE_CHECKING:
@@ -96,7 +105,52 @@ class HourReader:
             # Nor is a record that became a dead letter, which the row counts as such.
             gold = self._gold.select(_NUMBERED_IN_GOLD, [*of_exchange, *around])
             rows = self._measure(hour, silver, only_in(gold, silver), self._dead(hour))
+        self._explain(hour, rows)
         return [_of(row, hour, in_gold) for row in rows]
+
+    def numbers_in(
+        self, symbol: str, hours: Iterable[datetime], low: int, high: int
+    ) -> list[tuple[int, int]]:
+        """Return the ranges of numbers, from ``low`` to ``high``, of a market's trades in some hours."""
+        found: list[tuple[int, int]] = []
+        for hour in hours:
+            in_hour: list[Condition] = [("timestamp", ">=", hour), ("timestamp", "<", hour + HOUR)]
+            silver = self._silver.select(_NUMBERED, in_hour)
+            rows = self._ask(islands(self.exchange, silver, symbol, low, high))
+            found += [(row["first"], row["last"]) for row in rows]
+        return found
+
+    def _explain(self, hour: datetime, rows: list[dict[str, Any]]) -> None:
+        """Take from the gaps those of records that nobody could read: dead letters without a number."""
+        gaps = [
+            (row, gap)
+            for row in rows
+            for gap in row["gaps"] or ()
+            if gap["low"] is not None and gap["low"] < gap["high"]
+        ]
+        letters = self._letters(hour)
+        if not gaps or not letters.files:
+            return
+        values = ", ".join(
+            f"({n}, {gap['partition']}, {gap['low']}, {gap['high']})"
+            for n, (_, gap) in enumerate(gaps)
+        )
+        span: list[Condition] = [
+            ("offset", ">=", min(gap["low"] for _, gap in gaps)),
+            ("offset", "<=", max(gap["high"] for _, gap in gaps)),
+        ]
+        place = ["partition", "offset"]
+        bronze = scan_table(self.settings.lake, bronze_trades(self.exchange), [*place, "key"], span)
+        named = f'(values {values}) as gaps(place, "partition", low, high)'
+        for found in self._ask(
+            unreadable_between(f"select * from {named}", letters.sql, bronze.sql)  # noqa: S608
+        ):
+            row, gap = gaps[found["place"]]
+            size = gap["last"] - gap["first"] + 1
+            if found["n"] >= size:
+                row["gaps"].remove(gap)
+                row["gap_count"] -= 1
+                row["missing"] -= size
 
     def _in_gold(self, hour: datetime, of_exchange: list[Condition]) -> dict[str, tuple[int, int]]:
         of_hour: list[Condition] = [
@@ -121,21 +175,20 @@ class HourReader:
 
     def _dead(self, hour: datetime) -> str:
         """SQL for the numbers of dead letters; their own time is not known, the broker's is near it."""
-        near: list[Condition] = [
-            ("kafka_timestamp", ">=", hour - HOUR),
-            ("kafka_timestamp", "<", hour + 2 * HOUR),
-        ]
-        letters = scan_table(
-            self.settings.lake,
-            dead_letters(self.exchange),
-            ["message_id", "kafka_timestamp"],
-            near,
-        )
+        letters = self._letters(hour)
         if not letters.files:
             return NOTHING
         in_hour: list[Condition] = [("timestamp", ">=", hour), ("timestamp", "<", hour + HOUR)]
         named = self._silver.select(("symbol", "instrument_type", "message_id"), in_hour)
         return dead_numbers(letters.sql, named)
+
+    def _letters(self, hour: datetime) -> Scan:
+        near: list[Condition] = [
+            ("kafka_timestamp", ">=", hour - HOUR),
+            ("kafka_timestamp", "<", hour + 2 * HOUR),
+        ]
+        columns = ["partition", "offset", "message_id", "kafka_timestamp"]
+        return scan_table(self.settings.lake, dead_letters(self.exchange), columns, near)
 
 
 @dataclass(frozen=True)

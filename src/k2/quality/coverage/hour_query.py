@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from k2.exchanges import Exchange
 from k2.quality.coverage.table import MAX_GAPS
-from k2.sql import literal
+from k2.sql import literal, text
 
 HOUR = timedelta(hours=1)
 # What is missing for less long may be on its way: a feed asks for what it lacks at once.
@@ -66,10 +66,12 @@ def measuring(
             select *, false as in_silver, true as is_dead from ({dead})
         ), rows as (
             select symbol, "timestamp" as ts, in_silver, is_dead, {inside} as inside,
-                {first} as first, {last} as last
+                {first} as first, {last} as last, "partition", "offset"
             from stored
         ), ordered as (
             select symbol, ts, inside, is_dead, first, coalesce(last, first) as last,
+                if(lag("partition") over w = "partition", lag("offset") over w, null) as low,
+                "partition", "offset" as high,
                 max(coalesce(last, first)) over (w rows between unbounded preceding and 1 preceding)
                     as before,
                 lag(ts) over w as before_ts
@@ -83,7 +85,8 @@ def measuring(
                 coalesce(sum(first - 1 - before) filter ({gap}), 0)::bigint as missing,
                 count_if({gap}) as gap_count,
                 list(
-                    {{'first': before + 1, 'last': first - 1, 'start': before_ts, 'end': ts}}
+                    {{'first': before + 1, 'last': first - 1, 'start': before_ts, 'end': ts,
+                        'partition': "partition", 'low': low, 'high': high}}
                     order by first - before desc, first
                 ) filter ({gap}) [1:{MAX_GAPS}] as gaps
             from ordered where inside group by all
@@ -105,6 +108,49 @@ def measuring(
             from silences group by all
         )
         select * from counts left join numbers using (symbol) order by symbol
+    """  # noqa: S608 — our own SQL
+
+
+def unreadable_between(gaps: str, letters: str, bronze: str) -> str:
+    """Return the SQL for how many dead letters without a number lie between the trades around each gap.
+
+    ``gaps`` have a place and, of the two trades, the partition and the offsets ``low`` and ``high``. Records
+    of one market have one key.
+    """
+    return f"""
+        with keyed as (
+            select b."partition", b."offset", b.key, d."offset" is not null as is_dead
+            from ({bronze}) b left join (select * from ({letters}) where message_id is null) d
+                using ("partition", "offset")
+        )
+        select place, count(*) as n
+        from ({gaps}) g
+            join keyed trade on trade."partition" = g."partition" and trade."offset" = g.high
+            join keyed dead on dead.is_dead and dead."partition" = g."partition"
+                and dead."offset" between g.low and g.high and dead.key = trade.key
+        group by all
+    """  # noqa: S608 — our own SQL
+
+
+def islands(exchange: Exchange, silver: str, symbol: str, low: int, high: int) -> str:
+    """Return the SQL for the ranges of numbers from ``low`` to ``high`` that a market's trades have."""
+    first, last = _numbers(exchange)
+    return f"""
+        with numbered as (
+            select first, coalesce(last, first) as last
+            from (select {first} as first, {last} as last from ({silver}) where symbol = {text(symbol)})
+            where first <= {high} and coalesce(last, first) >= {low}
+        ), marked as (
+            select *, coalesce(
+                first > 1 + max(last) over (
+                    order by first, last rows between unbounded preceding and 1 preceding),
+                true) as is_new
+            from numbered
+        ), grouped as (
+            select *, count_if(is_new) over (order by first, last rows unbounded preceding) as island
+            from marked
+        )
+        select min(first) as first, max(last) as last from grouped group by island order by first
     """  # noqa: S608 — our own SQL
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from k2.quality.coverage.gaps import Acceptance, Gap, repaired, with_history
+from k2.quality.coverage.gaps import Acceptance, Gap, repaired, with_history, without
 from k2.quality.coverage.hour_facts import HourFacts
 from k2.quality.coverage.hour_query import HOUR, SETTLE
 from k2.quality.coverage.side_records import SideRecords
@@ -14,6 +14,7 @@ from k2.quality.coverage.table import MAX_GAPS, Cause, Condition, GapState
 
 Row = dict[str, Any]
 Classify = Callable[[Gap], Cause]
+FindPresent = Callable[[Sequence[Gap]], Sequence[tuple[int, int]]]
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Market:
 
     ``stored`` are the ledger's rows by hour. ``side`` are recounted hours; of others the stored
     counts stay. ``until`` is the hour up to which there are to be rows; ``alive`` are the hours
-    in which the exchange brought any trade.
+    in which the exchange brought any trade. ``find_present`` gives ranges of numbers, of those of gaps,
+    that trades of other hours have: trades are not always numbered in the order of their times.
     """
 
     exchange: str
@@ -36,6 +38,7 @@ class Market:
     classify: Classify
     is_numbered: bool
     alive: Set[datetime]
+    find_present: FindPresent = lambda _gaps: ()
 
 
 def facts_of(row: Row) -> HourFacts:
@@ -115,7 +118,23 @@ def _with_boundaries(market: Market, before: Sequence[Gap]) -> tuple[list[HourFa
             newest is None or newest.last_id is None or fact.last_id >= newest.last_id
         ):
             newest = fact
+    numbered = [gap for gap in gaps if gap.first_id is not None]
+    if numbered and (present := market.find_present(numbered)):
+        facts = [_without_present(fact, present) for fact in facts]
+        gaps = [gap for gap in gaps if gap.first_id is None]
+        gaps += [gap for fact in facts for gap in fact.gaps]
     return facts, [_told(market, gap, before) for gap in gaps]
+
+
+def _without_present(fact: HourFacts, present: Sequence[tuple[int, int]]) -> HourFacts:
+    left = [part for gap in fact.gaps for part in without(gap, present)]
+    before, after = (sum(gap.size for gap in of) for of in (fact.gaps, left))
+    return replace(
+        fact,
+        gaps=tuple(left),
+        missing=fact.missing - before + after,
+        gap_count=fact.gap_count - len(fact.gaps) + len(left),
+    )
 
 
 def _between(one: HourFacts, other: HourFacts) -> Gap:

@@ -1,7 +1,8 @@
 """Brings the ledger up to date: the hours that changed are computed again, and their rows replaced."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -14,6 +15,7 @@ from k2.quality.coverage.feed_events import FeedEvents
 from k2.quality.coverage.hour_facts import HourFacts, HourReader
 from k2.quality.coverage.hour_query import HOUR
 from k2.quality.coverage.ledger import Ledger, MarketKey, changed_rows
+from k2.quality.coverage.other_hours import numbers_elsewhere
 from k2.quality.coverage.side_records import NO_MARKET, SideRecords, side_records
 from k2.quality.coverage.table import Condition
 from k2.quality.coverage.timeline import Market, Row, facts_of, hour_of, rows_of
@@ -35,6 +37,7 @@ class CoverageUpdate:
     now: datetime
     exchanges: Sequence[Exchange] = EXCHANGES
     ledger: Ledger = field(init=False)
+    _readers: dict[str, HourReader] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.settings.lake)
@@ -59,11 +62,9 @@ class CoverageUpdate:
         today = hour_of(self.now).date()
         days = {hour.date() for hours in (trades, *side.values()) for hour in hours} | {today}
         rows: list[Row] = []
-        with offsets_database(self.settings.run / "spill") as database:
-            readers = [HourReader(self.settings, e, self.now, database) for e in self.exchanges]
+        with self._reading():
             for day in sorted(days):
                 rows += self._update_day(
-                    readers,
                     {hour for hour in trades if hour.date() == day},
                     {name: {h for h in hours if h.date() == day} for name, hours in side.items()},
                     day == today,
@@ -72,7 +73,8 @@ class CoverageUpdate:
 
     def reconsider(self, market: MarketKey, since: datetime, until: datetime) -> list[Row]:
         """Make the rows of a market's hours again without its trades: something was accepted."""
-        return self._assemble({}, {}, since, until, only={market})
+        with self._reading():
+            return self._assemble({}, {}, since, until, only={market})
 
     def _unfinished(self) -> set[datetime]:
         rows = self.ledger.rows(self.now - _LOOKED_BACK, hour_of(self.now))
@@ -85,13 +87,12 @@ class CoverageUpdate:
 
     def _update_day(
         self,
-        readers: Sequence[HourReader],
         hours: set[datetime],
         side_hours: Mapping[str, set[datetime]],
         is_today: bool,
     ) -> list[Row]:
         facts: dict[MarketKey, list[HourFacts]] = defaultdict(list)
-        for reader in readers:
+        for reader in self._readers.values():
             for hour in sorted(hours):
                 for fact in reader.facts(hour):
                     facts[reader.exchange.name, fact.symbol].append(fact)
@@ -110,6 +111,15 @@ class CoverageUpdate:
         if first is None or last is None:
             return []
         return self._assemble(facts, side, first, last, recounted, hours)
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        with offsets_database(self.settings.run / "spill") as database:
+            self._readers = {
+                exchange.name: HourReader(self.settings, exchange, self.now, database)
+                for exchange in self.exchanges
+            }
+            yield
 
     def _side_records(
         self, exchange: Exchange, hour: datetime, facts: Mapping[MarketKey, list[HourFacts]]
@@ -156,7 +166,7 @@ class CoverageUpdate:
         events = FeedEvents.read(self.settings.lake, since - HOUR)
         accepted = self.ledger.acceptances()
         rows: list[Row] = []
-        for market in sorted(touched):
+        for market in sorted(m for m in touched if m[0] in self._readers):
             old = stored.get(market, {})
             counted = {
                 hour: side.get(market, {}).get(hour, SideRecords())
@@ -179,6 +189,9 @@ class CoverageUpdate:
                     classify=partial(events.cause, *market),
                     is_numbered=any(fact.observed is not None for fact in hours),
                     alive=alive[market[0]],
+                    find_present=partial(
+                        numbers_elsewhere, self.ledger, self._readers[market[0]], market, hours
+                    ),
                 )
             )
         changed = changed_rows(rows, stored_rows)

@@ -221,6 +221,38 @@ def test_the_number_of_a_dead_letter_is_not_missing(lake: PlantedLake) -> None:
     assert (row["missing"], row["dead_letters"], row["observed"]) == (1, 1, 58)
 
 
+def test_a_late_trade_of_an_earlier_hour_leaves_no_gap_where_its_number_would_be(
+    lake: PlantedLake,
+) -> None:
+    for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT"):
+        if row["first_trade_id"] in (730, 740):
+            row["timestamp"] = ELEVEN + MINUTE
+            row["exchange_hour"] = ELEVEN.hour
+
+    update(lake, NOW + 10 * MINUTE)
+
+    rows = ledger(lake)
+    assert [rows[hour]["gaps"] for hour in (TEN, ELEVEN, TWELVE)] == [[], [], []]
+    assert (rows[ELEVEN]["observed"], rows[ELEVEN]["last_id"]) == (362, 740)
+    assert (rows[TWELVE]["observed"], rows[TWELVE]["missing"]) == (58, 0)
+
+
+def test_a_record_that_nobody_could_read_explains_the_number_that_is_missing(
+    lake: PlantedLake,
+) -> None:
+    bad = next(r for r in lake.upcoming(KRAKEN, NOW, "BTC-USDT") if r["first_trade_id"] == 730)
+    letter = dict(bad) | {"message_id": None}
+    gone = {730, 740}
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] in gone)
+    lake.add_dead_letter(KRAKEN, letter, "no_avro")
+
+    update(lake, NOW + 10 * MINUTE)
+
+    row = ledger(lake)[TWELVE]
+    assert [(gap["first_id"], gap["last_id"]) for gap in row["gaps"]] == [(740, 740)]
+    assert (row["missing"], row["dead_letters"]) == (1, 1)
+
+
 def test_gold_behind_silver_is_degraded_until_it_has_all(lake: PlantedLake) -> None:
     behind = [row for row in lake.pending["gold_trades"] if row["timestamp"] > TWELVE + 20 * MINUTE]
     lake.pending["gold_trades"] = [r for r in lake.pending["gold_trades"] if r not in behind]

@@ -1,0 +1,50 @@
+"""Numbers that a gap lacks and another hour has: trades are not always numbered in the order of their times."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from k2.quality.coverage.gaps import Gap
+from k2.quality.coverage.hour_facts import HourFacts, HourReader
+from k2.quality.coverage.ledger import Ledger, MarketKey
+from k2.quality.coverage.timeline import hour_of
+
+_FAR = timedelta(days=2)  # how far from a gap its numbers are looked for
+
+
+def numbers_elsewhere(
+    ledger: Ledger,
+    reader: HourReader,
+    market: MarketKey,
+    hours: Sequence[HourFacts],
+    gaps: Sequence[Gap],
+) -> list[tuple[int, int]]:
+    """Return ranges of the gaps' numbers that trades of other hours have.
+
+    Only hours whose smallest and largest number say that they may have any are read: none, where
+    trades are numbered in the order of their times.
+    """
+    extents = {
+        fact.hour: (fact.first_id, fact.last_id)
+        for fact in hours
+        if fact.first_id is not None and fact.last_id is not None
+    }
+    first, last = min(gap.start for gap in gaps), max(gap.end for gap in gaps)
+    for row in ledger.rows(first - _FAR, last + _FAR, *market):
+        if row["first_id"] is not None:
+            extents.setdefault(row["hour"], (row["first_id"], row["last_id"]))
+    overlapping = [
+        hour
+        for hour, (start, end) in sorted(extents.items())
+        if any(_may_have(gap, hour, start, end) for gap in gaps)
+    ]
+    if not overlapping:
+        return []
+    low = min(gap.first_id for gap in gaps if gap.first_id is not None)
+    high = max(gap.last_id for gap in gaps if gap.last_id is not None)
+    return reader.numbers_in(market[1], overlapping, low, high)
+
+
+def _may_have(gap: Gap, hour: datetime, first: int, last: int) -> bool:
+    if gap.first_id is None or gap.last_id is None or hour_of(gap.end) == hour:
+        return False
+    return first <= gap.last_id and gap.first_id <= last
