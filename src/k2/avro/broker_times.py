@@ -1,7 +1,7 @@
-"""The broker's timestamps, in whatever unit a producer wrote them: kept as far as a table can hold them.
+"""Convert the broker's timestamps, whatever their unit, as far as a table can hold them.
 
-Kafka counts milliseconds since 1970, and takes whatever number a producer gives. One in microseconds is
-a day in the year 58,000. Delta's statistics, and most readers, end with the year 9999; Spark reads no
+Kafka counts milliseconds since 1970, and accepts any number from a producer. One in microseconds is a
+day in the year 58,000. Delta's statistics, and most readers, end with the year 9999; Spark reads no
 time before 1900 from a file of another writer.
 """
 
@@ -20,7 +20,7 @@ _LAST_MS = int(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()) * 100
 
 
 def broker_times(times: pa.ChunkedArray) -> tuple[pa.Array, dict[int, int]]:
-    """Return the times as UTC instants, and what Kafka said of those that do not fit, by row.
+    """Return the times as UTC instants, and Kafka's own number of those that do not fit, by row.
 
     Args:
         times: instants, or milliseconds since 1970 as whole numbers. What does not fit becomes the

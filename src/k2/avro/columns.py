@@ -1,4 +1,4 @@
-"""Many Avro records of one flat schema read in columns, all at a field before any at the next."""
+"""Read many Avro records of one flat schema by columns: each field of all records before the next field."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ def read_columns(
     writer: Iterable[Field],
     reader: Iterable[Field],
 ) -> tuple[pa.Table, Statuses]:
-    """Read the records ``rows`` behind their first ``skipped`` bytes.
+    """Read the records ``rows``, without their first ``skipped`` bytes.
 
     Returns:
         The reader's fields, a row for each good record, texts as string_view; and what is wrong with
@@ -77,7 +77,7 @@ def read_columns(
 
 
 def _field(cursor: Cursor, field: Field, wanted: Field | None) -> _Column:
-    """Read one field; records whose value the reader cannot take are bad from then on."""
+    """Read one field; records with a value that the reader's schema cannot take are bad from then on."""
     if not field.is_union:
         return _value(cursor, field.kinds[0], wanted)
     same = cursor.read_same_branch(min(len(field.kinds), _ONE_BYTE))

@@ -1,4 +1,4 @@
-"""Avro's primitive values read from many records at once: one step of every record, then the next.
+"""Read Avro's primitive values from many records at once: one step for every record, then the next step.
 
 Source: the Avro specification, "Binary Encoding". Numbers are zigzag varints, seven bits a byte, lowest
 first. Eight bytes of each record are looked at together; longer numbers, which are rare, one by one.
@@ -27,9 +27,9 @@ _LONGEST = 10  # bytes of a 64-bit number
 
 @dataclass
 class Cursor:
-    """Where each of some records has been read to, and which have been good so far.
+    """How far each record has been read, and which records have been valid so far.
 
-    What is read of a bad record means nothing; its place stays within the buffer.
+    Values read from a bad record mean nothing; its position stays inside the buffer.
     """
 
     words: Words
@@ -53,15 +53,15 @@ class Cursor:
         return Cursor(self.words, self.positions[rows], self.ends[rows], self.is_valid[rows])
 
     def join(self, rows: Bools, part: "Cursor") -> None:
-        """Take over where :meth:`part` was read to."""
+        """Take over the positions up to which :meth:`part` was read."""
         self.positions[rows], self.is_valid[rows] = part.positions, part.is_valid
 
     def finish(self) -> Bools:
-        """Return which good records have bytes left."""
+        """Tell which valid records have bytes left."""
         return self.is_valid & (self.positions < self.ends)
 
     def read_long(self) -> Int64s:
-        """Read a ``long``: each in the only form that a writer gives it, without empty bytes."""
+        """Read a ``long``, which must be in its shortest form."""
         raw, lengths, canonical = _varints(self.words, self.positions)
         self._advance(lengths)
         self.is_valid &= canonical
@@ -86,8 +86,8 @@ class Cursor:
     def read_same_branch(self, branches: int) -> int | None:
         """Read which branch of a union follows, where it is the same in all records, which are valid.
 
-        That is what most optional fields are, and costs a tenth of reading numbers. Otherwise nothing
-        is read, and None returned.
+        Most optional fields are like that, and this costs a tenth of reading numbers. Where branches differ,
+        nothing is read and None is returned.
         """
         if not self.positions.size or not self.is_valid.all():
             return None
@@ -109,7 +109,7 @@ class Cursor:
         return starts, lengths
 
     def skip(self, count: int) -> None:
-        """Pass over a number of bytes."""
+        """Skip a number of bytes."""
         self._advance(count)
 
     def _advance(self, counts: "Int64s | int") -> None:
@@ -135,7 +135,7 @@ def _varints(words: Words, positions: Int64s) -> tuple[Words, Int64s, Bools]:
 
 
 def _long_varints(words: Words, positions: Int64s) -> tuple[Words, Int64s, Bools]:
-    """The same of varints of nine or ten bytes, or of what claims to be longer."""
+    """The same for varints of nine or ten bytes, and for those that claim to be longer."""
     value = np.zeros(positions.size, np.uint64)
     lengths = np.full(positions.size, _LONGEST, np.int64)
     canonical = np.zeros(positions.size, np.bool_)

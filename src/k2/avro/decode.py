@@ -1,4 +1,4 @@
-"""Avro bytes to a raw record, or the reason why not. One row in, one row out."""
+"""Decode Avro bytes to raw records, or say why that fails. One row in, one row out."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -24,7 +24,7 @@ _CODE = {reason: code for code, reason in enumerate(_REASONS, 1)}  # 0: none
 
 
 class Decoded(NamedTuple):
-    """What was read, and what was not: every record is in one of both.
+    """The decoded records and the errors: every record is in one of the two.
 
     ``raw`` has the reader's fields, a row for each of the records ``rows``. ``errors`` has a row for
     each of ``unread``: ``error_type``, ``decode`` or ``schema``, and ``error_reason``.
@@ -47,7 +47,7 @@ def decode(
             in the mapping counts as unknown too.
         reader: the Avro schema of K2's raw record, that all writers' records are resolved into.
 
-    Whatever a record says, nothing is raised and no memory is asked for on its word.
+    Nothing is raised whatever a record contains, and no length in it is trusted when memory is allocated.
     """
     payloads = PayloadBuffer.of(values)
     codes, ids = _framed(payloads)
@@ -72,7 +72,7 @@ def decode(
 
 
 def _framed(payloads: PayloadBuffer) -> tuple[Statuses, Int64s]:
-    """What is wrong with each record's frame, and the schema id that it says."""
+    """What is wrong with each record's frame, and the schema id in it."""
     ids, is_framed = header(payloads)
     lengths = payloads.lengths
     first = payloads.data[payloads.starts]

@@ -1,4 +1,4 @@
-"""Bytes of many records side by side, to be read eight at a time whatever their place."""
+"""The bytes of many records in one buffer, from which eight bytes can be read at any position."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ _MARGIN = 24  # zeros after the last byte, so that what is claimed to be there c
 
 @dataclass(frozen=True)
 class PayloadBuffer:
-    """Records as parts of one buffer; ``words[i]`` are its eight bytes from place ``i`` on.
+    """Records as parts of one buffer; ``words[i]`` are its eight bytes from position ``i`` on.
 
-    ``valid`` says which records are there at all: others are null and empty.
+    ``valid`` says which records are not null; null ones are empty.
     """
 
     data: npt.NDArray[np.uint8]

@@ -1,6 +1,6 @@
-"""Avro records of any schema, read one by one: for what is not flat, which is rare.
+"""Read Avro records of any schema one by one: for schemas that are not flat, which are rare.
 
-Whatever the schema and the bytes, a record takes time and memory in proportion to its bytes.
+Whatever the schema and the bytes, a record takes time and memory in proportion to its length.
 
 Source: the Avro specification, "Binary Encoding" and "Schema Resolution".
 """
@@ -24,13 +24,13 @@ _BYTES_OF = {"null": 0, "float": 4, "double": 8}
 
 
 class _Unreadable(Exception):
-    """The bytes are no record of the schema, or none that the reader's schema can take."""
+    """The bytes are no record of the schema, or the reader's schema cannot take it."""
 
 
 def read_records(
     values: Iterable[bytes], writer: SchemaTree, reader: Iterable[Field]
 ) -> tuple[pa.Table, Statuses]:
-    """Read the payloads; as :func:`~k2.avro.columns.read_columns`, without its haste."""
+    """Read the payloads; the result is that of :func:`~k2.avro.columns.read_columns`, but slower."""
     reader = tuple(reader)
     fields = {field.name: field for field in reader}
     read = [_read(value, writer, fields) for value in values]
@@ -91,7 +91,7 @@ class _Bytes:
         return self._int() if kind == "int" else self._long()
 
     def skip(self, kind: AvroType) -> None:
-        """Pass over a value, checking that it is one."""
+        """Skip a value, checking that it is valid."""
         self.steps_left -= 1
         if self.steps_left < 0:
             raise _Unreadable
@@ -146,7 +146,7 @@ class _Bytes:
         return self.data[self.place - count : self.place]
 
     def _long(self) -> int:
-        """Read a number in the only form that a writer gives it, without empty bytes."""
+        """Read a number, which must be in its shortest form."""
         value = 0
         for number in range(_MAX_LONG_BYTES):
             byte = self._take(1)[0]

@@ -1,4 +1,4 @@
-"""What a writer's Avro schema says, and how its fields become those of the reader's.
+"""Resolve a writer's Avro schema into the reader's.
 
 Source: the Avro specification, "Schema Resolution".
 """
@@ -24,7 +24,7 @@ READ_AS: Mapping[str, frozenset[str]] = {
 class Field:
     """A field of a flat record: the primitive types that its value may be of, in order.
 
-    ``is_union`` says that the value begins with which of them it is.
+    ``is_union`` says that the value begins with the number of its type.
     """
 
     name: str
@@ -76,7 +76,7 @@ def reader_fields(schema: str) -> tuple[Field, ...]:
     """Return the fields of a raw record, K2's own: each of one type that is read in columns, or null.
 
     Raises:
-        ValueError: the schema is not like that, which is a mistake in a definition.
+        ValueError: the schema is different, which is a mistake in a definition.
     """
     flat = flat_fields(schema)
     if flat is None or any(_beside_null(field) not in READ_AS for field in flat):
@@ -115,7 +115,7 @@ def record_fields(tree: SchemaTree) -> tuple[tuple[str, AvroType], ...]:
     """Return the fields, name and type, of a schema that is a record.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is no record.
     """
     record = tree.named[tree.root.name] if isinstance(tree.root, Named) else None
     if not isinstance(record, Record):

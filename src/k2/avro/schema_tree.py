@@ -1,8 +1,8 @@
-"""An Avro schema as a tree, read from any JSON form of it; what does not change the bytes is left out.
+"""Parse an Avro schema, from any JSON form of it, into a tree without what does not affect the bytes.
 
 Logical types, docs, defaults, aliases and properties say nothing about how a record lies in bytes: a
 logical type reads as its base. Names and symbols are taken as they are, also those that the specification
-does not allow: a registry may hold them, and the bytes can be read all the same.
+does not allow: a registry may have them, and the bytes can be read all the same.
 
 Source: the Avro specification, "Schema Declaration", "Names" and "Parsing Canonical Form for Schemas".
 """

@@ -1,4 +1,4 @@
-"""Texts that lie in a buffer, as an Arrow column that points to them.
+"""Make an Arrow column of texts that points into a buffer, without copying them.
 
 Source: the Arrow columnar format, "Variable-size Binary View Layout": 16 bytes a text, its length, and
 then the text itself up to twelve bytes, or its first four and where it is.
@@ -18,7 +18,7 @@ _ONE, _BYTE, _HALF = np.uint64(1), np.uint64(8), np.uint64(32)
 def string_view_array(
     payloads: PayloadBuffer, starts: Int64s, lengths: Int64s, valid: Bools
 ) -> pa.Array:
-    """Return the texts (string_view) at these places of the payloads; null where not ``valid``.
+    """Return the texts (string_view) at these positions of the payloads; null where not ``valid``.
 
     They must be UTF-8 (:func:`are_utf8`) and in the first 2 GiB.
     """
@@ -36,7 +36,7 @@ def string_view_array(
 
 
 def are_utf8(payloads: PayloadBuffer, starts: Int64s, lengths: Int64s) -> Bools:
-    """Tell which texts are UTF-8: at once of those that are ASCII, one by one of the others."""
+    """Tell which texts are UTF-8; ASCII is checked for all at once, other texts one by one."""
     good = np.ones(starts.size, np.bool_)
     odd = np.zeros(starts.size, np.bool_)
     rows, place = np.arange(starts.size), 0
@@ -55,6 +55,6 @@ def are_utf8(payloads: PayloadBuffer, starts: Int64s, lengths: Int64s) -> Bools:
 
 
 def _first(words: Words, count: Int64s) -> Words:
-    """The first bytes of words, zeros in the place of the others."""
+    """The first bytes of words, with zeros in place of the others."""
     bits = np.minimum(count, _WORD - 1).astype(np.uint64) * _BYTE
     return np.where(count >= _WORD, words, words & ((_ONE << bits) - _ONE))

@@ -22,7 +22,7 @@ _MAGIC = 0
 def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
     """Shape Kafka's records as Bronze rows; key, value and headers stay as they are.
 
-    A timestamp that no table can hold becomes the nearest that one can, and a header says what it was.
+    A timestamp that no table can hold becomes the nearest possible one, and a header has the original.
 
     Args:
         records: the columns of ``NEEDED``.
@@ -50,7 +50,7 @@ def to_bronze(records: pa.Table, topic: str, ingested_at: datetime) -> pa.Table:
 def schema_ids(values: PayloadBuffer) -> pa.Array:
     """Return the schema id (int32) in each record's header; null where there is no such header.
 
-    An id beyond 31 bits is nobody's and null too.
+    An id beyond 31 bits cannot exist and is null too.
     """
     ids, framed = header(values)
     return pc.if_else(pa.array(framed & (ids < 2**31)), pa.array(ids), None).cast(pa.int32())

@@ -1,1 +1,1 @@
-"""Clients of the services outside: Kafka's control side and the schema registry."""
+"""Clients of the external services: Kafka's admin interface and the schema registry."""

@@ -1,4 +1,4 @@
-"""What a reader of committed records is given of a topic: which offsets hold a record.
+"""Find out which offsets of a topic hold a committed record.
 
 Offsets of aborted transactions, of the markers that end a transaction, and of records that compaction
 removed hold none. Kafka does not list them, so the range is read.
@@ -19,7 +19,7 @@ _RECORDS_PER_POLL = 10_000
 
 @dataclass(frozen=True)
 class CommittedReader:
-    """Reads a Kafka's topics back."""
+    """Reads topics of a Kafka cluster."""
 
     bootstrap: str
 
@@ -94,7 +94,7 @@ def offset_of(message: Message) -> int:
 
 
 def _is_end(message: Message, topic: str) -> bool:
-    """Tell whether this stands for the end of what is committed, and for no record."""
+    """Tell whether this is the marker of the end of the committed records, and no record."""
     error = message.error()
     if error is None:
         return False

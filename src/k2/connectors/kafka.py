@@ -1,4 +1,4 @@
-"""Kafka's control side: reachability, topics and how far they reach."""
+"""Kafka's admin interface: whether it answers, its topics, and their offsets."""
 
 import atexit
 import re
@@ -52,7 +52,7 @@ class ClientLog:
         self._login = _login(bootstrap)
 
     def log(self, level: int, text: str, *args: Any) -> None:
-        """Pass one line on; the broker's state is reported by errors, so these are details."""
+        """Log one line; errors report the broker's state, so these lines are details."""
         if refused := _REFUSED.search(text % args if args else text):
             _REFUSALS[self._login] = refused[0]
         if structlog.is_configured():  # else structlog would print every reconnect attempt
@@ -60,7 +60,7 @@ class ClientLog:
 
 
 def client_settings(bootstrap: str) -> dict[str, Any]:
-    """Return what every client of K2 has in common."""
+    """Return the settings that all Kafka clients of K2 share."""
     return {
         **client_options(bootstrap),
         "bootstrap.servers": str(bootstrap),
@@ -73,7 +73,7 @@ def client_settings(bootstrap: str) -> dict[str, Any]:
 
 
 def no_answer(bootstrap: str, found: object) -> UnavailableError:
-    """Return the error for a broker that does not answer, or lets nobody in."""
+    """Return the error for a broker that does not answer, or refuses the login."""
     if refusal := _REFUSALS.pop(_login(bootstrap), None):
         return UnavailableError(
             f"Kafka at {bootstrap} does not let K2 in ({refusal.strip()}); check K2_KAFKA_SECURITY,"
@@ -148,7 +148,7 @@ def watermarks(
 def _watermarks_of(
     consumer: Consumer, partition: TopicPartition, timeout: float
 ) -> tuple[int, int]:
-    """Ask until the partition has a leader: a new one, or one that moves, has none for a moment."""
+    """Ask until the partition has a leader: a partition that is new or moves has none for a moment."""
     deadline = time.monotonic() + timeout
     while True:
         left = max(deadline - time.monotonic(), _LEADER_PAUSE_SECONDS)
@@ -193,7 +193,7 @@ def _asking(bootstrap: str) -> Consumer:
 
 @cache
 def _kept_consumer(login: Login) -> Consumer:
-    """A client that stays: to connect takes 0.1 s, and streams that wait ask every second."""
+    """A client that stays connected: connecting takes 0.1 s, and waiting streams ask every second."""
     consumer = Consumer(
         {
             **client_settings(Address(login[0], dict(login[1]))),

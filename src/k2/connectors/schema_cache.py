@@ -1,4 +1,4 @@
-"""Schemas that a registry has told, kept on disk: an id means nothing at another registry."""
+"""Cache a registry's schemas on disk, apart for each registry: an id has no meaning at another one."""
 
 import hashlib
 import re

@@ -1,1 +1,1 @@
-"""What lies in ``K2_HOME``: paths, locks, ports, disk space and the endpoints of a run."""
+"""``K2_HOME``: its paths, locks, ports, disk space and the endpoints of a run."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 
 def replace_whole(path: Path, content: bytes) -> None:
-    """Put a file in the place of another: a reader finds the old content or the new, never a half.
+    """Replace a file's content: a reader finds the old content or the new, never part of it.
 
-    What a crash of the machine leaves of it is not said: that is :func:`replace_durably`.
+    After a crash of the machine the file may have either; :func:`replace_durably` guarantees the new.
     """
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_bytes(content)
@@ -15,7 +15,7 @@ def replace_whole(path: Path, content: bytes) -> None:
 
 
 def replace_durably(path: Path, content: bytes) -> None:
-    """Put a file in the place of another; once this returns, a crash of the machine leaves it there."""
+    """Replace a file; once this returns, the new content survives a crash of the machine."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with scratch.open("wb") as file:
         file.write(content)

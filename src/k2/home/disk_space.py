@@ -1,4 +1,4 @@
-"""Room on the disk of ``K2_HOME``: what ends for want of it says so, whoever found none first."""
+"""Free space on the disk of ``K2_HOME``: whatever fails because the disk is full says so in one sentence."""
 
 import math
 import os
@@ -19,30 +19,30 @@ _LATELY = 60.0  # seconds in which what was short of room may end of it
 
 @dataclass
 class DiskSpace:
-    """The disk of a home, as it is and as it was at the last looks.
+    """The disk of a home, now and at the last checks.
 
-    What could not be written is removed, so that a disk that was full may have room again when
-    somebody asks; and who died of it may have found none for its last words.
+    A file that could not be written is removed, so that a disk which was full may have space again when the
+    cause is looked for; and a process that died of it may have been unable to write its error.
     """
 
     settings: Settings
     _short_at: float = -math.inf
 
     def look(self) -> None:
-        """Note whether there is any."""
+        """Note whether the disk has free space."""
         with suppress(OSError):  # no home, no news
             if _is_short(self.settings.home):
                 self._short_at = time.monotonic()
 
     @property
     def was_full(self) -> bool:
-        """Whether there is none, or was none lately."""
+        """Whether the disk is full, or was full recently."""
         self.look()
         return time.monotonic() - self._short_at < _LATELY
 
     @property
     def remedy(self) -> str:
-        """The sentence that says so."""
+        """The sentence that says what to do."""
         home = self.settings.home
         if _lacks_inodes(home):
             return (
@@ -53,7 +53,7 @@ class DiskSpace:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Say of what fails for want of room that it does; leave other errors as they are.
+        """Raise errors that a full disk caused as such; leave other errors as they are.
 
         Raises:
             FailedError: the disk is full.

@@ -1,4 +1,4 @@
-"""Where Kafka and the schema registry are: as set, or as `k2 up` noted."""
+"""The addresses of Kafka and the schema registry: by settings, or from the note that `k2 up` left."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What K2 needs of a file system beside room: locks between processes, and hard links."""
+"""Check what K2 needs of a file system besides space: locks between processes, and hard links."""
 
 import errno
 import fcntl
@@ -27,7 +27,7 @@ def check_file_system(home: Path) -> None:
 
 
 def find_lock_fault(folder: Path) -> str | None:
-    """Return what is wrong with locks (``flock``) in a folder; None when they hold."""
+    """Return what is wrong with locks (``flock``) in a folder; None when they work."""
     with tempfile.NamedTemporaryFile(dir=folder, prefix=".lock-probe-") as first:
         try:
             fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,7 +44,7 @@ def find_lock_fault(folder: Path) -> str | None:
 
 
 def find_link_fault(folder: Path) -> str | None:
-    """Return what is wrong with hard links in a folder; None when there are any."""
+    """Return what is wrong with hard links in a folder; None when they work."""
     with tempfile.TemporaryDirectory(dir=folder, prefix=".link-probe-") as probe:
         first = Path(probe, "first")
         first.touch()

@@ -1,4 +1,4 @@
-"""Whether an upgrade was killed while it put new tables in the place of old ones."""
+"""Detect an upgrade that was killed while it replaced old tables by new ones."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from k2.settings import Settings
 
 
 def half_done_swap(settings: Settings) -> Path:
-    """Return the file that is there from before the first folder is moved until after the last."""
+    """Return the file that exists from before the first folder is moved until after the last one is."""
     return settings.home / "upgrade" / "swap.json"
 
 
 def refuse_half_done_swap(settings: Settings) -> None:
-    """Raise where it is there: some tables are new, some old, and some not there at all.
+    """Raise when it exists: some tables are new, some old, and some missing.
 
     Raises:
         ConfigError: says what to do.

@@ -19,7 +19,7 @@ from k2.settings import Settings
 
 
 class InstrumentLists:
-    """The lists of a home; what is loaded while streams run they see with their next batch."""
+    """The lists of a home. Running streams use a newly loaded list from their next batch on."""
 
     def __init__(self, settings: Settings) -> None:
         self._folder = settings.home / "instruments"
@@ -27,7 +27,7 @@ class InstrumentLists:
         self._seen: dict[str, tuple[tuple[int, int], Instruments]] = {}
 
     def current(self, exchange: str) -> Instruments:
-        """Return what K2 ships and what was loaded; of what both speak of what was loaded."""
+        """Return the facts that K2 ships and the loaded ones; where both have a name, the loaded one."""
         path = self._loaded_path(exchange)
         try:
             status = path.stat()
@@ -53,9 +53,9 @@ class InstrumentLists:
             return []
 
     def load(self, exchange: str, facts: Iterable[Fact], since: str) -> list[tuple[Fact, Fact]]:
-        """Add facts; return those that mean something else than before, beside what they meant.
+        """Add facts; return those that changed a meaning, each with the old meaning.
 
-        What a name meant before ``since`` it still means; only from then on the new fact holds.
+        Before ``since`` a name keeps its old meaning; the new fact holds from then on.
         """
         with exclusive(self._locks, [f"instruments-{exchange}"], "k2 instruments load"):
             known = with_newer(shipped_instruments(exchange).rows(), self.loaded(exchange))
@@ -66,14 +66,14 @@ class InstrumentLists:
         return changed
 
     def keep(self, exchange: str, instruments: Instruments) -> None:
-        """Keep a version that a batch is about to use, for good."""
+        """Store a version that a batch is about to use; it is never deleted."""
         path = self._version_path(exchange, instruments.version)
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             replace_durably(path, write_facts(instruments.rows()).encode())
 
     def version(self, exchange: str, version: str) -> Instruments:
-        """Return a version that was kept.
+        """Return a stored version.
 
         Raises:
             ConfigError: it is not there, or not as K2 wrote it.

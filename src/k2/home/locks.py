@@ -1,4 +1,4 @@
-"""One writer process per table, one process per checkpoint: locks that die with their holder."""
+"""Locks of the operating system: one writer process per table, one process per checkpoint."""
 
 import contextlib
 import fcntl
@@ -20,10 +20,10 @@ _BETWEEN_WAITS = 0.2
 
 @contextmanager
 def exclusive(folder: Path, names: Iterable[str], purpose: str) -> Iterator[None]:
-    """Hold one lock a name, all or none, until the block ends or the process dies.
+    """Hold one lock for each name, all or none, until the block ends or the process dies.
 
-    Delta on a local file system has no safe commit for two writers: both would report success and
-    one commit would be gone. The operating system drops the locks of a killed process.
+    Delta on a local file system has no safe commit for two writers: both would report success and one commit
+    would be lost. The operating system releases the locks of a killed process.
 
     Raises:
         InUseError: another process holds one of them; the message says which, and who.
@@ -39,7 +39,7 @@ def exclusive(folder: Path, names: Iterable[str], purpose: str) -> Iterator[None
 def exclusive_soon(
     folder: Path, names: Iterable[str], purpose: str, seconds: float = 30.0
 ) -> Iterator[None]:
-    """Hold locks as :func:`exclusive` does, and wait for whoever has them for a moment only.
+    """Hold locks as :func:`exclusive` does, and wait for a process that has them for a moment only.
 
     Raises:
         InUseError: another process holds one of them for longer than ``seconds``.

@@ -1,4 +1,4 @@
-"""Logs of K2 and its services that do not grow without end."""
+"""Limit the size of the logs of K2 and its services."""
 
 import shutil
 from contextlib import suppress
@@ -8,10 +8,10 @@ MAX_LOG_BYTES = 32 * 1024 * 1024
 
 
 def limit_logs(folder: Path, max_bytes: int = MAX_LOG_BYTES) -> list[Path]:
-    """Move what is in too large a log to ``<log>.1``, in place of what was there; return those logs.
+    """Move the content of each log that is too large to ``<log>.1``, which is replaced; return those logs.
 
-    Whoever writes to a log has it open, to append: it is copied and emptied, not renamed. Lines that are
-    written between the two are lost.
+    A process has the log open for appending, so the log is copied and emptied rather than renamed. Lines
+    that are written between the two steps are lost.
     """
     limited = []
     with suppress(OSError):  # a log that is gone, or no room for a copy

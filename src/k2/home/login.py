@@ -21,7 +21,7 @@ _JAAS_MODULES = {
 
 
 class Address(str):
-    """An address together with the ``client`` options that its service asks for; as text the address."""
+    """An address together with the ``client`` options for its service; as a string it is the address."""
 
     client: Mapping[str, str]
 
@@ -33,7 +33,7 @@ class Address(str):
 
 
 def client_options(address: str) -> dict[str, str]:
-    """Return the options that go with an address; a plain text has none."""
+    """Return the options of an address; a plain string has none."""
     return dict(address.client) if isinstance(address, Address) else {}
 
 

@@ -34,15 +34,15 @@ def prepare_home(settings: Settings) -> None:
 
 
 def file_uri(path: Path) -> str:
-    """Return how Spark is told of a file or folder, whatever Hadoop's default file system is.
+    """Return the URI of a file or folder for Spark, whatever Hadoop's default file system is.
 
-    Hadoop takes all behind the scheme as it is: in its paths nothing is escaped.
+    Hadoop takes everything after the scheme literally: its paths are not escaped.
     """
     return f"file://{path}"
 
 
 def require_home(settings: Settings) -> None:
-    """Check that ``K2_HOME`` has tables: a question about an empty or a wrong one has no answer.
+    """Check that ``K2_HOME`` has tables: an empty or wrong home cannot answer questions.
 
     Raises:
         ConfigError: it has none.
@@ -109,7 +109,7 @@ class HomeLock:
 
 
 def require_free_home(settings: Settings) -> None:
-    """See that no run has the home.
+    """Check that no run uses the home.
 
     Raises:
         InUseError: one has it; the message says which process.

@@ -1,4 +1,4 @@
-"""How often the run in progress had to start a service again: a note that status and metrics read."""
+"""Note how often the current run restarted a service; status and metrics read the note."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -23,7 +23,7 @@ class ServiceRestarts:
 
     @property
     def sentence(self) -> str:
-        """Say it to a person."""
+        """The restarts in a sentence for people."""
         times = "once" if self.count == 1 else f"{self.count} times"
         code = self.exit_code
         by = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
@@ -51,5 +51,5 @@ def read_restarts(settings: Settings) -> dict[str, ServiceRestarts]:
 
 
 def forget_restarts(settings: Settings) -> None:
-    """Delete the note: another run begins, or this one has ended."""
+    """Delete the note, because another run begins or this one has ended."""
     (settings.run / _NOTE).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""K2 commands as child processes that never outlive us."""
+"""Run K2 commands as child processes that never outlive this one."""
 
 import subprocess
 import sys

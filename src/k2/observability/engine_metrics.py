@@ -1,4 +1,4 @@
-"""The metrics of all streams of a process, told by the engine what happens."""
+"""The metrics of all streams of a process. The engine reports what happens to them."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -55,10 +55,9 @@ class Watched(Protocol):
 
 
 class EngineMetrics:
-    """Serves a registry a stream while it is entered. Streams are named as in ``Stream.name``.
+    """Serves a metrics registry for each stream while it is entered. Streams go by ``Stream.name``.
 
-    Checkpoints, tables and the machine are looked at every ten seconds by a thread of its own,
-    so that a batch pays for none of it.
+    A thread measures checkpoints, tables and the machine every ten seconds, at no cost to batches.
     """
 
     def __init__(self, settings: Settings, streams: Iterable[Watched]) -> None:
@@ -116,7 +115,7 @@ class EngineMetrics:
         record_restart(self._of[stream])
 
     def stopped(self, stream: str) -> None:
-        """Note that a stream ended as it should."""
+        """Note that a stream ended without an error."""
         self._of[stream].set("k2_stream_running", 0)
 
     def failed(self, stream: str, error: BaseException | str) -> str:
@@ -130,11 +129,11 @@ class EngineMetrics:
             self._newest[stream] = report.written.newest.timestamp()
 
     def progressed(self, stream: str, progress: Mapping[str, Any]) -> None:
-        """Take in a progress, which is given once."""
+        """Record a progress report; each is given once."""
         record_progress(self._of[stream], progress)
 
     def backlog(self, stream: str, records: int) -> None:
-        """Set what is upstream of a stream, measured without the stream's own progress."""
+        """Set a stream's backlog, measured without the stream's own progress."""
         metrics = self._of[stream]
         metrics.set("k2_backlog_records", max(0, records))
         newest = self._newest.get(stream)
@@ -148,7 +147,7 @@ class EngineMetrics:
         metrics.set("k2_balance_checked_timestamp_seconds", time.time())
 
     def look(self) -> None:
-        """Look at checkpoints, tables and the machine, now."""
+        """Measure checkpoints, tables and the machine now."""
         first = next(iter(self._of.values()))
         for gauge, value in machine(self._settings.home).items():
             first.set(gauge, value)

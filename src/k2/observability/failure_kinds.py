@@ -1,7 +1,7 @@
-"""What a stream died of: the one table of what failures look like, and what each means.
+"""The one table of failures: what their texts look like, and what each means.
 
-From a failure's text follow the word that metrics carry, the class of K2's error, which says whether a
-retry may help, and the sentence that a person reads.
+A failure's text determines the kind that metrics carry, the class of K2's error, which says whether a retry may
+help, and the sentence that a person reads.
 """
 
 import re
@@ -20,7 +20,7 @@ from k2.errors import (
 
 @dataclass(frozen=True)
 class FailureCause:
-    """A cause: the ``pattern`` in a failure's text that gives it away, and what follows from it.
+    """A cause of failures: the ``pattern`` by which a failure's text is recognised, and what follows from it.
 
     ``sentence`` may name ``{stream}`` and ``{line}``, the first line of the text.
     """
@@ -105,12 +105,12 @@ FAILURE_KINDS = tuple(
 
 
 def find_cause(text: str) -> FailureCause:
-    """Return the cause that a failure's text names first; of an unknown one a cause of kind other."""
+    """Return the first cause whose pattern a failure's text has; a cause of kind other if none."""
     return next((cause for cause in _CAUSES if cause.pattern.search(text)), _UNKNOWN)
 
 
 def failure_kind(error: BaseException | str) -> str:
-    """Return the word of :data:`FAILURE_KINDS` for an error, by its type and its text."""
+    """Return the one of :data:`FAILURE_KINDS` that an error is of, by its type and its text."""
     if isinstance(error, DataLossError):
         return "data_loss"
     if isinstance(error, ContractError):

@@ -1,4 +1,4 @@
-"""Latencies of a record's hops before Kafka had it."""
+"""Latencies of a record's hops before it reached Kafka."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,10 @@ HOP_TIMESTAMPS = ("timestamp", "ingestion_timestamp", "kafka_timestamp")
 
 
 def hop_latencies(silver: pa.Table) -> Mapping[str, float]:
-    """Time the newest trade's way before Kafka had it, in seconds; empty without a trade.
+    """Return the newest trade's latencies before it reached Kafka, in seconds; empty without a trade.
 
-    From the exchange's time to the feed's, and from there to the broker's: of the columns
-    ``HOP_TIMESTAMPS``. Dead letters have no time of their own and do not count.
+    They are from the exchange to the feed, and from the feed to the broker, by the columns
+    ``HOP_TIMESTAMPS``. Dead letters have no event time and do not count.
     """
     trades = silver.filter(pc.is_valid(silver["timestamp"]))
     if not trades.num_rows:

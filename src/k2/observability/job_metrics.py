@@ -62,7 +62,7 @@ JOB_CATALOGUE = (
 
 
 class Numbers(Protocol):
-    """What the registry is asked at each scrape."""
+    """What is read from the jobs' registry at each scrape."""
 
     def counts(self) -> dict[tuple[str, str], int]:
         """Return how many jobs there are by kind and state."""
@@ -113,7 +113,7 @@ class _AtScrape(Collector):
         self._numbers = numbers
 
     def collect(self) -> Iterator[Any]:
-        """Ask the registry; where it does not answer there are no numbers, and that is said."""
+        """Read the jobs' registry; where it does not answer there are no numbers, and a metric says so."""
         families = {
             metric.name: GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
             for metric in JOB_CATALOGUE
@@ -138,5 +138,5 @@ class _AtScrape(Collector):
         yield from families.values()
 
     def describe(self) -> Iterator[Any]:
-        """Name nothing ahead: the registry is asked at a scrape only."""
+        """Describe nothing in advance: the registry is read at a scrape only."""
         return iter(())

@@ -16,7 +16,7 @@ _FIRST = ("time", "level", "event", "job_name", "exchange", "layer", "batch_id")
 
 
 class _K2Handler(logging.StreamHandler[TextIO]):
-    """The libraries' way to our log; its own type, so that it is found and replaced."""
+    """Sends the libraries' log lines to K2's log; of its own type, so that it can be found and replaced."""
 
 
 # Py4J logs Ctrl-C with a traceback when it meets it in a call, and raises it as well.

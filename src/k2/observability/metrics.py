@@ -1,7 +1,7 @@
-"""Every metric of K2, said once, and one stream's set of them in a registry of its own.
+"""The catalogue of all metrics of K2, and each stream's metrics in a registry of its own.
 
-docs/reference/metrics.md is written from :data:`CATALOGUE`; rules and dashboards may name nothing
-that is not in it. All series of a stream exist from its start, so that a rate has a zero to start at.
+docs/reference/metrics.md is generated from :data:`CATALOGUE`; rules and dashboards may use no other metrics.
+All series of a stream exist from its start, so that a rate starts at zero.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,10 +32,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: ``labels`` beside :data:`STREAM_LABELS`, each with all values it can take.
+    """A metric: its ``labels`` in addition to :data:`STREAM_LABELS`, each with all values that it can have.
 
     The values of ``table`` are the stream's own tables, those of ``of_exchange`` all exchanges.
-    What is true of the whole process is there ``once``, beside its first stream.
+    A metric of the whole process exists ``once``, with its first stream.
     """
 
     name: str

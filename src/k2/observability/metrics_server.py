@@ -1,4 +1,4 @@
-"""Where metrics are read: an HTTP server a stream, each on the port that is always its own."""
+"""Serve metrics over HTTP: one server for each stream, always on the same port."""
 
 import errno
 import socket
@@ -43,7 +43,7 @@ def serve(registry: CollectorRegistry, host: str, port: int) -> MetricsServer:
 
 
 def check_ports(settings: Settings, ports: Iterable[int]) -> None:
-    """Refuse to begin what would find no port in the end.
+    """Check that ports are free, before anything is started that would need them later.
 
     Raises:
         InUseError: somebody listens on a port; says who when the system tells.

@@ -1,4 +1,4 @@
-"""Which records a batch read, so that a record can be followed from log line to log line.
+"""Describe which records a batch read, so that a record can be followed through the log.
 
 Bronze reads Kafka offsets; Silver and Gold read versions of the tables upstream.
 """
@@ -11,7 +11,7 @@ from typing import Any
 def offset_ranges(progress: Mapping[str, Any]) -> list[str]:
     """Return what a batch read: ``topic-0@120..140`` or ``silver_kraken_trades version 7..9``.
 
-    From the first on, up to but without the last. A source of which nothing was read is left out.
+    The first is included, the last is not. Sources of which nothing was read are left out.
     """
     return [
         trace

@@ -1,4 +1,4 @@
-"""From what a stream reports to its metrics: functions of their arguments, without a clock."""
+"""Update a stream's metrics from what it reports: functions of their arguments, without a clock."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ class Span(Protocol):
 
 
 class Report(Protocol):
-    """What a written batch says of itself; :class:`k2.engine.stream.BatchResult` is one."""
+    """What is reported of a written batch; :class:`k2.engine.stream.BatchResult` is one."""
 
     @property
     def rows(self) -> int: ...
@@ -58,7 +58,7 @@ def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
 
 
 def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None:
-    """Take one ``StreamingQueryProgress`` in; one of an idle trigger only moves the gauges."""
+    """Record one ``StreamingQueryProgress``; one of an idle trigger only sets the gauges."""
     durations = progress.get("durationMs") or {}
     total = durations.get("triggerExecution", 0) / 1000
     ended = _time(progress["timestamp"]).timestamp() + total
@@ -105,7 +105,7 @@ def kafka_lag(source: Mapping[str, Any]) -> int:
 
 
 def _observed(metrics: StreamMetrics, found: Mapping[str, float]) -> None:
-    """Take in what was counted of a batch beside its rows (:mod:`k2.observability.hop_latencies`)."""
+    """Record what else was measured of a batch (:mod:`k2.observability.hop_latencies`)."""
     if metrics.has("k2_late_records_total"):
         metrics.count("k2_late_records_total", found.get(LATE) or 0)
     if metrics.has("k2_hop_latency_seconds"):

@@ -1,4 +1,4 @@
-"""What must not be written down, wherever it stands: secrets by their names and by their forms."""
+"""Redact secrets wherever they stand, by the names of fields and by the form of values."""
 
 import re
 from typing import Any
@@ -33,7 +33,7 @@ _FORMS: tuple[tuple[re.Pattern[str], str], ...] = (
 def redacted(value: Any, name: str = "") -> Any:
     """Return a value without secrets; ``name`` is the field that it is the value of.
 
-    Texts are searched, and so is what mappings, lists and tuples hold. Other values stay.
+    Texts are searched, also those inside mappings, lists and tuples. Other values stay as they are.
     """
     if name and _NAME.search(name):
         return HIDDEN if value not in (None, "") else value

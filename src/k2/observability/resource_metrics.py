@@ -1,4 +1,4 @@
-"""Metrics of what a stream stands on: its checkpoint, its tables, the machine and the disk."""
+"""Resource metrics: checkpoint age, table size, host and disk."""
 
 import os
 import shutil
@@ -31,9 +31,9 @@ def record_table(metrics: StreamMetrics, table: str, stored: DeltaTable) -> None
 
 
 def machine(home: Path) -> dict[str, float]:
-    """Return CPU, memory and load of the machine, and the room on the disk of ``home``.
+    """Return CPU, memory and load of the machine, and the free space on the disk of ``home``.
 
-    CPU is the mean since the last call, so there is one caller.
+    CPU is the mean since the last call, so there must be only one caller.
     """
     folder = home if home.exists() else home.anchor
     disk, inodes = shutil.disk_usage(folder), os.statvfs(folder)

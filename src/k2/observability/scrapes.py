@@ -1,4 +1,4 @@
-"""What the metrics of running streams say, read back from their pages: rates, quantiles, sums."""
+"""Read the metrics of running streams back from their pages: rates, quantiles, sums."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ class Scrape:
         return cls(at, tuple(found))
 
     def values(self, name: str, **labels: str) -> list[float]:
-        """Return the values of a series and all labels' values that fit."""
+        """Return a series' values whose labels match."""
         wanted = labels.items()
         return [
             value for found, of, value in self.samples if found == name and wanted <= of.items()
         ]
 
     def total(self, name: str, **labels: str) -> float:
-        """Add them up."""
+        """Return the sum of the values."""
         return sum(self.values(name, **labels))
 
     def most(self, name: str, **labels: str) -> float:
@@ -43,7 +43,7 @@ class Scrape:
         return max(self.values(name, **labels), default=0.0)
 
     def buckets(self, name: str, **labels: str) -> dict[float, float]:
-        """Return a histogram's cumulative counts by upper bound, added up over what fits."""
+        """Return a histogram's cumulative counts by upper bound, summed over the series that match."""
         counts: dict[float, float] = {}
         for found, of, value in self.samples:
             if found == f"{name}_bucket" and labels.items() <= of.items():
@@ -54,7 +54,7 @@ class Scrape:
 
 @dataclass(frozen=True)
 class ScrapeDelta:
-    """What happened between two readings. A counter that began anew counts from zero."""
+    """What changed between two scrapes. A counter that was reset counts from zero."""
 
     before: Scrape
     after: Scrape
@@ -70,7 +70,7 @@ class ScrapeDelta:
         return 60 * self.of(name, **labels) / seconds if seconds > 0 else 0.0
 
     def quantile(self, share: float, name: str, **labels: str) -> float | None:
-        """Estimate a quantile of what was observed in between; None when nothing was."""
+        """Estimate a quantile of what was observed between the scrapes; None when nothing was."""
         before = self.before.buckets(name, **labels)
         after = self.after.buckets(name, **labels)
         return quantile(share, {bound: n - before.get(bound, 0.0) for bound, n in after.items()})

@@ -1,4 +1,4 @@
-"""What each stream is doing, in numbers a person or a program can read while it runs."""
+"""The live status of each stream, in numbers that people and programs can read."""
 
 import os
 import socket
@@ -54,7 +54,7 @@ class StreamStatus:
         self._recent.append((now, rows))
 
     def progressed(self, progress: Mapping[str, Any] | None) -> None:
-        """Take in the query's last progress, where it has one."""
+        """Record the query's last progress report, if it has one."""
         if not progress:
             return
         self.last_batch_at = progress["timestamp"]
@@ -78,7 +78,7 @@ def freshness(oldest: datetime | None) -> float | None:
 
 
 def write_status(path: Path, streams: list[StreamStatus], extra: dict[str, Any]) -> None:
-    """Put the status where ``k2 status`` looks; a reader never sees half of it."""
+    """Write the status file that ``k2 status`` reads; a reader never sees half of it."""
     status = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
@@ -99,12 +99,12 @@ def read_status(path: Path) -> dict[str, Any] | None:
 
 
 def submitted_status_file(settings: Settings, stream: str) -> Path:
-    """Return where a stream that runs as a submitted job notes its status, apart from the others."""
+    """Return the status file of a stream that runs as a submitted job."""
     return settings.run / "submitted" / f"{stream}.json"
 
 
 def running(settings: Settings) -> dict[str, Any]:
-    """Return what streams run, in the local run or as submitted jobs, as they noted it themselves."""
+    """Return the streams that run, in the local run or as submitted jobs, by their own status files."""
     local = _read_live(settings.run / "streams.json") or {}
     submitted = map(_read_live, sorted((settings.run / "submitted").glob("*.json")))
     streams = {
@@ -122,7 +122,7 @@ def running(settings: Settings) -> dict[str, Any]:
 
 
 def _read_live(path: Path) -> dict[str, Any] | None:
-    """Return a status whose process is there and writes it; of another host's its age tells."""
+    """Return a status file whose process runs and writes it; on another host its age decides alone."""
     status = read_status(path)
     if status is None or time.time() - status["written_at"] >= _STALE_SECONDS:
         return None

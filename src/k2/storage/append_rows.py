@@ -1,4 +1,4 @@
-"""Rows to a table of records about K2 itself, which no stream writes: one commit a call."""
+"""Append rows to a table about K2 itself, which no stream writes: one commit for each call."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from k2.storage.table import Table
 
 
 def append_rows(lake: Path, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Append rows, by column; the table is made when it is not there. The caller holds its lock."""
+    """Append rows, by column name; a missing table is created. The caller holds the table's lock."""
     if not rows:
         return
     stored = ensure_table(lake, table)

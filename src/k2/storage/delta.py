@@ -1,6 +1,6 @@
-"""Delta tables as folders: create them from their definitions, open them, ask how far they are.
+"""Delta tables as folders: create them from their definitions, open them, count their rows.
 
-All of this is delta-rs and needs no Spark.
+All of this uses delta-rs and no Spark.
 """
 
 import re
@@ -28,10 +28,10 @@ HISTORY_MINUTES = 60
 
 
 def properties(history_minutes: int = HISTORY_MINUTES) -> dict[str, str]:
-    """Return the properties of every table, which say how far back it goes.
+    """Return the properties of every table, which limit how much history it keeps.
 
-    How long the log says which files were removed, which every small file is in the end: a week of a fast
-    feed's are half a million, in each checkpoint and in the memory of whoever opens the table.
+    They limit how long the log names removed files. Every small file is removed in the end: in a week of a
+    fast feed that is half a million files, in each checkpoint of the log and in the memory of every reader.
     """
     kept = f"interval {history_minutes} minutes"
     return {
@@ -88,7 +88,7 @@ def ensure_table(lake: Path, table: Table) -> DeltaTable:
 
 
 def keep_properties(stored: DeltaTable, table: Table, history_minutes: int) -> bool:
-    """Have a table's properties say how far back it goes; tell whether they said something else."""
+    """Set the properties that limit a table's history; tell whether they were different before."""
     wanted = properties(history_minutes)
     have = stored.metadata().configuration
     odd = {name: value for name, value in wanted.items() if have.get(name) != value}
@@ -101,10 +101,10 @@ def keep_properties(stored: DeltaTable, table: Table, history_minutes: int) -> b
 
 @contextmanager
 def named_errors(table: Table, what: str = "written") -> Iterator[None]:
-    """Say of which table it is that something cannot be done, and why.
+    """Raise errors of delta-rs as K2's own, with the table's name and the reason.
 
     Raises:
-        UnavailableError: somebody else changed the table meanwhile; it can be tried again.
+        UnavailableError: somebody else changed the table meanwhile; a retry may succeed.
         FailedError: delta-rs or the system failed.
     """
     try:
@@ -143,7 +143,7 @@ def stored_version(stored: DeltaTable) -> int:
 
 
 def refuse_missing_columns(stored: DeltaTable, names: Iterable[str]) -> None:
-    """Raise when a stored table lacks columns that a reader wants.
+    """Raise when a stored table lacks columns that a reader needs.
 
     Raises:
         TableDriftError: names them, and the version of the table.
@@ -162,7 +162,7 @@ def row_count(stored: DeltaTable) -> int:
 
 
 def record_count(lake: Path, *tables: Table) -> int:
-    """Return the rows that some tables hold together; one that does not exist has none."""
+    """Return how many rows some tables have together; a table that does not exist has none."""
     stored = (open_table(lake, table) for table in tables)
     return sum(row_count(table) for table in stored if table is not None)
 

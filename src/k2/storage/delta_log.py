@@ -1,4 +1,4 @@
-"""What a Delta commit added, read from the log's own files: cheap, and without Spark."""
+"""Read what a Delta commit added from the log's files, which is cheap and needs no Spark."""
 
 from datetime import datetime
 from pathlib import Path
@@ -53,10 +53,10 @@ def appended_after(table: Path, version: int) -> AppendResult:
 
 
 def txns_between(table: Path, first: int, end: int) -> set[TxnId | None]:
-    """Return whose rows the versions from ``first`` up to, and without, ``end`` added.
+    """Return the transaction ids of the rows that the versions from ``first`` up to, and without, ``end`` added.
 
-    None stands for somebody who left no transaction id, and for a version that the log no longer
-    has. Commits that only moved rows, as a compaction does, are nobody's.
+    None stands for a commit without transaction id, and for a version that the log no longer has. Commits
+    that only moved rows, such as compactions, are left out.
     """
     found: set[TxnId | None] = set()
     for version in range(first, end):
@@ -72,7 +72,7 @@ def txns_between(table: Path, first: int, end: int) -> set[TxnId | None]:
 def rows_added(table: Path, version: int, but: int = 0) -> int | None:
     """Return how many rows a version added, without its first ``but`` files; None when the log has no such file.
 
-    Files are counted as a Delta stream counts them; what only moved rows adds none.
+    Files are counted as a Delta stream counts them; commits that only moved rows add none.
     """
     entries = actions_of(table, version)
     if entries is None:

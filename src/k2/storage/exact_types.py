@@ -1,4 +1,4 @@
-"""Rows in a table's exact Arrow types, well-formed to the last buffer."""
+"""Convert rows to a table's exact Arrow types, with every buffer well-formed."""
 
 import pyarrow as pa
 
@@ -8,8 +8,8 @@ from k2.storage.table import Table
 def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
     """Return the rows in the table's exact Arrow types, nullability included.
 
-    Spark hands out empty string and list arrays without an offsets buffer, at which delta-rs 1.6.6
-    panics; concatenating with a well-formed empty array makes them anew.
+    Spark returns empty string and list arrays without an offsets buffer, on which delta-rs 1.6.6
+    panics; concatenating with a well-formed empty array gives them one.
     """
     wanted = table.row_schema
     arrays = [
@@ -20,7 +20,7 @@ def rebuilt(rows: pa.Table, table: Table) -> pa.Table:
 
 
 def _lacks_offsets(array: pa.Array) -> bool:
-    """Whether an array, or one of the lists or structs in it, is such a one."""
+    """Whether an array, or a list or struct in it, lacks its offsets."""
     if pa.types.is_struct(array.type):
         return any(map(_lacks_offsets, array.flatten()))
     if not _has_offsets(array.type):

@@ -1,4 +1,4 @@
-"""Which of a table's files can hold rows that meet some conditions, by what the log says of each."""
+"""Prune a table's files: find those that can hold rows which meet some conditions, by the log's statistics."""
 
 from collections.abc import Sequence
 from datetime import timedelta

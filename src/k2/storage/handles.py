@@ -1,8 +1,8 @@
-"""Tables kept open between commits, and opened anew now and then.
+"""Keep tables open between commits, and open them again after some commits.
 
-Opening takes milliseconds, so a writer keeps its tables open. But a handle of delta-rs (1.6.6) gets
-dearer with each commit that it follows, half a millisecond a commit and without end. And to ask it
-for news lists the whole log; whether the next entry is there says the same.
+Opening takes milliseconds, so a writer keeps its tables open. But each commit that a handle of delta-rs (1.6.6)
+follows makes every later one half a millisecond slower, without end. Checking for updates through delta-rs lists
+the whole log; testing whether the next commit file exists is equivalent and cheap.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ MAX_COMMITS_OF_A_WATCHER = 100
 class TableHandle:
     """One stored table, by its folder.
 
-    Who asks rarely lets it follow more commits, ``max_commits``, before it is opened anew.
+    It is opened again after it has followed ``max_commits`` commits; a caller that asks rarely may allow more.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class TableHandle:
         return self._stored
 
     def discard(self) -> None:
-        """Open the table anew when it is wanted next."""
+        """Close the table; the next call of :meth:`latest` opens it again."""
         self._stored = None
 
     def _is_old(self, stored: DeltaTable) -> bool:

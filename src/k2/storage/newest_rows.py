@@ -1,4 +1,4 @@
-"""The newest rows of a table of any size, from few of its files."""
+"""Read the newest rows of a table from few of its files, however large it is."""
 
 from collections.abc import Sequence
 from datetime import timedelta

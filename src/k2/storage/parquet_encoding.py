@@ -1,7 +1,7 @@
-"""How columns lie in Parquet files: smaller, and cheaper to write, than by the writer's own choice.
+"""Choose Parquet encodings by column: the files are smaller, and cheaper to write, than with the writer's choice.
 
-Left alone, the writer builds a dictionary for every column and gives it up where values hardly
-repeat. Numbers that grow and texts that differ by their ends are stored as differences instead.
+By default the writer builds a dictionary for every column and abandons it where values hardly repeat. Here
+growing numbers and texts with common starts are stored as differences instead.
 """
 
 import pyarrow as pa

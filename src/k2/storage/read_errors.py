@@ -1,4 +1,4 @@
-"""What DuckDB says of a stored file that it cannot read, as one sentence with a remedy."""
+"""Turn DuckDB's errors about stored files into one sentence with a remedy."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _FILE = re.compile(r"""["'](?P<path>[^"']+\.parquet)["']""")
 
 @contextmanager
 def named_read_errors() -> Iterator[None]:
-    """Raise what stops a reader of stored tables as K2's own error; also a decorator.
+    """Raise errors of reading stored tables as K2's own; also usable as a decorator.
 
     Raises:
         ContractError: a file is missing or damaged; the message names it.
@@ -31,7 +31,7 @@ def named_read_errors() -> Iterator[None]:
 
 @contextmanager
 def named_log_errors(table: str) -> Iterator[None]:
-    """Raise what delta-rs says of a table's log as K2's own error.
+    """Raise delta-rs's errors about a table's log as K2's own.
 
     Raises:
         ContractError: the log is damaged.

@@ -41,7 +41,7 @@ class Scan:
     sql: str
 
     def table(self, where: str = "true") -> pa.Table:
-        """Return the rows, and of them those for which the SQL ``where`` holds.
+        """Return the rows for which the SQL ``where`` holds; all without it.
 
         Raises:
             ContractError: a file is missing or is not readable.
@@ -117,7 +117,7 @@ def scan(
 def scan_table(
     lake: Path, table: Table, columns: Sequence[str] | None = None, where: Sequence[Condition] = ()
 ) -> Scan:
-    """Plan as :func:`scan` does, at a table's newest version; one that does not exist has no rows."""
+    """Plan as :func:`scan` does, at a table's newest version; a table that does not exist has no rows."""
     stored = open_table(lake, table)
     if stored is not None:
         return scan(stored, columns, where)
@@ -142,7 +142,7 @@ def _paths(stored: DeltaTable, files: pa.Table) -> tuple[str, ...]:
 def _source(
     paths: tuple[str, ...], files: pa.Table, partitions: list[pa.Field], schema: pa.Schema
 ) -> str:
-    """SQL for all columns of the files, those that only the log and the paths tell included."""
+    """SQL for all columns of the files, including the partition columns, which only the log and the paths have."""
     is_told = _are_told_by_paths(paths, files, partitions)
     options = ["hive_partitioning = false"]
     if is_told and partitions:

@@ -1,4 +1,4 @@
-"""The tables that a lake's folder holds, by name and kept open."""
+"""The tables in a lake's folder, opened by name and kept open."""
 
 from collections.abc import Sequence
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""What a stored table is: its name, columns, key, partitions and comment, in one place each."""
+"""What a stored table is: its name, columns, key, partitions and comment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,14 +20,14 @@ class Layer(StrEnum):
 
 @dataclass(frozen=True)
 class Table:
-    """A Delta table as K2 wants it.
+    """The definition of a Delta table.
 
     ``schema`` has the columns, their comments as metadata. ``version`` rises when the columns, or what
     they mean, change: a stored table of an older one is rebuilt by `k2 upgrade`. ``key`` names the
-    columns whose values occur once; ``stats_columns`` those whose smallest and largest values Delta keeps
-    a file for skipping; ``high_cardinality`` texts and bytes of which hardly two are the same;
-    ``sorted_by`` is how rows lie in a compacted file, which are smaller so; ``properties`` are Delta's
-    own, beside those of every table.
+    columns that identify a row; ``stats_columns`` those whose smallest and largest values Delta keeps for each
+    file, to skip files; ``high_cardinality`` names texts and bytes that hardly ever repeat; compacted files are
+    sorted by ``sorted_by``, which makes them smaller; ``properties`` are Delta's own, in addition to those of
+    every table.
     """
 
     name: str

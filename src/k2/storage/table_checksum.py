@@ -1,8 +1,8 @@
-"""A version's checksum file, which spares Spark a job for every commit that it hears of.
+"""Write a version's checksum file, which saves Spark a job for every new commit that it reads.
 
 Source: the Delta protocol, "Version Checksum File". Delta finds a table's protocol and metadata in it.
-Without one it looks for both in the whole log, by a query that has the version in its generated code:
-60,000 characters of Java, compiled anew for each commit and for each stream that reads the table.
+Without one it searches the whole log for both, with a query whose generated code contains the version:
+60,000 characters of Java, compiled again for each commit and for each stream that reads the table.
 delta-rs (1.6.6) writes none.
 """
 
@@ -19,7 +19,7 @@ _KEPT = 10  # versions; a reader that is further behind does without
 
 
 def keep_checksum(stored: DeltaTable, folder: Path) -> None:
-    """Write the checksum file of a table's version as the handle has it, and remove old ones."""
+    """Write the checksum file of the version that the handle is at, and remove old ones."""
     log = log_folder(folder)
     version = stored.version()
     draft = log / f".{version:020}.crc.draft"

@@ -1,4 +1,4 @@
-"""How far the streams that read a table are, as their checkpoints say."""
+"""How far the streams that read a table have come, by their checkpoints."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def committed_sources(checkpoint: Path) -> dict[str, dict[str, Any]] | None:
 def first_unread(checkpoint: Path, table_id: str) -> int | None:
     """Return the oldest version that a stream has not read to its end; None when it needs the whole table.
 
-    It does before its first batch, and until it has read what was there when it began.
+    It needs the whole table before its first batch, and until it has read what was there when it began.
     """
     source = (committed_sources(checkpoint) or {}).get(table_id)
     if source is None or source.get("isStartingVersion"):
@@ -40,9 +40,10 @@ def first_unread(checkpoint: Path, table_id: str) -> int | None:
 
 
 def unread_rows(checkpoint: Path, table: DeltaTable) -> int:
-    """Return how many rows of its only source, which is ``table``, a stream has still to take.
+    """Return how many rows of its only source, which is ``table``, a stream has not read.
 
-    All of them until it has read what was there when it began, and when the log no longer says.
+    That is all of them until it has read what was there when it began, and when the log no longer has the
+    versions that it needs.
     """
     (start,) = OffsetLog(checkpoint).position(1).starts
     if start == NOTHING_YET:
@@ -59,6 +60,6 @@ def unread_rows(checkpoint: Path, table: DeltaTable) -> int:
 
 
 def rows_read(lake: Path, source: Table, checkpoint: Path) -> int:
-    """Return how many rows of its only source a stream has taken."""
+    """Return how many rows of its only source a stream has read."""
     stored = open_table(lake, source)
     return 0 if stored is None else row_count(stored) - unread_rows(checkpoint, stored)

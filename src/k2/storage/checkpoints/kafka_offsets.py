@@ -1,4 +1,4 @@
-"""What a stream has read of a Kafka topic, as Spark's checkpoint says it.
+"""What a stream has read of a Kafka topic, by Spark's checkpoint.
 
 The forms are those of Spark's ``KafkaSourceOffset`` in ``offsets/<batch>`` and of its
 ``KafkaSourceInitialOffsetWriter`` in ``sources/0/0``, which says where the first batch began.

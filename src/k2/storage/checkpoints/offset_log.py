@@ -1,7 +1,7 @@
-"""A stream's checkpoint kept as Spark keeps it, for batches that no query of Spark's makes.
+"""Write and read a stream's checkpoint in Spark's format, for batches that no Spark query runs.
 
 Before a batch is written, ``offsets/<batch>`` says how far it will have read each source; once it is
-written, ``commits/<batch>`` says so. A query that starts on the checkpoint goes on from there.
+written, ``commits/<batch>`` says so. A Spark query that starts on the checkpoint continues from there.
 The forms are those of Spark's ``OffsetSeqLog`` and ``CommitLog`` and of Delta's ``DeltaSourceOffset``.
 """
 
@@ -22,7 +22,7 @@ _KEPT = 10  # batches, as the sessions' spark.sql.streaming.minBatchesToRetain
 class Position:
     """Where a stream is: its next batch reads each source from ``starts``.
 
-    ``planned`` is how far that batch reads when its offsets are planned and it may be half written.
+    ``planned`` is how far that batch reads, if its offsets are planned: it may then be partly written.
     ``watermark`` is in milliseconds since 1970; 0 for none.
     """
 
@@ -39,7 +39,7 @@ class OffsetLog:
         self._offsets, self._commits = checkpoint / "offsets", checkpoint / "commits"
 
     def position(self, sources: int) -> Position:
-        """Return where the stream is; one that never ran has read nothing of its ``sources``."""
+        """Return the stream's position; a stream that never ran has read nothing of its ``sources``."""
         batch = newest(self._offsets)
         if batch is None:
             return Position(0, (NOTHING_YET,) * sources)
@@ -51,18 +51,18 @@ class OffsetLog:
         return Position(batch, before, ends, self._header(batch)["batchWatermarkMs"])
 
     def planned_at(self, batch: int) -> datetime:
-        """Return when a batch was planned: the same however often it runs."""
+        """Return the time at which a batch was planned, which is the same however often it runs."""
         milliseconds = self._header(batch)["batchTimestampMs"]
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
     def plan(self, batch: int, ends: tuple[str, ...], watermark: int, now: int) -> None:
-        """Say how far a batch will have read, before it writes; ``now`` in milliseconds."""
+        """Note how far a batch will read, before it writes anything; ``now`` is in milliseconds."""
         header = {"batchWatermarkMs": watermark, "batchTimestampMs": now, "conf": {}}
         write_lines(self._offsets / str(batch), (_VERSION, orjson.dumps(header).decode(), *ends))
         remove_file(self._offsets / str(batch - _KEPT))
 
     def commit(self, batch: int, watermark: int) -> None:
-        """Say that a batch is written."""
+        """Note that a batch is written."""
         written = orjson.dumps({"nextBatchWatermarkMs": watermark}).decode()
         write_lines(self._commits / str(batch), (_VERSION, written))
         remove_file(self._commits / str(batch - _KEPT))
@@ -100,7 +100,7 @@ def table_offset(table_id: str, version: int) -> str:
 
 
 def next_version(offset: str) -> int | None:
-    """Return the first version that an offset leaves to read; None when it is within a version."""
+    """Return the first version that an offset leaves unread; None when the offset is inside a version."""
     if offset == NOTHING_YET:
         return 0
     said = orjson.loads(offset)
@@ -112,7 +112,7 @@ def next_version(offset: str) -> int | None:
 def is_of_table(offset: str, table_id: str, newest: int) -> bool:
     """Tell whether an offset can be one of a table with this id and newest version.
 
-    It is not when the table was made anew, or put back to a state before the offset's.
+    It cannot when the table was recreated, or restored to a state before the offset.
     """
     if offset == NOTHING_YET:
         return True
@@ -121,7 +121,7 @@ def is_of_table(offset: str, table_id: str, newest: int) -> bool:
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write a log's file, or write it anew, whole."""
+    """Write a file of the log, or replace it, as a whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     scratch.write_text("\n".join(lines), encoding="utf-8")

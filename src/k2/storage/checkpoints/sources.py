@@ -1,9 +1,9 @@
-"""A checkpoint that learns of a further source: a stream goes on when an exchange is added.
+"""Add a source to a checkpoint, so that a stream continues when an exchange is added.
 
-Spark numbers the sources of a query by their place in the plan, keeps one line a source in every
+Spark numbers the sources of a query by their place in the plan, keeps one line for each source in every
 file of the offset log, and refuses to start when their number has changed. A source that has given
-nothing yet has the line ``-``. Gold reads one table an exchange, and keeps no state, so that such a
-line is all that a new exchange at the end of the list needs.
+nothing yet has the line ``-``. Gold reads one table for each exchange and keeps no state, so that a new
+exchange at the end of the list needs nothing but such a line.
 """
 
 from pathlib import Path
@@ -15,10 +15,10 @@ _HEADER = 2  # lines before the sources: the log's version and the batch's setti
 
 
 def admit_sources(checkpoint: Path, sources: int) -> None:
-    """Add what is missing for ``sources`` sources at the end of every planned batch's offsets.
+    """Extend the offsets of every planned batch to ``sources`` sources.
 
     Raises:
-        StaleCheckpointError: the checkpoint knows more sources than there are.
+        StaleCheckpointError: the checkpoint has more sources than there are.
     """
     offsets = checkpoint / "offsets"
     for batch in sorted(batches(offsets)):

@@ -1,4 +1,4 @@
-"""Which rows of a table a stream has still to read, from its checkpoint and the table's log alone."""
+"""Find the rows of a table that a stream has not read, from its checkpoint and the table's log alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ def unread_from(checkpoint: Path, table_id: str) -> int | None:
 def files_added(table: Path, first: int, last: int) -> list[AddedFile] | None:
     """Return the files that versions ``first`` to ``last`` added with new rows.
 
-    What a compaction only moved is not among them. None when the log no longer has a version.
+    Files of a compaction, which only moved rows, are not among them. None when the log no longer has a version.
     """
     found = []
     for version in range(first, last + 1):

@@ -1,4 +1,4 @@
-"""Which files of a table its streams have still to read."""
+"""Find the files of a table that some stream has not read."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,18 +11,19 @@ ALL_READ = 2**63 - 1
 
 
 def has_begun(checkpoint: Path) -> bool:
-    """Tell whether a stream has planned a batch: before, it needs the table as it will be then."""
+    """Tell whether a stream has planned a batch. Before that it needs no old version: it will read the table as it is
+    when it begins."""
     return bool(batches(checkpoint / "offsets"))
 
 
 def unread_since(
     checkpoints: Iterable[Path], table: Path, table_id: str, newest_version: int
 ) -> int:
-    """Return from when on a table's files may still be unread by a stream.
+    """Return the time from which on files of a table may be unread by some stream.
 
     Returns:
-        Milliseconds since 1970, as Delta's ``modificationTime``: older files have been read by all. 0 when
-        a stream needs every file; ``ALL_READ`` when all has been read.
+        Milliseconds since 1970, as Delta's ``modificationTime``: every stream has read older files. 0 when
+        a stream needs every file; ``ALL_READ`` when every file has been read.
     """
     since = ALL_READ
     for checkpoint in checkpoints:

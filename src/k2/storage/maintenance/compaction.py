@@ -1,7 +1,7 @@
-"""A closed partition's small files made into large ones, whose rows lie by market.
+"""Compact a closed partition: rewrite its small files as large ones, sorted by market.
 
-Trades of one market beside each other have like prices and ids that follow, so they take a fifth less.
-A stored file never changes: only the commit needs the table for itself, not the work before it.
+Trades of one market next to each other have similar prices and consecutive ids, so that they take a fifth less
+space. Stored files never change: only the commit needs exclusive access to the table, not the work before it.
 """
 
 import shutil
@@ -47,14 +47,14 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class CompactionPlan:
-    """Large files that are written, and the small ones whose place they are to take."""
+    """The large files that were written, and the small files that they are to replace."""
 
     table: Table
     written: list[AddAction]
     replaced: list[StoredFile]
 
     def commit(self, stored: DeltaTable) -> bool:
-        """Put the large files in the place of the small ones; False when one of these is gone.
+        """Replace the small files by the large ones; False when one of the small files is gone.
 
         The commit says ``dataChange=false``: a stream that reads the table does not see it. Whoever
         calls holds the table and keeps its stream's batches out.
@@ -81,7 +81,8 @@ class CompactionPlan:
 
 
 def compact(stored: DeltaTable, table: Table, partition: Partition, before: int = ALL_READ) -> None:
-    """Pack a partition for a caller who has the table to himself; ``before`` as of :func:`write_compacted`."""
+    """Compact a partition; the caller has exclusive access to the table. ``before`` is that of
+    :func:`write_compacted`."""
     packed = write_compacted(stored, table, partition, before)
     if packed is not None:
         packed.commit(stored)
@@ -90,7 +91,7 @@ def compact(stored: DeltaTable, table: Table, partition: Partition, before: int 
 def small_files(
     stored: DeltaTable, below_bytes: int | None = None, before: int = ALL_READ
 ) -> list[StoredFile]:
-    """Return the files that could be packed, oldest first: smaller ones, written ``before`` (ms since 1970)."""
+    """Return the files that could be compacted, oldest first: small ones, written ``before`` (ms since 1970)."""
     actions = pa.table(stored.get_add_actions(flatten=True))
     is_small = pc.less(actions["size_bytes"], below_bytes or _LARGE_ENOUGH)
     is_read = pc.less(actions["modification_time"].cast(pa.int64()), before)
@@ -118,12 +119,12 @@ def write_compacted(
 ) -> CompactionPlan | None:
     """Write a partition's large files, sorted.
 
-    Files that were not written ``before`` (ms since 1970) stay: a stream has not read them, and whoever
-    removes replaced files, whichever engine that is, must not take them. The large files are no part of
-    the table before they are committed; else maintenance deletes them.
+    Files that were not written ``before`` (ms since 1970) stay: a stream has not read them, and no engine may
+    remove them as replaced. The large files are not part of the table until they are committed; if they never
+    are, maintenance deletes them.
 
     Returns:
-        None when the partition has not several such files, or ``should_continue`` said no meanwhile.
+        None when the partition has fewer than two such files, or ``should_continue`` said no meanwhile.
     """
     files = [file for file in small_files(stored, before=before) if file.partition == partition]
     try:
@@ -142,7 +143,7 @@ def write_together(
     order: Sequence[str] = (),
     should_continue: Callable[[], bool] = lambda: True,
 ) -> CompactionPlan | None:
-    """Write the rows of some files to as few as there are partitions; None for less than two files.
+    """Write the rows of some files to one file for each partition; None for fewer than two files.
 
     Args:
         stored: the table, at the version that the files are of.
@@ -150,7 +151,7 @@ def write_together(
         replaced: the files.
         level: of compression.
         order: columns to sort by.
-        should_continue: asked now and then; a no raises what the caller has to expect.
+        should_continue: called from time to time; when it says no, an exception for the caller is raised.
     """
     if len(replaced) < 2:
         return None
@@ -178,7 +179,7 @@ def _write(
     scratch: Path,
     level: int,
 ) -> list[AddAction]:
-    """Write the files' rows to a table of its own, which has the layout and statistics wanted."""
+    """Write the files' rows to a temporary table with the wanted layout and statistics."""
     packing = DeltaTable.create(
         scratch,
         schema=stored.schema(),
@@ -215,7 +216,7 @@ def _sorted(
     order: Sequence[str],
     should_continue: Callable[[], bool],
 ) -> Iterator[pa.RecordBatch]:
-    """The rows: so many at a time, and those in order."""
+    """The rows in chunks, each chunk sorted."""
     keys = [(name, "ascending") for name in order]
     for rows in _portions(parts):
         if not should_continue():

@@ -1,4 +1,4 @@
-"""How much of a table's log stays, and with it of the table's past.
+"""Trim a table's log, which limits how far back the table's history goes.
 
 A commit of delta-rs (1.6.6) lists the log twice, a microsecond an entry each time, so a log must not grow
 without end: a fast feed commits every second, and after a day each commit took 0.2 s more.
@@ -34,10 +34,10 @@ _FILES = (
 
 @dataclass(frozen=True)
 class LogRetention:
-    """What stays: the newest ``versions``, those of the last ``seconds``, and all that a stream has not read.
+    """What stays in a log: the newest ``versions``, those of the last ``seconds``, and all that a stream has not read.
 
-    ``consumers`` are, by a table's name, the checkpoints of the streams that read it. A stream that has not
-    begun needs nothing: it will read the table as it is then.
+    ``consumers`` are, by a table's name, the checkpoints of the streams that read it. A stream that has
+    not begun needs no old version: it will read the table as it is when it begins.
     """
 
     versions: int
@@ -47,7 +47,7 @@ class LogRetention:
     def trim_log(self, stored: DeltaTable, table: Table) -> None:
         """Remove entries that nobody needs, the oldest first.
 
-        What stays begins with a checkpoint of the log, as the Delta protocol asks ("Metadata Cleanup").
+        The remaining log begins with a checkpoint, as the Delta protocol requires ("Metadata Cleanup").
         """
         folder, newest = folder_of(stored), stored.version()
         needed = newest - self.versions
@@ -75,7 +75,7 @@ class LogRetention:
 
 
 def find_oldest(folder: Path, newest: int) -> int:
-    """Return the oldest commit in the log, which has all from there to ``newest``."""
+    """Return the oldest commit from which the log is complete up to ``newest``."""
     return _bisect(0, newest, lambda version: commit_file(folder, version).exists())
 
 
@@ -97,7 +97,7 @@ def _last_before(folder: Path, when: float, oldest: int, newest: int) -> int:
 
 
 def _bisect(low: int, high: int, holds: Callable[[int], bool]) -> int:
-    """The first number for which something holds, which holds for all after it; ``high`` if for none."""
+    """The first number for which a condition holds, if it holds for all later ones too; ``high`` if it never does."""
     while low < high:
         middle = (low + high) // 2
         if holds(middle):

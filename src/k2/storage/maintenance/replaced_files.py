@@ -1,4 +1,4 @@
-"""Removal of files that no version in a table's log refers to: replaced ones, and those of writers that died.
+"""Remove files that no version in a table's log refers to: replaced files, and those of writers that died.
 
 So the files go as far back as the log does, and a version that can be opened can be read. Streams of K2
 need no more: what they have not read is in the log (:mod:`k2.storage.maintenance.log_cleanup`).
@@ -22,7 +22,7 @@ _STAGED = "#"
 
 
 def remove_replaced_files(stored: DeltaTable, least_seconds: float, dry_run: bool = False) -> int:
-    """Delete what no version in the log refers to; return how many files.
+    """Delete the files that no version in the log refers to; return how many.
 
     Args:
         stored: the table, its newest version.
@@ -62,7 +62,7 @@ def _is_older(path: Path, when: float) -> bool:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Files of a table beside its log; names with _ or . are nobody's but their writer's."""
+    """A table's data files, outside its log; names that begin with _ or . belong to their writer alone."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith(("_", ".")):

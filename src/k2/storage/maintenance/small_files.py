@@ -1,8 +1,8 @@
-"""What a table needs after a commit, now and then instead of each time.
+"""Maintain a table after some commits rather than after each one: merge small files, write log checkpoints.
 
-Left to delta-rs (1.6.6), each commit lists the whole log several times in search of old entries: 12
-milliseconds for every thousand commits before it. And each costs five microseconds for every file
-that the table has, of which a stream leaves some with every batch.
+With delta-rs's own maintenance (1.6.6) each commit lists the whole log several times to find old entries, which
+takes 12 milliseconds for every thousand commits before it. Each commit also costs five microseconds for every
+file of the table, and a stream adds files with every batch.
 """
 
 from itertools import groupby
@@ -33,7 +33,7 @@ def merge_small_files(
 ) -> None:
     """Merge small files when it is time, in a commit that says that no data changed.
 
-    Only files that every stream has read: what is replaced may be gone soon, by whichever engine.
+    Only files that every stream has read are merged: any engine may soon remove the replaced ones.
     """
     if (stored.version() + crc32(table.name.encode())) % _LOOK_EVERY:
         return
@@ -46,14 +46,14 @@ def merge_small_files(
 
 
 def _mergeable(files: list[StoredFile]) -> list[StoredFile]:
-    """The small files that have others beside them in their partition, the oldest first."""
+    """The small files that are not alone in their partition, oldest first."""
     partition = attrgetter("partition")
     groups = (list(of_one) for _, of_one in groupby(sorted(files, key=partition), partition))
     return [file for group in groups if len(group) > 1 for file in group]
 
 
 def keep_log(stored: DeltaTable, table: Table, retention: LogRetention | None) -> None:
-    """Write the log's checkpoint when it is time, and remove entries that nobody needs."""
+    """Write the log's checkpoint when it is due, and remove entries that nobody needs."""
     if stored.version() % CHECKPOINT_INTERVAL == 0:
         stored.create_checkpoint()
         if retention is not None:

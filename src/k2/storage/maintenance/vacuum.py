@@ -1,4 +1,4 @@
-"""Which partitions of a stored table are closed, and what it consists of."""
+"""Count a stored table's files, and find its closed partitions."""
 
 from collections import Counter
 from dataclasses import dataclass

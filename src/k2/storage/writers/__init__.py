@@ -1,1 +1,1 @@
-"""The one way into a table, in two implementations: Arrow with delta-rs, and Spark."""
+"""The only way to write a table, in two implementations: Arrow with delta-rs, and Spark."""

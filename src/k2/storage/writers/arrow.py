@@ -1,4 +1,4 @@
-"""Batches to Delta through Arrow and delta-rs, on the driver: little CPU for small batches.
+"""Write batches to Delta with Arrow and delta-rs on the driver, which takes little CPU for small batches.
 
 Spark collects the rows once; filters, projections and commits cost no Spark job.
 """
@@ -40,8 +40,8 @@ _MAX_ATTEMPTS = 5  # at a commit, when others change the table meanwhile
 class ArrowWriter:
     """Writes to the tables under ``lake``; see :class:`~k2.storage.writers.writer.TableWriter`.
 
-    It keeps the tables open, which is right because nobody else writes them meanwhile. Threads may write
-    different tables, and ask of any. Without a ``retention`` the tables' logs stay whole.
+    It keeps the tables open, which is safe because this process is their only writer. Threads may write
+    different tables and read any. Without a ``retention`` the tables' logs are not trimmed.
     """
 
     lake: Path
@@ -73,7 +73,7 @@ class ArrowWriter:
             return int(self._stored(table).version())
 
     def table_id(self, table: Table) -> str:
-        """Return the id that the table's log gives it, for good."""
+        """Return the table's id, which its log never changes."""
         if table.name not in self._ids:
             with self._alone_at(table):
                 self._ids[table.name] = str(self._stored(table).metadata().id)
@@ -152,14 +152,14 @@ class ArrowBatch:
     def map_arrow(
         self, transform: Transform, schema: pa.Schema, reused: bool = False
     ) -> "ArrowBatch":
-        """Transform some rows after the other: what is made on the way needs no more memory than theirs."""
+        """Transform the rows in chunks, so that intermediate results need memory for one chunk only."""
         del schema, reused  # the columns come with the rows, which stay in memory anyway
         parts = range(0, max(self.rows.num_rows, 1), _ROWS_AT_ONCE)
         made = [transform(self.rows.slice(first, _ROWS_AT_ONCE)) for first in parts]
         return ArrowBatch(self.writer, pa.concat_tables(made))
 
     def update(self, records: pa.Table) -> "ArrowBatch":
-        """Look the records up by one number each."""
+        """Find the records by one number each, of partition and offset."""
         if not records.num_rows:
             return self
         place = pc.index_in(_record(self.rows), _record(records).combine_chunks())

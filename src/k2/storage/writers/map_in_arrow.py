@@ -1,4 +1,4 @@
-"""A DataFrame's rows transformed as Arrow tables, in Python beside Spark's executors."""
+"""Transform a DataFrame's rows as Arrow tables, in the Python processes of Spark's executors."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,12 @@ from k2.storage.writers.writer import Transform
 
 
 def map_in_arrow(rows: DataFrame, transform: Transform, columns: StructType) -> DataFrame:
-    """Return what ``transform`` makes of the rows, a part at a time; it has these ``columns``.
+    """Return the rows transformed by ``transform`` in parts; the result has these ``columns``.
 
-    Executors call it by its name, so they need K2's package as the driver has it.
+    Executors import ``transform`` by name, so they need the same version of K2 as the driver.
 
-    This is :meth:`DataFrame.mapInArrow` but for one thing: that insists on pandas (PySpark 4.0.2),
-    which neither side uses and which PyArrow, where there is one, takes two seconds to import.
+    It differs from :meth:`DataFrame.mapInArrow` in one thing: that requires pandas (PySpark 4.0.2), which
+    neither side uses and which, where it is installed, PyArrow takes two seconds to import.
     """
 
     def each_part(parts: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Batches to Delta with Spark's own writer: rows never leave the executors."""
+"""Write batches to Delta with Spark's own writer: rows never leave the executors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,7 +36,7 @@ class SparkWriter:
 
     @contextmanager
     def open_batch(self, rows: DataFrame) -> Iterator["SparkBatch"]:
-        """Open a batch; what is reused of it is kept, spilling to disk, until it is closed."""
+        """Open a batch; results that are read again are cached, on disk if need be, until it is closed."""
         batch = SparkBatch(self.lake, rows)
         try:
             yield batch
@@ -45,7 +45,7 @@ class SparkWriter:
                 kept.unpersist()
 
     def hold(self, rows: pa.Table) -> Batch:
-        """Return rows as a batch of the other writer's: they are few."""
+        """Return rows, which are few, as a batch of the Arrow writer."""
         return ArrowWriter(self.lake).hold(rows)
 
     def version(self, table: Table) -> int:
@@ -76,14 +76,14 @@ class SparkBatch:
     def map_arrow(
         self, transform: Transform, schema: pa.Schema, reused: bool = False
     ) -> "SparkBatch":
-        """Transform the rows where they are, some at a time."""
+        """Transform the rows on the executors, in chunks."""
         mapped = map_in_arrow(self.rows, transform, to_spark_schema(schema))
         if reused:
             self.kept.append(mapped.persist())
         return replace(self, rows=mapped)
 
     def update(self, records: pa.Table) -> "SparkBatch":
-        """Look the records up in a table that every executor has."""
+        """Find the records in a table that is broadcast to every executor."""
         if not records.num_rows:
             return self
         names = [name for name in records.column_names if name not in _RECORD]

@@ -1,4 +1,4 @@
-"""The one way into a table: a batch is written once, whoever writes it and however often.
+"""The only way to write a table: a batch is written once, however often it is tried.
 
 Two writers keep one contract. :class:`~k2.storage.writers.spark.SparkWriter` leaves the rows on the
 executors, for clusters and big batches; :class:`~k2.storage.writers.arrow.ArrowWriter` brings them to the
@@ -54,7 +54,7 @@ class Batch(Protocol):
     def map_arrow(self, transform: Transform, schema: pa.Schema, reused: bool = False) -> "Batch":
         """Return the rows that ``transform`` makes of these, which have the columns of ``schema``.
 
-        ``reused`` says that they will be read more than once.
+        ``reused`` says that the result will be read more than once.
         """
 
     def update(self, records: pa.Table) -> "Batch":
@@ -71,13 +71,13 @@ class Batch(Protocol):
         """Bring some columns, or all, to the driver; rows come in no particular order."""
 
     def distinct(self, name: str) -> set[Any]:
-        """Bring the values of a column to the driver, each once; null is none."""
+        """Bring the distinct values of a column to the driver, without null."""
 
     def append(self, table: Table, txn: TxnId, count: str | None = None) -> AppendResult:
         """Append the rows to a table, which takes the columns of its definition by name.
 
-        A second append under the same or an older version of the app does nothing. ``count`` names a
-        boolean column, of which the result says how often it is true.
+        Appending again under the same or an older version of the app id does nothing. ``count`` names a
+        boolean column; the result says how often it is true.
         """
 
 
@@ -86,7 +86,7 @@ class TableWriter(Protocol):
 
     @property
     def runs_on_driver(self) -> bool:
-        """Whether a batch's rows are in this process's memory, where a chain can pass them on."""
+        """Whether a batch's rows are in this process's memory, so that a chain can forward them."""
 
     def open_batch(self, rows: "DataFrame") -> AbstractContextManager[Batch]:
         """Open a batch of a query."""
@@ -98,7 +98,7 @@ class TableWriter(Protocol):
         """Return the table's newest version."""
 
     def table_id(self, table: Table) -> str:
-        """Return the id that the table's log gives it, for good."""
+        """Return the table's id, which its log never changes."""
 
     def trim_logs(self, retention: "LogRetention") -> None:
-        """Remove log entries that nobody needs after commits from now on; without, logs stay whole."""
+        """From now on remove log entries that nobody needs after commits; without this call logs are not trimmed."""
