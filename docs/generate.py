@@ -75,7 +75,7 @@ def settings() -> Iterator[str]:
     yield _rows(
         ("variable", "default", "what it does"),
         [
-            (f"`K2_{name.upper()}`", _shown(field.default), _described(field))
+            (f"`K2_{name.upper()}`", _shown(field), _described(field))
             for name, field in Settings.model_fields.items()
         ],
     )
@@ -206,10 +206,12 @@ def _names(names: tuple[str, ...]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def _shown(default: object) -> str:
-    if default is PydanticUndefined:  # made when it is asked for: the jar cache
+def _shown(field: FieldInfo) -> str:
+    if field.default_factory is dict:
+        return "(empty)"
+    if field.default is PydanticUndefined:  # made when it is asked for: the jar cache
         return "`$XDG_CACHE_HOME/k2`, else `~/.cache/k2`"
-    return f"`{default}`" if str(default) else "(empty)"
+    return "(empty)" if field.default in (None, "") else f"`{field.default}`"
 
 
 def _described(field: FieldInfo) -> str:

@@ -13,43 +13,48 @@ class JobSettings(BaseSettings):
 
     ops_db: SecretStr | None = Field(
         None,
-        description="PostgreSQL for the jobs' registry, as postgresql://user:password@host/name, where"
-        " more than one machine runs jobs; empty: SQLite in K2_HOME.",
+        description="PostgreSQL for the registry of jobs, as postgresql://user:password@host/name, needed"
+        " where several machines run jobs; empty: SQLite in K2_HOME.",
     )
     jobs_executor: str = Field(
         "",
         max_length=100,
-        description="Name of this instance among those that run jobs of one PostgreSQL; empty: the"
-        " machine's and the home's.",
+        description="Name of this instance among those that run jobs of one PostgreSQL; empty: made from"
+        " the machine's and the home's.",
     )
     service: bool = Field(True, description="Let `k2 up` start the jobs' service (`k2 serve`).")
     api_host: str = Field(
         "127.0.0.1",
-        description="Address that the API listens on; beyond loopback it wants a token.",
+        description="Address on which the API listens; an address other than loopback requires"
+        " K2_API_TOKEN.",
     )
     api_port: Port = Field(8010, description="Port of the API; 0 takes a free one.")
     api_token: SecretStr | None = Field(
-        None, min_length=16, description="Token that each request to the API must bring (Bearer)."
+        None, min_length=16, description="Bearer token that each request to the API must send."
     )
     api_rate: str = Field(
-        "1000/second;20000/minute", description="Most requests of one client, as limits writes it."
+        "1000/second;20000/minute",
+        description="Rate limit for each client of the API, in the notation of the library `limits`.",
     )
     api_max_body_bytes: int = Field(
-        1_048_576, ge=1_024, description="Largest body of a request to the API."
+        1_048_576, ge=1_024, description="Largest request body that the API accepts."
     )
     api_max_batch_bytes: int = Field(
-        67_108_864, ge=1_024, description="Largest body of messages for a replay by the API."
+        67_108_864,
+        ge=1_024,
+        description="Largest body of messages for a replay that the API accepts.",
     )
     api_timeout_seconds: float = Field(
-        30.0, gt=0, description="Time after which a request to the API is given up."
+        30.0, gt=0, description="Time after which the API aborts a request."
     )
     events_kafka: bool = Field(True, description="Send events to the Kafka topic `k2.events`.")
     events_webhooks: str = Field(
-        "", description="Addresses, with commas between them, that events are posted to."
+        "", description="Addresses to which events are posted, separated by commas."
     )
     events_webhook_secret: SecretStr | None = Field(
-        None, description="Secret that events to webhooks are signed with (HMAC-SHA256)."
+        None, description="Secret with which events to webhooks are signed (HMAC-SHA256)."
     )
     events_redis: SecretStr | None = Field(
-        None, description="Redis, as redis://host:6379/0, whose stream `k2.events` gets events."
+        None,
+        description="Redis, as redis://host:6379/0; events are added to its stream `k2.events`.",
     )

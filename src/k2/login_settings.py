@@ -14,36 +14,42 @@ class LoginSettings(BaseSettings):
         "PLAINTEXT", description="How to connect to the brokers of K2_KAFKA."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        "SCRAM-SHA-512", description="How to log in, where K2_KAFKA_SECURITY says SASL."
+        "SCRAM-SHA-512", description="How to log in, where K2_KAFKA_SECURITY names SASL."
     )
-    kafka_username: str = Field("", description="Name to log in with.")
-    kafka_password: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    kafka_username: str = Field("", description="Name to log in to Kafka with.")
+    kafka_password: SecretStr = Field(
+        SecretStr(""), description="Password to log in to Kafka with."
+    )
     kafka_password_file: Path | None = Field(None, description="File with the password.")
     kafka_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that vouch for the brokers; empty: the system's."
+        None,
+        description="Certificates (PEM) of the authorities that signed the brokers' certificates;"
+        " empty: the system's.",
     )
     kafka_certificate_file: Path | None = Field(
-        None, description="Our own certificate (PEM), where brokers ask for one (mTLS)."
+        None, description="Client certificate (PEM), where brokers require one (mTLS)."
     )
     kafka_key_file: Path | None = Field(
-        None, description="Its private key (PEM, PKCS #8, not `BEGIN RSA …`)."
+        None, description="Private key of the client certificate (PEM, PKCS #8, not `BEGIN RSA …`)."
     )
     kafka_key_password: SecretStr = Field(SecretStr(""), description="Password of that key.")
     kafka_key_password_file: Path | None = Field(None, description="File with that password.")
     kafka_java_properties: Path | None = Field(
         None,
-        description="File of further properties for Kafka's Java client in Spark, such as for OAuth.",
+        description="File of further properties for Kafka's Java client in Spark, for example OAuth.",
     )
     kafka_librdkafka_properties: Path | None = Field(
-        None, description="The same for librdkafka, which all else of K2 uses."
+        None, description="The same for librdkafka, which everything else in K2 uses."
     )
     registry_username: str = Field("", description="Name to log in to the registry with.")
-    registry_password: SecretStr = Field(SecretStr(""), description="Its password.")
+    registry_password: SecretStr = Field(SecretStr(""), description="Password for the registry.")
     registry_password_file: Path | None = Field(None, description="File with that password.")
     registry_token: SecretStr = Field(
-        SecretStr(""), description="Bearer token for the registry, in place of name and password."
+        SecretStr(""), description="Bearer token for the registry, instead of name and password."
     )
     registry_token_file: Path | None = Field(None, description="File with that token.")
     registry_ca_file: Path | None = Field(
-        None, description="Certificates (PEM) that vouch for the registry; empty: the system's."
+        None,
+        description="Certificates (PEM) of the authorities that signed the registry's certificate;"
+        " empty: the system's.",
     )

@@ -46,13 +46,13 @@ class Settings(JobSettings, LoginSettings):
     )
     class_archives: bool = Field(
         True,
-        description="Keep the classes that Java has loaded in the jar cache, for faster starts; the"
-        " first run to end writes them, which takes it some seconds more.",
+        description="Store Java's class data sharing archives in the jar cache, for faster starts; the"
+        " first run that ends writes them, which takes some seconds.",
     )
-    offline: bool = Field(False, description="Never ask a package repository for jars.")
+    offline: bool = Field(False, description="Never download jars from a package repository.")
 
     kafka: str = Field("", description="Bootstrap servers; empty: the local stack of `k2 up`.")
-    registry: str = Field("", description="Schema registry URL; empty: the local stack's.")
+    registry: str = Field("", description="URL of the schema registry; empty: the local stack's.")
     kafka_port: Port = Field(0, description="Port of the local Kafka; 0 takes a free one.")
     registry_port: Port = Field(0, description="Port of the local registry; 0 takes a free one.")
     topic_partitions: int = Field(2, ge=1, description="Partitions of a topic that K2 creates.")
@@ -60,79 +60,81 @@ class Settings(JobSettings, LoginSettings):
     feed_spool_bytes: int = Field(
         2_000_000_000,
         ge=1_000_000,
-        description="Size of what a live feed keeps on disk while Kafka takes no records; of more the"
-        " oldest goes, and is recorded as a gap.",
+        description="Size limit of a live feed's spool, which keeps records on disk while Kafka accepts"
+        " none; beyond it the oldest records are dropped and recorded as a gap.",
     )
     feed_spool_hours: float = Field(
         24.0,
         gt=0,
-        description="Age of what a live feed keeps on disk while Kafka takes no records.",
+        description="Age limit of records in a live feed's spool.",
     )
     feed_metrics_port: Port = Field(8030, description="Metrics port of the live feed.")
     quality_thresholds: dict[str, float] = Field(
         default_factory=dict,
-        description='Thresholds of quality checks in place of their own, as JSON: {"dead-letters.share": 0.01}.',
+        description="Thresholds of quality checks that replace the default ones, as JSON:"
+        ' {"dead-letters.share": 0.01}.',
     )
-
     quality_periods: dict[str, Annotated[float, Field(ge=0)]] = Field(
         default_factory=dict,
-        description="Seconds between two runs of a quality check in place of its own, as JSON:"
-        ' {"freshness": 60}; 0 leaves it to be run by hand.',
+        description="Seconds between two runs of a quality check, replacing its default, as JSON:"
+        ' {"freshness": 60}; 0: it only runs when asked for.',
     )
     quality_schedule: bool = Field(
         True,
-        description="Let the jobs' service run quality checks when their time has come; off where"
+        description="Let the jobs' service run quality checks when they are due; switch it off where"
         " another scheduler does.",
     )
 
     trigger_seconds: float = Field(1.0, gt=0, description="Seconds between micro-batches.")
     max_records_per_batch: int = Field(
-        120_000, ge=1, description="Most Kafka records of one Bronze batch (back-pressure)."
+        120_000, ge=1, description="Limit of Kafka records in a Bronze batch (back-pressure)."
     )
     max_kafka_bytes_per_batch: int = Field(
         64_000_000,
         ge=1,
-        description="About how many bytes of Kafka records one Bronze batch takes (back-pressure).",
+        description="Approximate limit of bytes of Kafka records in a Bronze batch (back-pressure).",
     )
     max_files_per_batch: int = Field(
-        8, ge=1, description="Most upstream files of one Silver or Gold batch (back-pressure)."
+        8, ge=1, description="Limit of upstream files in a Silver or Gold batch (back-pressure)."
     )
     max_bytes_per_batch: int = Field(
         8_000_000,
         ge=1,
-        description="From how many bytes of upstream files on a Silver or Gold batch takes no further"
-        " file (back-pressure); a row has about 35, and in memory 500.",
+        description="Bytes of upstream files from which on a Silver or Gold batch reads no further file"
+        " (back-pressure). A row has about 35 bytes in a file and 500 in memory.",
     )
     kept_versions: int = Field(
         2_000,
         ge=1,
-        description="Newest versions of a table that its log keeps, where one machine writes it, besides"
-        " those that a stream of K2 has not read; a thousand cost each commit two milliseconds.",
+        description="How many recent versions stay in a table's log (single-machine writer). Versions that"
+        " a stream has not read are always kept. Each 1,000 adds about 2 ms to a commit.",
     )
     history_minutes: int = Field(
         60,
         ge=1,
-        description="How far back a table goes at least: for so long its log keeps a version, and with it"
-        " the files that later ones have replaced. Whoever reads a version for longer may miss some.",
+        description="How long a table version stays readable at least: for this time the log keeps it, and"
+        " with it the files that later versions replaced. A query that takes longer may miss"
+        " files.",
     )
     lateness_minutes: int = Field(
-        5, ge=1, description="Watermark delay, and from when on a Gold trade counts as late."
+        5,
+        ge=1,
+        description="Watermark delay. A trade that reaches the broker later than this after it happened is"
+        " marked late.",
     )
     table_writer: Literal["auto", "spark", "arrow"] = Field(
         "auto",
-        description="How batches reach Delta: Spark's own writer, or Arrow with delta-rs on the"
-        " driver; auto: arrow where Spark runs in one process, spark on a cluster.",
+        description="How batches are written to Delta: with Spark's own writer, or with Arrow and delta-rs"
+        " on the driver; auto: arrow where Spark runs in one process, spark on a cluster.",
     )
-
     chain_streams: bool = Field(
         True,
         # K2_FUSED is the name that it had.
         validation_alias=AliasChoices("K2_CHAIN_STREAMS", "K2_FUSED", "chain_streams"),
-        description="Hand each batch of Bronze on to Silver and Gold in memory, where one process runs"
-        " all streams with the arrow writer; off: each stream reads the table before it.",
+        description="Forward each Bronze batch to Silver and Gold in memory, where one process runs all"
+        " streams with the arrow writer; off: each stream reads its upstream table.",
     )
-
-    spark_master: str = Field("local[2]", description="Spark master when not run by spark-submit.")
+    spark_master: str = Field("local[2]", description="Spark master, unless spark-submit sets it.")
     driver_memory: str = Field(
         "768m", pattern=r"^\d+[mg]$", description="Heap of the Spark driver."
     )

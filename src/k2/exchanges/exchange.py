@@ -1,4 +1,4 @@
-"""What K2 takes from an exchange, as frozen data: no job, table or transform names an exchange."""
+"""The definition of an exchange, as frozen data: no job, table or transform names an exchange."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -28,13 +28,13 @@ MAPPED_COLUMNS = frozenset(
 class Identity:
     """What makes two records the same trade. All texts are DuckDB's SQL over the raw record.
 
-    Within a ``space`` the exchange numbers its trades with increasing whole numbers. A record covers
-    the ids ``first`` to ``last``: a trade one, an aggregate of trades those of its fills. ``last`` is
-    null or left out where it is ``first``. Where ``first`` is null the trade is identified by the text of
+    Within an ``id_space`` the exchange numbers its trades with increasing integers. A record covers
+    the ids ``first`` to ``last``: a trade covers one id, an aggregate those of its fills. ``last`` is
+    null or empty where it equals ``first``. Where ``first`` is null the trade is identified by the text of
     ``fields``: every field of the trade, its time among them, and its position in its message.
 
-    ``is_dense`` says whether every id between two of a space is a trade, so that a range of ids counts
-    as so many trades. Where ids are used up without a trade, a record counts as one.
+    ``is_dense`` says whether every id of a range is a trade, so that a range counts as that many trades. Where
+    the exchange skips ids, a record counts as one trade.
     """
 
     id_space: str
@@ -46,7 +46,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Numbering:
-    """The numbers that prove completeness: of a market none is skipped, so that a missing one is a gap.
+    """The numbers that prove completeness: a market skips none, so that a missing number is a missing trade.
 
     ``first`` and ``last`` are DuckDB's SQL over the columns of Silver; null where a trade proves nothing.
     """
@@ -57,7 +57,7 @@ class Numbering:
 
 @dataclass(frozen=True)
 class Condition:
-    """A trade condition whose prints do not count towards every number of a bar, and who says so.
+    """A trade condition whose trades do not count in every number of a bar, and the source of that.
 
     ``price`` are open, high, low and close, ``volume`` the three volumes, ``count`` the number of trades.
     """
@@ -84,7 +84,7 @@ class Exchange:
     schema). External text must go through ``try_cast`` and the other functions that give null
     instead of failing. ``market`` is SQL for which of ``markets`` a trade is of, and ``read_name`` reads
     what the exchange calls its instruments; what a name means is looked up (:mod:`k2.silver.markets`).
-    ``filler`` says of a raw record that it is no trade but an id that the exchange gave to none.
+    ``filler`` tells whether a raw record is no trade, but says that the exchange gave an id to none.
     ``numbering`` is None where no numbers of the exchange prove that nothing is missing. A trade
     condition that ``conditions`` do not name counts towards everything in a bar.
     """
@@ -116,7 +116,7 @@ class Exchange:
             )
 
     def asset_class(self, code: str) -> str:
-        """Return the class of an asset of which no list says more: crypto or equity."""
+        """Return the class of an asset that no list classifies: crypto or equity."""
         return "equity" if re.fullmatch(self.equity_code, code) else "crypto"
 
     @property

@@ -1,7 +1,7 @@
-"""Facts about an exchange's instruments: what a market's name means, and from when to when.
+"""Facts about an exchange's instruments: what the name of a market means, and during which time.
 
-A fact of the market ``asset`` says the standard code (``base``) of an asset's code on the exchange.
-K2 ships a list for each exchange beside its definition; a home adds those that were loaded.
+A fact of the market ``asset`` maps an exchange's code of an asset to the standard code (``base``). K2 ships a
+list for each exchange next to its definition; a home adds the lists that were loaded.
 """
 
 import csv
@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent
 class Fact:
     """What a name means. ``since`` and ``until`` are ISO times, UTC; empty: always.
 
-    ``type`` is ``spot``, ``perpetual``, ``future``, or what K2 does not take, such as ``option``.
+    ``type`` is ``spot``, ``perpetual``, ``future``, or a kind that K2 does not take, such as ``option``.
     """
 
     market: str
@@ -61,14 +61,14 @@ class Fact:
 
 @dataclass(frozen=True)
 class Instruments:
-    """A list of facts, a row each, and its version: the hash of all that it says."""
+    """A list of facts, one row each, and its version: the hash of its content."""
 
     facts: pa.Table
     version: str = field(default="")
 
     @classmethod
     def of(cls, facts: Iterable[Fact]) -> "Instruments":
-        """Make a list of facts, in their own order whatever order they come in."""
+        """Make a list of facts, sorted whatever order they come in."""
         rows = sorted(fact.row for fact in facts)
         columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
         table = pa.table([pa.array(column, pa.string()) for column in columns], schema=FACTS)
@@ -119,7 +119,7 @@ def write_facts(facts: Sequence[Fact]) -> str:
 
 
 def with_newer(older: Iterable[Fact], newer: Iterable[Fact]) -> list[Fact]:
-    """Return the facts of two lists; of what both speak of those of the newer one alone."""
+    """Return the facts of two lists; where both have a name, only the newer list's facts."""
     newer = list(newer)
     renewed = {fact.key for fact in newer}
     return [*(fact for fact in older if fact.key not in renewed), *newer]

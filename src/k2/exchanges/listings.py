@@ -1,4 +1,4 @@
-"""Exchanges' own lists of their markets, read as they are: what each name means."""
+"""Read an exchange's own list of its markets: what each name means."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def read_listing(content: bytes, exchange: str, source: str, market: str | None)
     Args:
         content: the file.
         exchange: whose list it is.
-        source: the file's name, for what is said of it.
+        source: the file's name, for error messages.
         market: the market that its names are of, where the list does not say it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a live websocket service of an exchange expects of its clients, as frozen data and functions.
+"""The definition of an exchange's live websocket service, as frozen data and functions.
 
 An exchange's own facts stand in its folder (``exchanges/<name>/live.py``) with their sources.
 """
@@ -14,7 +14,7 @@ NoticeKind = Literal["subscribed", "refused", "failed", "shutdown", "status", "h
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a message that carries no trades says.
+    """The meaning of a message that carries no trades.
 
     ``subscribed`` and ``refused`` name markets; ``failed`` is an error of the whole connection;
     ``shutdown`` announces that the server will close it; a ``heartbeat`` may know the newest trade's

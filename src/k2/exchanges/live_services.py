@@ -1,4 +1,4 @@
-"""Every live service, and which one an exchange's trades come from by itself."""
+"""All live services, and the one that is used for an exchange by default."""
 
 from k2.errors import ConfigError
 from k2.exchanges.binance.live import BINANCE_SERVICES
@@ -14,12 +14,12 @@ LIVE_SERVICES: dict[str, LiveService] = {
 
 
 def services_of(exchange: str) -> list[LiveService]:
-    """Return an exchange's services, the usual one first."""
+    """Return an exchange's services, the default one first."""
     return [service for service in LIVE_SERVICES.values() if service.exchange == exchange]
 
 
 def service_named(name: str) -> LiveService:
-    """Return a service by its name, or an exchange's usual one by the exchange's.
+    """Return a service by its name, or an exchange's default service by the exchange's name.
 
     Raises:
         ConfigError: there is none; the message lists those there are.

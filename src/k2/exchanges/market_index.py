@@ -1,4 +1,4 @@
-"""What a market's name means: looked up among the instruments, or split where one split is possible."""
+"""Look up what a market's name means among the instruments, or split it where only one split is possible."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _SUFFIX = {PERPETUAL: "-PERP", FUTURE: "-{}"}
 class Meaning:
     """What a name means from ``since`` until before ``until``, microseconds since 1970; None: always.
 
-    ``problem`` is the reason of a dead letter where the name means no instrument of K2's.
+    ``problem`` is the dead letter's reason where the name means no instrument that K2 knows.
     """
 
     symbol: str | None = None
@@ -51,7 +51,7 @@ class MarketIndex:
         self._quote_lengths = sorted({len(quote) for quote in self._quotes})
 
     def meanings(self, name: str, market: str) -> list[Meaning]:
-        """Return what a name means, for each time that it meant something else."""
+        """Return the meanings of a name, one for each time range."""
         if listed := self._listed.get((market, name)):
             in_time = sorted(listed, key=lambda fact: microseconds(fact.since) or _FIRST)
             return [meaning for fact in in_time for meaning in self._of_fact(fact)]

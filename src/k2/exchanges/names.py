@@ -1,4 +1,4 @@
-"""How an exchange names its markets: what a name alone says, before any list is looked at."""
+"""Parse an exchange's names of markets: what a name alone says, before any list is consulted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ SUPPORTED = (SPOT, PERPETUAL, FUTURE)
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """What the form of a market's name says.
+    """What the form of a market's name tells.
 
-    Either ``base`` and ``quote`` are codes that the name keeps apart, or ``joined`` is both in one,
-    which only known assets can split. ``is_supported`` is false of options and of contracts whose
+    Either the name separates the codes ``base`` and ``quote``, or ``joined`` is both in one, which only known
+    assets can split. ``is_supported`` is false for options and of contracts whose
     quantity counts contracts. ``expires`` is the day of a dated future, ``YYYYMMDD``.
     """
 

@@ -1,4 +1,4 @@
-"""What a parser makes of one exchange message, and the checks that parsers share."""
+"""The result of parsing one exchange message, and the checks that parsers share."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ _LONG_MIN, _LONG_MAX = -(2**63), 2**63 - 1
 class Parsed(NamedTuple):
     """Exactly one of: raw records of trades, another kind of message, or a rejected one.
 
-    A message is one unit: when one trade of a batch cannot be used, the whole message is rejected,
-    unchanged, so that nothing of it is in two places. ``event_us`` is the time of its first trade.
+    A message is one unit: when one of its trades cannot be used, the whole message is rejected,
+    unchanged, so that no part of it is in two places. ``event_us`` is the time of its first trade.
     """
 
     trades: tuple[RawRecord, ...] = ()
@@ -50,39 +50,39 @@ class Literal(str):
 
 
 def decode(message: bytes) -> Any:
-    """Read JSON with the literal text of every fraction.
+    """Decode JSON, keeping the literal text of every fraction.
 
     Raises:
-        Unusable: it is not JSON in UTF-8, or holds a number or nesting without bounds.
+        MessageRejected: it is not JSON in UTF-8, or holds a number or nesting without bounds.
     """
     return _decode(message, _DECODER)
 
 
 def refuse_repeated_names(message: bytes, names: int) -> None:
-    """Refuse a message in which an object has two fields of one name: a parser sees the last alone.
+    """Reject a message in which an object has two fields of one name: a parser sees only the last of them.
 
     Args:
         message: JSON, as it came.
-        names: how many fields the parser saw in all of its objects. Where the text has as many, in
-            the way in which exchanges write it, none was hidden.
+        names: how many fields the parser saw in all objects. Where the text has as many, written as
+            exchanges write it, none was hidden.
 
     Raises:
-        Unusable: a name is repeated.
+        MessageRejected: a name is repeated.
     """
     if message.count(b'":') != names:
         _decode(message, _STRICT_DECODER)
 
 
 def rest_of(fields: Mapping[str, Any]) -> str | None:
-    """Return decoded fields that no other field of a record says as a JSON object; None for none."""
+    """Return the decoded fields that a record has no other field for, as a JSON object; None if there are none."""
     return json_text(fields) if fields else None
 
 
 def json_text(value: Any) -> str:
-    """Return what :func:`decode` gave as JSON, every number as it was written.
+    """Encode what :func:`decode` returned as JSON again, every number as it was written.
 
     Raises:
-        Unusable: it is nested too deeply.
+        MessageRejected: it is nested too deeply.
     """
     try:
         return _json_text(value)
@@ -91,7 +91,7 @@ def json_text(value: Any) -> str:
 
 
 def optional_int(fields: dict[str, Any], name: str) -> int | None:
-    """Take out a field if it is a JSON integer of at most 64 bits; what else it is stays."""
+    """Take out a field if it is a JSON integer of at most 64 bits; any other value stays in ``fields``."""
     value = fields.get(name)
     if type(value) is not int or not _LONG_MIN <= value <= _LONG_MAX:
         return None
@@ -100,7 +100,7 @@ def optional_int(fields: dict[str, Any], name: str) -> int | None:
 
 
 def optional_str(fields: dict[str, Any], name: str) -> str | None:
-    """Take out a field if it is a JSON string fit for UTF-8; what else it is stays."""
+    """Take out a field if it is a JSON string that UTF-8 can hold; any other value stays in ``fields``."""
     value = fields.get(name)
     if type(value) is not str or not (value.isascii() or _fits_utf8(value)):
         return None
@@ -109,7 +109,7 @@ def optional_str(fields: dict[str, Any], name: str) -> str | None:
 
 
 def str_field(fields: dict[str, Any], name: str) -> str:
-    """Take out a field that must be a JSON string, fit for UTF-8."""
+    """Take out a field that must be a JSON string that UTF-8 can hold."""
     value = fields.pop(name, None)
     if type(value) is str and value.isascii():
         return value

@@ -1,4 +1,4 @@
-"""Answers of an exchange's REST interface: what is one, and whether asking again can help."""
+"""Check answers of an exchange's REST interface: whether one is good, and whether a retry can help."""
 
 from k2.errors import FailedError, UnavailableError
 from k2.exchanges.live import Answer

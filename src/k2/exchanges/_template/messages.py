@@ -20,7 +20,7 @@ from k2.exchanges.parsing import (
 
 
 def parse_template(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into a raw record of ``TemplateRawTrade``, which says all that it says."""
+    """Turn one message into a raw record of ``TemplateRawTrade``, without losing any of it."""
     try:
         decoded = decode(message)
         if not isinstance(decoded, dict):

@@ -34,7 +34,7 @@ _MICROS_FROM = 100_000_000_000_000  # no millisecond before the year 5138 is as 
 
 
 def parse_binance(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into a raw record of ``BinanceRawTrade``, which says all that it says.
+    """Turn one message into a raw record of ``BinanceRawTrade``, without losing any of it.
 
     Of optional fields the record has those that the message may say.
     """
@@ -60,7 +60,7 @@ def parse_binance(message: bytes, received_us: int) -> Parsed:
 
 
 def _decode(message: bytes) -> Any:
-    """Decode the message the fast way, where that can tell all numbers from each other."""
+    """Decode the message with the fast parser, where that keeps all numbers distinct."""
     if b"-0" in message:
         return decode(message)
     try:
@@ -102,7 +102,7 @@ def _record(
 
 
 def _fields(event: dict[str, Any], kind: str) -> RawRecord:
-    """Take what has a field of its own out of the event."""
+    """Take the values that have a field of their own out of the event."""
     del event["e"]
     is_best_match = bool_field(event, "M") if "M" in event else None
     taker_side = optional_str(event, "S") if "S" in event else None

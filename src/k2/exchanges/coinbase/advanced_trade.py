@@ -21,10 +21,10 @@ _LONG_MAX = 2**63 - 1
 
 
 def market_trades(message: dict[str, Any], text: bytes) -> list[RawRecord]:
-    """Return raw records of all trades of a message; none of another channel's.
+    """Return raw records of all trades of a message; none if it is of another channel.
 
     Args:
-        message: the decoded message, of which what records say is taken out.
+        message: the decoded message; values that go into records are taken out of it.
         text: the message as it came.
 
     Raises:
@@ -88,7 +88,7 @@ def _record(trade: dict[str, Any], position: int) -> RawRecord:
 
 
 def _whole(text: str) -> int:
-    """Return the number of a trade id, which is its text again."""
+    """Return a trade id as a number whose text is the same again."""
     if not (text.isascii() and text.isdigit()) or (text[0] == "0" and text != "0"):
         raise MessageRejected("trade_id is not a whole number")
     if len(text) > 19 or int(text) > _LONG_MAX:

@@ -1,8 +1,8 @@
 """Coinbase messages: ``matches`` of Coinbase Exchange and ``market_trades`` of Advanced Trade.
 
 Source: the exchange's documents of both websocket feeds. A ``last_match`` follows a subscription and
-repeats the newest trade before it, and so does a ``snapshot`` of Advanced Trade for several; they go
-through like any other, and Silver knows a repeat by id.
+repeats the newest trade before it, and a ``snapshot`` of Advanced Trade repeats several. They are passed on
+like any other trade; Silver recognises repeats by id.
 """
 
 import re
@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_coinbase(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into raw records of ``CoinbaseRawTrade``, which say all that it says."""
+    """Turn one message into raw records of ``CoinbaseRawTrade``, without losing any of it."""
     try:
         decoded = decode(message)
         if not isinstance(decoded, dict):

@@ -27,7 +27,7 @@ from k2.exchanges.parsing import (
 
 _V1_FIELDS = ("price", "volume", "time", "side", "order type", "misc")
 
-# What version 2 spells out, in version 1's letters; anything else stays as it is, for Silver to judge.
+# What version 2 spells out, in version 1's letters; anything else stays as it is, and Silver validates it.
 _SIDE = {"buy": "b", "sell": "s"}
 _ORDER_TYPE = {"limit": "l", "market": "m"}
 _LETTERS = frozenset("bslm")
@@ -41,7 +41,7 @@ _SECONDS = re.compile(r"(\d{1,11})(?:\.(\d+))?", re.ASCII)
 
 
 def parse_kraken(message: bytes, received_us: int) -> Parsed:
-    """Turn one message into raw records of ``KrakenRawTrade``, which say all that it says."""
+    """Turn one message into raw records of ``KrakenRawTrade``, without losing any of it."""
     try:
         decoded = decode(message)
         if isinstance(decoded, list):
@@ -63,7 +63,7 @@ def epoch_text(timestamp: str) -> str:
     """Return an RFC 3339 time as exact ``seconds.micros``; digits beyond the sixth are kept.
 
     Raises:
-        Unusable: it is not such a time.
+        MessageRejected: it is not such a time.
     """
     found = _RFC3339.fullmatch(timestamp)
     if not found:
