@@ -30,6 +30,7 @@ MAX_MESSAGE_BYTES = 20 * 1024 * 1024
 # What librdkafka logs of a login or a certificate that is refused: its errors say only "no answer".
 _REFUSED = re.compile(
     r"SASL authentication error: [^(]*|SSL handshake failed: [^(]*|certificate verify failed[^(]*"
+    r"|Failed to retrieve OIDC token[^\n]{,200}"
 )
 _REFUSALS: dict["Login", str] = {}  # the last of each
 
@@ -40,6 +41,8 @@ _WITHOUT_LEADER = (
     KafkaError.UNKNOWN_TOPIC_OR_PART,
 )
 _LEADER_PAUSE_SECONDS = 0.1
+
+_MAX_EVENTS = 20  # that are looked at for the cause of a failure
 
 Login = tuple[str, tuple[tuple[str, str], ...]]  # an address, and the options that go with it
 
@@ -77,7 +80,8 @@ def no_answer(bootstrap: str, found: object) -> UnavailableError:
     if refusal := _REFUSALS.pop(_login(bootstrap), None):
         return UnavailableError(
             f"Kafka at {bootstrap} does not let K2 in ({refusal.strip()}); check K2_KAFKA_SECURITY,"
-            " K2_KAFKA_SASL_MECHANISM, K2_KAFKA_USERNAME, its password and K2_KAFKA_CA_FILE."
+            " K2_KAFKA_SASL_MECHANISM, K2_KAFKA_USERNAME, its password, K2_KAFKA_CA_FILE, and for OAuth"
+            " K2_KAFKA_LIBRDKAFKA_PROPERTIES."
         )
     return UnavailableError(
         f"Kafka at {bootstrap} does not answer ({found});"
@@ -209,7 +213,8 @@ def _topics(client: AdminClient | Consumer, bootstrap: str, timeout: float) -> d
     try:
         return dict(client.list_topics(timeout=timeout).topics)
     except KafkaException as error:
-        client.poll(0)  # hands its log lines on, which may say why
+        for _ in range(_MAX_EVENTS):
+            client.poll(0)  # hands a log line on, or an error before it: they may say why
         raise no_answer(bootstrap, _text(error)) from error
 
 

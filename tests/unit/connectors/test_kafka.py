@@ -1,5 +1,6 @@
 """A client that asks Kafka is kept, and keeps nothing itself."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,11 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from k2.connectors import kafka
 from k2.connectors.kafka import ClientLog, watermarks
 from k2.errors import UnavailableError
+from k2.home.login import kafka_address
 from k2.home.ports import free_port
+from k2.settings import Settings
+from tests.support.secure_kafka import oauth_files
+from tests.support.token_endpoint import TokenEndpoint
 
 pytestmark = pytest.mark.unit
 
@@ -88,3 +93,22 @@ def test_a_partition_that_stays_without_leader_or_is_refused_is_an_error(
 
     assert 99 - len(client.answers) >= asked
     assert asked > 1 or len(client.answers) == 98
+
+
+@pytest.mark.parametrize(("secret", "why"), [("another", "invalid_client"), ("", "Could not")])
+def test_a_token_endpoint_that_gives_no_token_is_named(
+    tmp_path: Path, secret: str, why: str
+) -> None:
+    with TokenEndpoint(tmp_path) as tokens:
+        url = tokens.url if secret else "http://127.0.0.1:9"
+        files = oauth_files(tmp_path, url, secret or "a secret")
+        login = {"kafka": f"127.0.0.1:{free_port()}", "kafka_security": "SASL_SSL", **files}
+        address = kafka_address(Settings.load(home=tmp_path / "home", **login))
+
+        with pytest.raises(UnavailableError, match=why) as refused:
+            watermarks(address, "any", timeout=2.0)
+
+    said = str(refused.value)
+    assert f"{url}/token" in said
+    assert "another" not in said
+    assert len(said.splitlines()) == 1
