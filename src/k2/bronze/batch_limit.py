@@ -1,8 +1,9 @@
 """Limit how many records a Bronze batch reads: fewer where records are large, and fewer after a crash.
 
 Spark's Kafka source limits a batch by records alone, and plans it before it knows how large they are.
-So K2 samples the sizes of some records when a stream starts. A batch that was planned and never written is
-planned again when it is too large: no table has any of it.
+So K2 samples the sizes of some records when a query starts, and starts a query again when its records turn
+out to be of another size. A batch that was planned and never written is planned again when it is too large:
+no table has any of it.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import structlog
 
 from k2.bronze.topic_progress import Watermarks
 from k2.connectors.committed_reader import CommittedReader
+from k2.errors import UnavailableError
 from k2.settings import Settings
 from k2.storage.checkpoints.kafka_offsets import first_offsets, planned_ends
 from k2.storage.checkpoints.offset_log import newest, remove_file, write_lines
@@ -22,11 +24,14 @@ log = structlog.get_logger("k2.bronze")
 _FILE = "attempts.json"  # beside the checkpoint's own folders
 _SMALLER = 8  # times, at each start after a death
 _FEWEST = 64  # records, whatever killed the batches before; large ones are known by their size
-_LOOK_FROM = 500  # records that wait; fewer are taken without a look
+_LOOK_FROM = 32  # records that wait; fewer are taken without a look
 _SAMPLES = 12  # of each partition
+# Of the bytes that a batch may take: a full batch of more, or of less, makes the query start again.
+_TOO_MANY, _TOO_FEW = 4.0, 1 / 16
+_FEWEST_OBSERVED = 16  # records of a batch, by which others are judged
 
 
-@dataclass(frozen=True)
+@dataclass
 class BatchLimit:
     """The limit of one stream; ``written`` is the newest batch that its table has."""
 
@@ -34,6 +39,8 @@ class BatchLimit:
     checkpoint: Path
     topic: str
     bootstrap: str
+    _limit: int | None = None  # of the query that runs
+    _size: float | None = None  # a record's mean, in the batch that made the query start again
 
     def records(self, written: int | None) -> int:
         """Return the limit for the next batches, and delete a planned batch that is above it.
@@ -41,12 +48,39 @@ class BatchLimit:
         Raises:
             UnavailableError: Kafka does not answer.
         """
+        self._limit = self._find_limit(written)
+        return self._limit
+
+    def observe(self, rows: int, nbytes: int) -> None:
+        """Take in a batch that was written; 0 bytes are no knowledge.
+
+        Raises:
+            UnavailableError: full batches of such records would have far more or far fewer bytes than
+                a batch may have. Started again, the query has the limit for them.
+        """
+        if self._limit is None or rows < min(_FEWEST_OBSERVED, self._limit) or not nbytes:
+            return
+        size, allowed = nbytes / rows, self.settings.max_kafka_bytes_per_batch
+        is_full = rows > 0.9 * self._limit and self._limit < self.settings.max_records_per_batch
+        full = size * self._limit / allowed
+        if (full > _TOO_MANY and self._limit > 1) or (full < _TOO_FEW and is_full):
+            self._size = size
+            limit = self._limit_for(size)
+            log.info("batch_limit_changed", topic=self.topic, records=limit, record_bytes=int(size))
+            raise UnavailableError(
+                f"Records of {self.topic} have {size:,.0f} bytes now; batches have {limit:,} at most."
+            )
+
+    def _limit_for(self, size: float) -> int:
         most = self.settings.max_records_per_batch
+        return min(most, max(int(self.settings.max_kafka_bytes_per_batch / size), 1))
+
+    def _find_limit(self, written: int | None) -> int:
+        most = self._limit_for(self._size or 1.0)
         reader = CommittedReader(self.bootstrap)
         waiting = self._waiting(reader.watermarks(self.topic))
         if sum(end - first for first, end in waiting.values()) >= _LOOK_FROM:
-            size = self._mean_size(reader, waiting)
-            most = min(most, max(int(self.settings.max_kafka_bytes_per_batch / size), 1))
+            most = self._limit_for(self._mean_size(reader, waiting))
         planned = self._unwritten(written)
         if planned is None:
             return most

@@ -1,5 +1,6 @@
 """The Bronze stream writes Kafka's records to a table, untouched."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -71,7 +72,7 @@ def bronze_stream(
         tables=(table,),
         source=source,
         is_in_every_batch=True,
-        processor=BronzeProcessor(exchange, settings),
+        processor=BronzeProcessor(exchange, settings, limit.observe),
         writer=writer,
         unread=lambda: unread_records(settings, exchange, bootstrap),
         reread=lambda spark, batch, error: reread(
@@ -87,14 +88,22 @@ class BronzeProcessor:
 
     exchange: Exchange
     settings: Settings
+    observe: Callable[[int, int], None] = lambda rows, nbytes: None
 
     def process(self, batch: Batch, txn: TxnId) -> BatchResult:
-        """Append the records. ``ingested_at`` is the time at which the batch was planned, however often it runs."""
+        """Append the records. ``ingested_at`` is the time at which the batch was planned, however often it runs.
+
+        Raises:
+            UnavailableError: the records are of another size than the batch limit is for. The batch is
+                written; the query starts again with another limit.
+        """
         read_at = OffsetLog(self.settings.checkpoint(txn.app_id)).planned_at(txn.version)
         shape = partial(to_bronze, topic=self.exchange.topic, ingested_at=read_at)
         table = bronze_trades(self.exchange)
         bronze = batch.map_arrow(shape, table.row_schema)
         written = bronze.append(table, txn)
+        if written.version is not None:
+            self.observe(written.rows, bronze.nbytes)
         return BatchResult(txn.app_id, txn.version, written, output=bronze)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ import pytest
 from k2.bronze import batch_limit
 from k2.bronze.batch_limit import BatchLimit
 from k2.bronze.topic_progress import bronze_checkpoint
+from k2.errors import UnavailableError
 from k2.exchanges.kraken import KRAKEN
 from k2.settings import Settings
 from k2.storage.checkpoints.offset_log import OffsetLog
@@ -60,7 +61,7 @@ def planned(limit):
 
 
 def test_few_records_are_not_looked_at(kafka, limited):
-    kafka(end=499, size=8_000_000)
+    kafka(end=31, size=8_000_000)
 
     assert limited.records(written=None) == limited.settings.max_records_per_batch
     assert Reader.looked_at is None
@@ -113,3 +114,40 @@ def test_a_batch_that_dies_again_is_taken_in_ever_smaller_parts(kafka, limited):
         limits.append(limited.records(written=None))
 
     assert limits == [10_000, 1_250, 64, 64, 64]
+
+
+def test_records_that_become_large_make_the_query_start_again_with_a_limit_for_them(kafka, limited):
+    kafka(end=0, size=0)
+    assert limited.records(written=None) == 120_000
+
+    with pytest.raises(UnavailableError, match="65,536 bytes now; batches have 244 at most"):
+        limited.observe(100, 100 * 64 * 1024)
+
+    assert limited.records(written=0) == 244
+    limited.observe(244, 244 * 64 * 1024)
+
+
+def test_records_that_become_small_again_make_it_start_again_once_batches_are_full(kafka, limited):
+    kafka(end=12_000, size=64 * 1024)
+    assert limited.records(written=None) == 244
+    limited.observe(100, 100 * 100)  # it takes all there is: the limit is no hindrance
+
+    with pytest.raises(UnavailableError, match="100 bytes now"):
+        limited.observe(244, 244 * 100)
+
+    kafka(end=0, size=0)
+    assert limited.records(written=0) == 120_000
+
+
+@pytest.mark.parametrize(
+    ("rows", "nbytes"),
+    [(3, 3 * 8_000_000), (200, 0), (244, 244 * 200_000), (244, 244 * 5_000)],
+    ids=["a few", "elsewhere", "three times as large", "thirteen times smaller"],
+)
+def test_other_batches_leave_the_limit_as_it_is(kafka, limited, rows, nbytes):
+    kafka(end=12_000, size=64 * 1024)
+    limited.records(written=None)
+
+    limited.observe(rows, nbytes)
+
+    assert limited.records(written=None) == 244

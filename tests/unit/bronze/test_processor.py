@@ -9,6 +9,7 @@ from deltalake import DeltaTable
 
 from k2.bronze.processor import BronzeProcessor, bronze_stream
 from k2.bronze.table import bronze_trades
+from k2.errors import UnavailableError
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
 from k2.storage.checkpoints.offset_log import OffsetLog
@@ -184,3 +185,19 @@ def test_a_record_has_one_row_by_its_coordinates():
     required = {field.name for field in table.schema if not field.nullable}
     assert {"topic", "partition", "offset", "kafka_timestamp"} <= required
     assert not {"key", "value", "headers", "schema_id"} & required
+
+
+def test_a_batch_whose_records_change_the_limit_is_written_and_taken_for_written(settings, bronze):
+    def observe(rows, nbytes):
+        assert (rows, nbytes > 2_000) == (2, True)
+        raise UnavailableError("another limit")
+
+    processor = BronzeProcessor(KRAKEN, settings, observe)
+    batch = ArrowWriter(settings.lake).hold(records(b"x" * 1_000, b"y" * 1_000))
+
+    with pytest.raises(UnavailableError, match="another limit"):
+        processor.process(batch, TXN)
+    again = processor.process(batch, TXN)
+
+    assert again.written.version is None
+    assert [row["value"][:1] for row in bronze(records(b"z"))] == [b"x", b"y"]

@@ -149,6 +149,11 @@ class ArrowBatch:
         """Whether it has no rows."""
         return bool(self.rows.num_rows == 0)
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes its rows take."""
+        return int(self.rows.nbytes)
+
     def map_arrow(
         self, transform: Transform, schema: pa.Schema, reused: bool = False
     ) -> "ArrowBatch":

@@ -73,6 +73,11 @@ class SparkBatch:
         """Look for one row."""
         return bool(self.rows.isEmpty())
 
+    @property
+    def nbytes(self) -> int:
+        """0: its rows are on the executors."""
+        return 0
+
     def map_arrow(
         self, transform: Transform, schema: pa.Schema, reused: bool = False
     ) -> "SparkBatch":

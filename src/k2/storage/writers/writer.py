@@ -51,6 +51,10 @@ class Batch(Protocol):
     def is_empty(self) -> bool:
         """Whether it has no rows."""
 
+    @property
+    def nbytes(self) -> int:
+        """How many bytes of this process's memory its rows take; 0 where they are elsewhere."""
+
     def map_arrow(self, transform: Transform, schema: pa.Schema, reused: bool = False) -> "Batch":
         """Return the rows that ``transform`` makes of these, which have the columns of ``schema``.
 
