@@ -1,13 +1,15 @@
-"""A bad minute of three exchanges: Gold and the recorded gaps are what they sent, to the trade."""
+"""A bad minute, and a bad hour in minutes, of three exchanges: Gold and the gaps are what they sent."""
 
 import asyncio
 import json
 import random
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from deltalake import DeltaTable
 
@@ -22,7 +24,8 @@ MARKETS = {
     "coinbase-exchange": ("BTC-USD", "ETH-USD"),
 }
 SYMBOLS = {"BTCUSDT": "BTC-USDT", "ETHUSDT": "ETH-USDT"}
-TRADES_OF_EACH = 6_000
+MINUTE, HOUR = 6_000, 24_000  # trades of each exchange; something goes wrong every 225th
+MAX_GROWTH = 1.25  # of a process's memory, from the first half of its time to the second
 
 
 @pytest.fixture
@@ -40,10 +43,10 @@ def write_config(home: K2Home, servers: list[ExchangeServer]) -> Path:
     return file
 
 
-async def misbehave(server: ExchangeServer, chance: random.Random) -> None:
+async def misbehave(server: ExchangeServer, chance: random.Random, trades: int) -> None:
     """Send everything, and do something wrong ever so often."""
     sent = 0
-    while sent < TRADES_OF_EACH:
+    while sent < trades:
         count = chance.randrange(50, 400)
         await server.publish(count, rate=400)
         sent += count
@@ -86,7 +89,7 @@ async def whole_again(home: K2Home, servers: list[ExchangeServer]) -> dict[str, 
         await asyncio.sleep(0.5)
 
 
-async def bad_minute(home: K2Home) -> tuple[list[ExchangeServer], dict[str, Any]]:
+async def bad_time(home: K2Home, trades: int) -> tuple[list[ExchangeServer], dict[str, Any], float]:
     servers = [ExchangeServer(name, markets, seed=11) for name, markets in MARKETS.items()]
     for server in servers:
         await server.start()
@@ -96,7 +99,7 @@ async def bad_minute(home: K2Home) -> tuple[list[ExchangeServer], dict[str, Any]
         assert first.poll() is None, home.output.read_text()
         await asyncio.sleep(0.1)
     playing = [
-        asyncio.ensure_future(misbehave(server, random.Random(place)))
+        asyncio.ensure_future(misbehave(server, random.Random(place), trades))
         for place, server in enumerate(servers)
     ]
     await asyncio.sleep(5)
@@ -104,13 +107,49 @@ async def bad_minute(home: K2Home) -> tuple[list[ExchangeServer], dict[str, Any]
     await asyncio.sleep(10)
     second = home.start("feed", "run", "--config", config)  # a rolling restart
     await asyncio.sleep(10)
+    memory = asyncio.ensure_future(measure_memory(second.pid))
     await asyncio.to_thread(_end, first)
     await asyncio.gather(*playing)
     states = await asyncio.wait_for(whole_again(home, servers), 240)
+    memory.cancel()
     await asyncio.to_thread(_end, second)
     for server in servers:
         await server.stop()
-    return servers, states
+    return servers, states, growth_of(await memory)
+
+
+async def measure_memory(pid: int) -> list[int]:
+    """Note a process's memory every half second until cancelled."""
+    found: list[int] = []
+    with suppress(asyncio.CancelledError, psutil.NoSuchProcess):
+        while True:
+            found.append(psutil.Process(pid).memory_info().rss)
+            await asyncio.sleep(0.5)
+    return found
+
+
+def growth_of(memory: list[int]) -> float:
+    middle = len(memory) // 2
+    return max(memory[middle:]) / max(memory[:middle])
+
+
+def open_and_final(home: K2Home) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+    """What the table of sessions says is missing, by the exchange's name of the market."""
+    stored = DeltaTable(str(home.folder / "lake" / "ops_feed_sessions")).to_pyarrow_table()
+    opened: dict[str, set[int]] = {}
+    final: dict[str, set[int]] = {}
+    for row in stored.sort_by([("offset", "ascending")]).to_pylist():
+        if row["first_id"] is None:
+            continue
+        numbers = set(range(row["first_id"], row["last_id"] + 1))
+        gap = opened.setdefault(row["exchange_symbol"], set())
+        if row["event"] == "gap_opened":
+            gap |= numbers
+        elif row["event"] in ("gap_closed", "gap_final"):
+            gap -= numbers
+        if row["event"] == "gap_final":
+            final.setdefault(row["exchange_symbol"], set()).update(numbers)
+    return opened, final
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
@@ -118,14 +157,16 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(60)
 
 
-def test_gold_and_the_recorded_gaps_are_what_the_exchanges_sent(home: K2Home) -> None:
+@pytest.mark.parametrize("trades", [MINUTE, HOUR], ids=["a minute", "an hour in minutes"])
+def test_gold_and_the_recorded_gaps_are_what_the_exchanges_sent(home: K2Home, trades: int) -> None:
     home.run("up", "--feed", "none", "--no-streams", "--detach")
     try:
-        servers, states = asyncio.run(bad_minute(home))
+        servers, states, growth = asyncio.run(bad_time(home, trades))
         home.run("drain")
         gold = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(
             columns=["symbol", "exchange", "trade_id"]
         )
+        opened, final = open_and_final(home)
         home.run("balance")
     finally:
         home.run("down")
@@ -143,3 +184,6 @@ def test_gold_and_the_recorded_gaps_are_what_the_exchanges_sent(home: K2Home) ->
             first = min(found)
             assert found | gaps == {t.number for t in trades if t.number >= first}, market
             assert not gaps, "the history had everything"
+            assert opened.get(market, set()) == set(), "the table says that trades are missing"
+            assert final.get(market, set()) == set(), market
+    assert growth < MAX_GROWTH

@@ -130,26 +130,37 @@ class LiveFeed:
         for record in parsed.trades:
             numbers, known = self.service.numbers(record), self.numbers.get(record["symbol"])
             if numbers is not None and known is not None and known.lacks(*numbers):
-                self._send(record, received_us, parsed.event_us or received_us)
+                event_us = parsed.event_us or received_us
+                self._send(record, received_us, event_us, by_itself=False)
 
     def _send(
-        self, record: RawRecord, received_us: int, event_us: int, is_new: bool = False
+        self,
+        record: RawRecord,
+        received_us: int,
+        event_us: int,
+        is_new: bool = False,
+        by_itself: bool = True,
     ) -> None:
         market: str = record["symbol"]
         numbers = self.service.numbers(record)
         first, last = numbers if numbers is not None else (None, None)
         if first is not None and last is not None:
-            self._account(market, first, last, event_us, received_us)
+            self._account(market, first, last, event_us, received_us, by_itself)
         value, time_ms = self.encode(record), received_us // 1000
         self.sender.send(
             FeedRecord(self.exchange.topic, market.encode(), value, time_ms, market, first, last)
         )
         self.metrics.trade(event_us, received_us, is_new)
 
-    def _account(self, market: str, first: int, last: int, event_us: int, now_us: int) -> None:
+    def _account(
+        self, market: str, first: int, last: int, event_us: int, now_us: int, by_itself: bool
+    ) -> None:
         known = self.numbers.get(market)
         if known is None:
             known = self.numbers[market] = MarketNumbers()
+        # What the history gives its range says, once it is through (gap_filler).
+        if by_itself and known.holes and known.lacks(first, last):
+            self.journal.write("gap_closed", markets=[market], first=first, last=last)
         hole = known.take(first, last, event_us, now_us)
         if hole is not None:
             self._found(market, hole, event_us)

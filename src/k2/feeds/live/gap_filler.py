@@ -10,7 +10,7 @@ import structlog
 
 from k2.errors import ConfigError, FailedError, K2Error
 from k2.exchanges.live import Missing
-from k2.feeds.live.holes import Hole, MarketNumbers
+from k2.feeds.live.holes import Hole, MarketNumbers, ranges_without
 from k2.feeds.live.journal import FeedJournal
 from k2.feeds.live.refill import Refill
 from k2.retry import RetryPolicy
@@ -114,7 +114,7 @@ class GapFiller:
             self._wait(key)
             log.warning("gap_stays_open", market=market, first=first, last=last, reason=str(error))
             return
-        if any(h.first <= last and h.last >= first for h in self.numbers[market].open_holes()):
+        if self.numbers[market].open_within(first, last):
             if self._tries[key] < WAITS.attempts:
                 self._wait(key)
             else:  # asked for by number and answered without it: the exchange does not have it
@@ -187,10 +187,15 @@ class GapFiller:
         log.info("gap_filled", market=market, first=first, last=last)
 
     def _settle(self, market: str, first: int, last: int, reason: str) -> None:
+        """Note that what is still missing of a range is so for good, and that the rest came."""
         self._clear(market, first)
+        gone = self.numbers[market].open_within(first, last)
         self.numbers[market].settle(first, last, reason)
-        self.journal.write("gap_final", markets=[market], first=first, last=last, reason=reason)
-        log.error("gap_final", market=market, first=first, last=last, reason=reason[:200])
+        for begin, end in gone:
+            self.journal.write("gap_final", markets=[market], first=begin, last=end, reason=reason)
+            log.error("gap_final", market=market, first=begin, last=end, reason=reason[:200])
+        for begin, end in ranges_without(gone, first, last):
+            self.journal.write("gap_closed", markets=[market], first=begin, last=end)
 
     def _clear(self, market: str, first: int) -> None:
         for kept in (self._retry_at, self._tries, self._unanswered):

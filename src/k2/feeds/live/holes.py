@@ -1,5 +1,6 @@
 """Which trades of a market have not come: holes in its numbering, known at the next trade."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -101,6 +102,14 @@ class MarketNumbers:
         """Tell whether any of these numbers is missing."""
         return any(hole.first <= last and hole.last >= first for hole in self.holes)
 
+    def open_within(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Return the numbers of a range that are missing and may still come, as ranges."""
+        return [
+            (max(hole.first, first), min(hole.last, last))
+            for hole in self.open_holes()
+            if hole.first <= last and hole.last >= first
+        ]
+
     def open_holes(self) -> list[Hole]:
         """Return the holes that may still be filled."""
         return [hole for hole in self.holes if hole.state == OPEN]
@@ -137,6 +146,18 @@ class MarketNumbers:
         """Return what :meth:`as_json` gave."""
         holes = [Hole(**hole) for hole in content["holes"]]
         return cls(content["newest"], content["newest_us"], holes)
+
+
+def ranges_without(
+    covered: Iterable[tuple[int, int]], first: int, last: int
+) -> Iterator[tuple[int, int]]:
+    """Yield the ranges between two numbers that the ``covered`` ones, which are sorted, leave."""
+    for begin, end in covered:
+        if begin > first:
+            yield first, min(begin - 1, last)
+        first = max(first, end + 1)
+    if first <= last:
+        yield first, last
 
 
 def _part(hole: Hole, first: int, last: int) -> Hole:

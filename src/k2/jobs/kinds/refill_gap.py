@@ -1,7 +1,7 @@
 """``refill-gap``: trades that a live feed did not receive, from the exchange's history into Kafka."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from k2.errors import FailedError
 from k2.exchanges import exchange_named
 from k2.exchanges.live import LiveService, Missing
 from k2.exchanges.live_services import LIVE_SERVICES
+from k2.feeds.live.holes import ranges_without
 from k2.jobs.job_run import JobRun
 from k2.jobs.kinds.kind import JobKind, JobParams
 from k2.jobs.kinds.replay import prepare_encoder
@@ -117,7 +118,7 @@ class _Part:
 
     def _missing(self, part: Missing) -> list[tuple[int, int]]:
         came = ((number, number) for number in sorted(self.numbers))
-        return list(_ranges_without(came, part.first, part.last))
+        return list(ranges_without(came, part.first, part.last))
 
     async def _ask(self, missing: Missing) -> None:
         import httpx
@@ -142,18 +143,6 @@ class _Part:
             self.newest_us = max(self.newest_us, parsed.event_us or 0)
             key, time_ms = record["symbol"].encode(), received_us // 1000
             self.producer.send(exchange.topic, key, self.encode(record), time_ms)
-
-
-def _ranges_without(
-    covered: Iterable[tuple[int, int]], first: int, last: int
-) -> Iterator[tuple[int, int]]:
-    """Yield the ranges between two numbers that the ``covered`` ones, which are sorted, leave."""
-    for begin, end in covered:
-        if begin > first:
-            yield first, min(begin - 1, last)
-        first = max(first, end + 1)
-    if first <= last:
-        yield first, last
 
 
 def _joined(ranges: Iterable[list[int]]) -> list[list[int]]:
@@ -181,7 +170,7 @@ def _record(
     gone = [(first, last) for first, last in missing]
     for first, last in gone:
         journal.write("gap_final", markets=[params.market], first=first, last=last, reason=reason)
-    for first, last in _ranges_without(gone, params.first, params.last):
+    for first, last in ranges_without(gone, params.first, params.last):
         journal.write("gap_closed", markets=[params.market], first=first, last=last)
     producer.flush()
     return StepResult()
