@@ -1,7 +1,6 @@
 """One run of the local stack: start in order, look after everything, stop in order."""
 
 import os
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from k2.home.endpoints import Endpoints
 from k2.home.paths import prepare_home
 from k2.jvm.driver import LastingDriver
 from k2.jvm.session_lifetime import raised_interrupts
-from k2.local.feed_process import require_feed, start_feed, stop_feed
+from k2.local.feed_process import FeedProcess
 from k2.local.monitoring import Monitoring
 from k2.local.orphans import run_owner
 from k2.local.service_process import ServiceProcess
@@ -106,9 +105,9 @@ def _up(
         _say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {fed}.")
     _prepare_exchanges(settings, endpoints)
     # Before the streams, which start the faster for having something to start for.
-    feed = start_feed(settings, run.feed) if run.feed else None
+    feed = FeedProcess(settings, run.feed) if run.feed else None
     if feed is not None:
-        started.callback(stop_feed, feed)
+        started.callback(feed.stop)
     if driver.session is not None:
         _say(console, "Starting the streams …")
         streams = all_streams(
@@ -139,7 +138,7 @@ def _up(
     watch = _Watch(settings, stack, engine, feed, endpoints, console, service)
     watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
     if feed is not None:
-        stop_feed(feed)
+        feed.stop()
     recording.stop()
     recorder.try_record()
     if engine is None:
@@ -172,7 +171,7 @@ class _Watch:
     settings: Settings
     stack: LocalStack
     engine: Engine | None
-    feed: "subprocess.Popen[bytes] | None"
+    feed: FeedProcess | None
     endpoints: Endpoints
     console: Console
     service: ServiceProcess | None = None
@@ -219,7 +218,7 @@ class _Watch:
             if not running:
                 raise self.engine.failures[0]
         if self.feed is not None:
-            require_feed(self.feed, self.settings)
+            self.feed.look()
         if self.service is not None:
             self.service.look()
         time.sleep(_TICK)

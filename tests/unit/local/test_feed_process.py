@@ -1,12 +1,15 @@
 """A feed that dies ends the run with its last words."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 
 from k2.errors import FailedError
-from k2.local.feed_process import require_feed
+from k2.local import feed_process
+from k2.local.feed_process import FeedProcess, require_feed
 from k2.settings import Settings
 
 pytestmark = pytest.mark.unit
@@ -51,3 +54,66 @@ def test_a_feed_that_was_through_or_was_ended_is_no_failure(
     settings: Settings, program: str
 ) -> None:
     require_feed(ended(program, settings), settings)
+
+
+class Started:
+    """Stands for ``start_tied``: each start is a process that runs a program."""
+
+    def __init__(self, *programs: str) -> None:
+        self.programs = list(programs)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def __call__(self, *_: object) -> "subprocess.Popen[bytes]":
+        program = self.programs.pop(0)
+        self.processes.append(subprocess.Popen([sys.executable, "-c", program]))
+        return self.processes[-1]
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Started]:
+    def start(*programs: str) -> Started:
+        found = Started(*programs)
+        monkeypatch.setattr(feed_process, "start_tied", found)
+        monkeypatch.setattr(feed_process, "_PAUSE_SECONDS", 0.0)
+        return found
+
+    return start
+
+
+KILLED = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+SLEEPS = "import time; time.sleep(60)"
+
+
+@pytest.mark.parametrize("program", [KILLED, "raise SystemExit(3)"])
+def test_a_live_feed_that_was_killed_or_found_nobody_is_started_again(
+    program: str, settings: Settings, started: Callable[..., Started]
+) -> None:
+    settings.logs.mkdir(parents=True)
+    found = started(program, SLEEPS)
+    feed = FeedProcess(settings, ["feed", "run"])
+    found.processes[0].wait()
+
+    feed.look()
+    feed.look()
+    feed.look()
+
+    assert len(found.processes) == 2
+    feed.stop()
+    feed.look()
+    assert found.processes[1].returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize(
+    ("command", "program"),
+    [(["feed", "run"], "raise SystemExit(1)"), (["simulate"], KILLED)],
+)
+def test_a_feed_that_would_end_again_or_simulates_is_a_failure(
+    command: list[str], program: str, settings: Settings, started: Callable[..., Started]
+) -> None:
+    settings.logs.mkdir(parents=True)
+    found = started(program)
+    feed = FeedProcess(settings, command)
+    found.processes[0].wait()
+
+    with pytest.raises(FailedError, match="died"):
+        feed.look()

@@ -119,7 +119,7 @@ class Sender:
     def close(self, seconds: float = 10.0) -> None:
         """Wait for what is queued; what Kafka does not take stays on disk for the next start."""
         with suppress(KafkaException):
-            if self._producer.flush(seconds):
+            if self._producer.flush(min(seconds, 1.0) if self.is_stalled else seconds):
                 self._give_up()
         self._put_back()
         self.spool.flush()

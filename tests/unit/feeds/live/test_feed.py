@@ -252,3 +252,26 @@ def test_a_process_takes_over_what_an_ended_one_could_not_send(
 
     assert second.server.rest_requests == 0
     assert second.numbers("BTCUSDT") == second.server.numbers("BTCUSDT")
+
+
+def test_a_rolling_restart_leaves_no_gap(tmp_path: Path) -> None:
+    async def rolled() -> tuple[Running, Running]:
+        async with ExchangeServer("binance-spot", ("BTCUSDT",)) as server:
+            async with running(server, tmp_path, place=0) as first:
+                await server.publish(20)
+                await first.all_there()
+                await asyncio.sleep(1.2)  # its numbers are on disk now
+                publishing = asyncio.ensure_future(server.publish(200, rate=100))
+                async with running(server, tmp_path, place=1) as second:
+                    await until(lambda: len(second.records) > 20)
+                    first.run.stop()
+                    await publishing
+                    await second.all_there()
+            return first, second
+
+    first, second = asyncio.run(rolled())
+
+    numbers = first.numbers("BTCUSDT") | second.numbers("BTCUSDT")
+    assert numbers == first.server.numbers("BTCUSDT")
+    assert second.gaps("BTCUSDT") == set()
+    assert first.numbers("BTCUSDT") & second.numbers("BTCUSDT"), "they did not overlap"
