@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
 from k2.observability.failure_kinds import failure_kind
 from k2.observability.metrics import HOPS, PHASES, StreamMetrics
+from k2.storage.writers.arrow import ArrowBatch
 
 LATE = "late"  # among what is observed of a batch: how many of its trades are late
 
@@ -47,14 +52,30 @@ def record_batch(metrics: StreamMetrics, report: Report, now: datetime) -> None:
         for error_type, records in report.dead_letters.items():
             metrics.count("k2_dlq_records_total", records, error_type=error_type)
         metrics.count("k2_duplicate_records_total", report.duplicates)
-    for time in (report.written.oldest, report.written.newest):
-        if time is not None:
-            # A broker's clock may be ahead of ours.
-            latency = max(0.0, (now - time).total_seconds())
-            metrics.observe("k2_e2e_latency_seconds", latency)
+    times = broker_times(report)
+    if times.size:
+        # A broker's clock may be ahead of ours.
+        latencies = np.maximum(now.timestamp() - times, 0.0)
+        metrics.observe_each("k2_e2e_latency_seconds", latencies)
     _observed(metrics, report.observed)
     if report.written.newest is not None:
         metrics.set("k2_newest_record_timestamp_seconds", report.written.newest.timestamp())
+
+
+def broker_times(report: Report) -> npt.NDArray[np.float64]:
+    """Return the broker's time of each row that a batch wrote, in seconds since 1970.
+
+    Of rows that are not in this process they are taken to lie evenly between the oldest and the newest.
+    """
+    written, output = report.written, getattr(report, "output", None)
+    if written.oldest is None or written.newest is None:
+        return np.array([], np.float64)
+    if isinstance(output, ArrowBatch) and output.rows.num_rows == written.rows:
+        moments = output.rows["kafka_timestamp"].cast(pa.timestamp("us", "UTC")).cast(pa.int64())
+        found: npt.NDArray[np.float64] = moments.to_numpy() / 1e6
+        return found
+    oldest, newest = written.oldest.timestamp(), written.newest.timestamp()
+    return np.linspace(oldest, newest, max(written.rows, 1))
 
 
 def record_progress(metrics: StreamMetrics, progress: Mapping[str, Any]) -> None:

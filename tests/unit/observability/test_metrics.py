@@ -6,8 +6,10 @@ import subprocess
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -32,6 +34,7 @@ from k2.observability.scrapes import Scrape, ScrapeDelta
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.table import Layer
+from k2.storage.writers.arrow import ArrowBatch, ArrowWriter
 from k2.topology import stream_names
 
 pytestmark = pytest.mark.unit
@@ -52,6 +55,7 @@ class Report:
     dead_letters: dict[str, int] = field(default_factory=dict)
     duplicates: int = 0
     observed: dict[str, float] = field(default_factory=dict)
+    output: ArrowBatch | None = None
 
     @property
     def rows(self) -> int:
@@ -121,16 +125,36 @@ def test_a_batch_is_counted_with_all_that_became_of_its_records() -> None:
     assert value(metrics, "k2_last_commit_timestamp_seconds") == NOW.timestamp()
 
 
-def test_latency_is_observed_for_the_oldest_and_the_newest_record() -> None:
+def test_latency_is_observed_of_every_record() -> None:
     metrics = metrics_of("gold", None)
-    written = Written(2, NOW - timedelta(seconds=700), NOW - timedelta(seconds=1))
+    ages = [700.0] + [1.0] * 998 + [4.0]
+    rows = pa.table(
+        {
+            "kafka_timestamp": pa.array(
+                [NOW - timedelta(seconds=age) for age in ages], pa.timestamp("us", "UTC")
+            )
+        }
+    )
+    written = Written(1_000, NOW - timedelta(seconds=700), NOW - timedelta(seconds=1))
+    output = ArrowBatch(ArrowWriter(Path("nowhere")), rows)
+
+    record_batch(metrics, Report(written, output=output), NOW)
+
+    assert value(metrics, "k2_e2e_latency_seconds_count") == 1_000
+    assert value(metrics, "k2_e2e_latency_seconds_sum") == pytest.approx(sum(ages))
+    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="1.0") == 998
+    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="5.0") == 999
+    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="1800.0") == 1_000
+
+
+def test_records_that_are_not_here_lie_evenly_between_oldest_and_newest() -> None:
+    metrics = metrics_of("gold", None)
+    written = Written(100, NOW - timedelta(seconds=10), NOW - timedelta(seconds=0.1))
 
     record_batch(metrics, Report(written), NOW)
 
-    assert value(metrics, "k2_e2e_latency_seconds_count") == 2
-    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="1.0") == 1
-    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="600.0") == 1
-    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="1800.0") == 2
+    assert value(metrics, "k2_e2e_latency_seconds_count") == 100
+    assert value(metrics, "k2_e2e_latency_seconds_bucket", le="5.0") == pytest.approx(50, abs=1)
 
 
 def test_a_broker_ahead_of_our_clock_makes_no_negative_latency() -> None:
@@ -148,7 +172,7 @@ def test_a_batch_of_dead_letters_alone_has_no_latency_and_keeps_the_newest_time(
 
     record_batch(metrics, Report(Written(), {"decode": 7}), NOW + timedelta(hours=1))
 
-    assert value(metrics, "k2_e2e_latency_seconds_count") == 2
+    assert value(metrics, "k2_e2e_latency_seconds_count") == 1
     assert value(metrics, "k2_newest_record_timestamp_seconds") == NOW.timestamp()
 
 
