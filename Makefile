@@ -86,7 +86,8 @@ types: .venv/.synced ## Types: mypy, strict
 
 .PHONY: structure
 structure: .venv/.synced ## Import direction, names and lengths of modules, freshness of documents
-	@$(PYTEST) -n 0 -q tests/unit/test_architecture.py tests/unit/test_docs.py
+	@$(PYTEST) -n 0 -q tests/unit/test_architecture.py tests/unit/test_docs.py \
+	  tests/unit/test_documented_commands.py
 
 .PHONY: format
 format: .venv/.synced ## Format the code and sort its imports
