@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from k2.home.login import kafka_address, registry_address
 from k2.home.ports import LOOPBACK, claimed, free_port
 from k2.jvm.class_data_sharing import ClassArchive
 from k2.jvm.jars import Group, resolve
@@ -24,7 +25,7 @@ def find_services(settings: Settings, agent: Agent | None = None) -> LocalServic
     """Find what the run starts. ``K2_KAFKA`` and ``K2_REGISTRY`` are obeyed: what they name is not.
 
     Raises:
-        ConfigError: no Java.
+        ConfigError: no Java, or a file of a login cannot be read.
         InUseError: somebody has the port.
         UnavailableError: jars are missing and cannot be fetched.
     """
@@ -36,7 +37,9 @@ def find_services(settings: Settings, agent: Agent | None = None) -> LocalServic
         registry_port = claimed(settings.registry_port, "the schema registry", "K2_REGISTRY_PORT")
     services: list[Service] = []
     archives: dict[str, ClassArchive] = {}
-    kafka, registry = settings.kafka, settings.registry
+    # Who is set is somebody's who may ask for a login.
+    kafka: str = kafka_address(settings)
+    registry: str = registry_address(settings)
     if not registry:  # it goes first: it needs no formatting
         local_registry = _find_registry(settings, registry_port, archives)
         services.append(local_registry)

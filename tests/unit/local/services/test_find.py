@@ -2,6 +2,7 @@
 
 import pytest
 
+from k2.home.login import client_options
 from k2.local.services.find import find_services
 from k2.settings import Settings
 
@@ -32,3 +33,13 @@ def test_what_a_setting_names_is_used_and_not_started(
     assert [service.name for service in found.services] == started
     assert set(given.values()) <= set(found.endpoints)
     assert set(found.archives) <= set(started)
+
+
+def test_the_services_of_others_get_the_logins_that_they_ask_for(settings: Settings) -> None:
+    login = {"kafka_security": "SASL_SSL", "kafka_username": "k2", "kafka_password": "secret"}
+    token = {"kafka": "broker:9093", "registry": "https://schemas", "registry_token": "token"}
+
+    found = find_services(Settings.load(home=settings.home, **login, **token)).endpoints
+
+    assert client_options(found.kafka)["sasl.username"] == "k2"
+    assert client_options(found.registry)["bearer.auth.token"] == "token"
