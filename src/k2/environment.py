@@ -1,6 +1,6 @@
-"""The environment of this process: what it must not do to K2, and what children inherit of it.
+"""The environment of this process: variables that would disturb K2, and what child processes inherit.
 
-Settings are read in :mod:`k2.settings`; what is here was meant for other programs.
+Settings are read in :mod:`k2.settings`; the variables here were meant for other programs.
 """
 
 import os
@@ -16,7 +16,7 @@ def inherited() -> MutableMapping[str, str]:
 
 
 def shield(environment: MutableMapping[str, str]) -> None:
-    """Change what would lead K2 astray; call it before anything else is imported.
+    """Change variables that would disturb K2; call it before anything else is imported.
 
     * ``HTTP_PROXY`` and its like are for other machines: a proxy's loopback is not ours.
     * ``PROMETHEUS_MULTIPROC_DIR``, of a web server's workers, turns metrics into files that nobody reads.

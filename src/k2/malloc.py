@@ -1,7 +1,7 @@
-"""Memory that is given back: without it, what threads once held stays with the process.
+"""Limit the memory that allocators retain: by default a process keeps what its threads once used.
 
-The C library keeps a pool of memory for each thread, and Rust's writers, which have many, eight of their
-own. Two are enough for two cores.
+The C library keeps a memory pool for each thread, and the Rust writers, which have many threads, keep eight of
+their own. Two are enough for two cores.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ _KEPT_BYTES, _OWN_MAPPING_BYTES = 64 * 1024 * 1024, 4 * 1024 * 1024
 
 
 def limit_retention() -> None:
-    """Have this process and its children keep little of what they free; first of all, before threads."""
+    """Make this process and its children retain little freed memory; call it first, before any thread starts."""
     # For child processes; Java's own threads have pools too.
     os.environ["MALLOC_ARENA_MAX"] = str(_POOLS)
     # Arrow's own choice keeps a third more; it looks when it is imported.

@@ -1,4 +1,4 @@
-"""The streams of a home for commands that work on their tables, with or without services."""
+"""Streams and tables of a home for commands that must work with or without running services."""
 
 from typing import Any
 
@@ -16,19 +16,19 @@ _NOWHERE = Endpoints("127.0.0.1:9", "http://127.0.0.1:9")
 
 
 def local_streams(settings: Settings) -> list[Stream]:
-    """Return all streams; what needs a service that does not run fails when it is needed."""
+    """Return all streams; a stream that needs a service which does not run fails when it calls it."""
     at = _endpoints(settings)
     return all_streams(settings, at.kafka, at.registry, settings.spark_master)
 
 
 def schemas_of(settings: Settings) -> SchemaRegistry:
-    """Return the registry, or where none runs the cache of what it told."""
+    """Return the registry's client; where no registry runs, it answers from its cache."""
     registry = _endpoints(settings).registry
     return SchemaRegistry(registry, schema_cache(settings, registry))
 
 
 def stored_tables(settings: Settings) -> list[dict[str, Any]]:
-    """Return name, rows, files, bytes, version and place of each table that there is."""
+    """Return name, rows, files, bytes, version and path of each stored table."""
     return [facts for table in all_tables() if (facts := _facts(settings, table)) is not None]
 
 

@@ -1,4 +1,4 @@
-"""The one retry policy for what is asked of others: a registry, a repository, a source, a webhook.
+"""The one retry policy for calls to other services: a registry, a repository, an exchange, a webhook.
 
 Three attempts; between them 1 s, doubled each time up to 60 s, with jitter. A server that says how
 long to wait (``Retry-After``) is believed, up to the same 60 s.

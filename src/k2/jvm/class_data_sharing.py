@@ -1,8 +1,7 @@
-"""Java's loaded classes kept from one start to the next: to find and check them is half of a start.
+"""Java's class data sharing (JEP 350): keep loaded classes from one start to the next, which saves half of a start.
 
-This is the JVM's own class data sharing (JEP 350). A program that ends writes what it had loaded to an
-archive, which the next one maps. The JVM checks that Java and jars are the same, and ignores an archive
-of others.
+A program that ends writes the classes that it had loaded to an archive, and the next start maps it. The JVM
+checks that Java and jars are the same, and ignores the archive otherwise.
 """
 
 import hashlib
@@ -40,12 +39,12 @@ class ClassArchive:
 
     @property
     def exists(self) -> bool:
-        """Whether the next run starts from it; otherwise the next run makes it."""
+        """Whether the archive is there, so that the next run starts from it; otherwise the next run writes it."""
         return self.path.exists()
 
     @property
     def draft(self) -> Path:
-        """What this process's run writes when it ends."""
+        """The file that this process's run writes when it ends."""
         return self.path.with_suffix(f".{os.getpid()}.draft")
 
     def options(self, make: bool = True) -> list[str]:
@@ -62,7 +61,7 @@ class ClassArchive:
         return [f"-XX:ArchiveClassesAtExit={self.draft}", *_QUIET]
 
     def keep(self) -> None:
-        """Take over the draft of a run that ended by itself; half a draft must not come here."""
+        """Publish the draft of a run that ended by itself; the draft must be complete."""
         if not self.draft.exists():
             return
         self.draft.replace(self.path)
@@ -74,11 +73,11 @@ class ClassArchive:
             old.unlink(missing_ok=True)
 
     def drop(self) -> None:
-        """Remove the draft of a run that did not come to its end."""
+        """Delete the draft of a run that did not end by itself."""
         self.draft.unlink(missing_ok=True)
 
     def _delete_abandoned_drafts(self) -> None:
-        """Delete what nobody will keep: a JVM writes its draft even when the run was killed."""
+        """Delete abandoned drafts: a JVM writes its draft even when the run was killed."""
         with suppress(OSError):
             for draft in self.path.parent.glob("*.draft"):
                 if _is_abandoned(draft):

@@ -28,7 +28,7 @@ _KEEP_SECONDS = 60.0  # for the JVM to write the archive of its classes
 
 
 def local_session(settings: Settings, app_name: str, console: Console) -> SparkSession:
-    """Start the session with the jars it needs; ``console`` shows their download.
+    """Start the session with the jars that it needs; ``console`` shows the download.
 
     Raises:
         ConfigError: Java is missing or too old.
@@ -39,7 +39,7 @@ def local_session(settings: Settings, app_name: str, console: Console) -> SparkS
 
 @dataclass
 class LastingDriver:
-    """The driver of ``k2 up``: the first to end writes the archive of classes that later ones map."""
+    """The driver of ``k2 up``; the first one that ends writes the class archive that later ones map."""
 
     settings: Settings
     console: Console
@@ -107,9 +107,9 @@ def _end_jvm(classes: ClassArchive) -> None:
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Give the JVM that starts meanwhile a file for all that it prints: the terminal is K2's.
+    """Redirect the output of a JVM that starts inside the block to a file: the terminal belongs to K2.
 
-    Its log prints there what it cannot write, which on a full disk are Python's tracebacks, too.
+    The JVM's log prints what it cannot write, which on a full disk includes Python's tracebacks.
     """
     sys.stdout.flush()
     sys.stderr.flush()

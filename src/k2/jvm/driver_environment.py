@@ -1,4 +1,4 @@
-"""The environment of a Spark driver that K2 starts: nobody else's Spark, Hadoop, Java or locale."""
+"""Prepare the environment of a Spark driver that K2 starts, without another Spark's, Hadoop's or Java's settings."""
 
 import os
 import pwd

@@ -62,7 +62,7 @@ def _with_dependencies(jars: list[Artifact]) -> list[Artifact]:
 
 
 class _WholeFiles(PythonResolver):
-    """Leaves no half file behind, which the next attempt would take for a whole one."""
+    """Deletes partly downloaded files, which the next attempt would take for complete ones."""
 
     def download(self, artifact: Artifact) -> Path | None:
         try:
@@ -74,7 +74,7 @@ class _WholeFiles(PythonResolver):
 
 
 def _patiently(fetch: Callable[[], Any]) -> Any:
-    """Retry what the network failed; a full disk has an errno and is not retried."""
+    """Retry after network errors; a full disk has an errno and is not retried."""
     attempts = Retrying(
         retry=retry_if_exception(lambda e: isinstance(e, OSError) and e.errno is None),
         stop=stop_after_attempt(3),

@@ -62,9 +62,8 @@ def resolve(
 ) -> list[Path]:
     """Return the jars of a group, fetching them when the cache does not have all of them.
 
-    A second call touches no network. A fetch that was killed leaves nothing that a later call
-    believes; two processes at once fetch once. The registry's only jar is the one to run; its
-    libraries lie beside it.
+    A second call uses no network. A killed download leaves nothing that a later call would use, and of two
+    processes at once one downloads. For the registry this is the jar to run; its libraries lie next to it.
 
     Args:
         group: which jars.
@@ -157,7 +156,7 @@ def _place(file: Path, folder: Path) -> None:
 
 
 def _pyspark_artifacts() -> set[str]:
-    """Artifacts that Spark brings itself: a second copy on its class path breaks it."""
+    """Artifacts that Spark ships: a second copy on its class path breaks it."""
     spec = find_spec("pyspark")
     if spec is None or not spec.submodule_search_locations:
         raise ConfigError("pyspark is not installed; install K2 with its dependencies.")

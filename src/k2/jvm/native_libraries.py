@@ -1,4 +1,4 @@
-"""Where Java unpacks its native libraries, of which zstd's compresses every table and checkpoint.
+"""Choose where Java unpacks its native libraries, among them zstd, which compresses every table and checkpoint.
 
 By default that is ``/tmp``, whatever ``TMPDIR`` says. Mounted noexec, as Docker's tmpfs and hardened
 machines have it, a library there cannot be loaded, and the first batch fails.
@@ -18,7 +18,7 @@ _PROPERTIES = ("ZstdTempFolder", "org.xerial.snappy.tempdir")
 
 
 def native_library_options(settings: Settings, javas_own: Path = _JAVAS_OWN) -> list[str]:
-    """Return the options for a JVM that K2 starts: none where Java's own folder will do.
+    """Return the options for a JVM that K2 starts; none where Java's own folder works.
 
     Raises:
         ConfigError: libraries cannot be loaded from the home either.
@@ -37,7 +37,7 @@ def native_library_options(settings: Settings, javas_own: Path = _JAVAS_OWN) -> 
 
 
 def check_native_libraries(temp_folder: str, zstd_folder: str | None) -> None:
-    """Refuse a JVM, started by somebody else, that cannot load zstd's library.
+    """Reject a JVM that K2 did not start and that cannot load zstd's library.
 
     Args:
         temp_folder: its property ``java.io.tmpdir``.
@@ -60,7 +60,7 @@ def _refuses(folder: Path) -> bool:
 
 
 def _remove_old(folder: Path) -> None:
-    """Remove what killed processes left: a library that is loaded needs its file no more."""
+    """Delete files that killed processes left: a loaded library no longer needs its file."""
     for library in folder.iterdir():
         if time.time() - library.stat().st_mtime > _LOADED_AFTER_SECONDS:
             library.unlink(missing_ok=True)

@@ -1,9 +1,9 @@
-"""The end of a job under ``spark-submit``: within five seconds, whoever of it was killed.
+"""End a job under ``spark-submit`` within five seconds, whichever of its processes was killed.
 
 Python is a child of Spark's JVM there, and its output goes through pipes that the JVM reads. When the
-JVM is gone, a line to standard error raises or blocks, a call to the JVM may wait for ever, and so may
-the threads that an orderly end waits for. So a thread of its own, which calls and writes nothing, ends
-the process: a job that is killed repeats its last batch at the next start, and has no lock any more.
+JVM is gone, writing to standard error raises or blocks, a call to the JVM may wait forever, and so may the
+threads that an orderly shutdown waits for. Therefore a separate thread, which calls and writes nothing, ends
+the process. The next start repeats the last batch, and the locks are free.
 """
 
 import os
@@ -22,10 +22,10 @@ _TELLING_TO_END = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
 
 class ProcessEnd:
-    """Ends this process when its JVM is gone, or an orderly end takes too long."""
+    """Ends this process when its JVM is gone, or when an orderly shutdown takes too long."""
 
     def __init__(self, orderly_seconds: float = _ORDERLY_SECONDS) -> None:
-        """Be told of signals. Make it in the main thread, as early as possible."""
+        """Install the signal handlers. Create it in the main thread, as early as possible."""
         self._orderly_seconds = orderly_seconds
         self._jvm = _find_jvm()
         self._ends_at = float("inf")
@@ -37,11 +37,11 @@ class ProcessEnd:
         signal.set_wakeup_fd(written, warn_on_full_buffer=False)
 
     def watch(self) -> None:
-        """Begin to watch, in a thread."""
+        """Start the watching thread."""
         threading.Thread(target=self._watch, daemon=True, name="k2-process-end").start()
 
     def expect(self) -> None:
-        """Have the process end in time from now on, and its JVM with it."""
+        """From now on make sure that the process ends in time, and its JVM with it."""
         self._ends_at = min(self._ends_at, time.monotonic() + self._orderly_seconds)
 
     def _watch(self) -> None:
@@ -63,7 +63,7 @@ class ProcessEnd:
 
 
 def _find_jvm() -> psutil.Process | None:
-    """Return the JVM that runs us: the parent, or above a script that PYSPARK_PYTHON names.
+    """Return the JVM that runs this process: its parent, or that of the script which PYSPARK_PYTHON names.
 
     None without spark-submit: then the JVM is a child, and the parent a shell that may be closed.
     """

@@ -1,4 +1,4 @@
-"""A Spark session from begin to end, also when told to end (Ctrl-C, SIGTERM, SIGHUP) in between."""
+"""Start and stop a Spark session, also when a signal (Ctrl-C, SIGTERM, SIGHUP) arrives in between."""
 
 import signal
 import threading
@@ -26,10 +26,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def interrupt(_signal: int, _frame: object) -> NoReturn:
     """Raise KeyboardInterrupt, a handler of signals.
 
-    The interrupted call to the JVM has an answer that nobody will read. PySpark's own handler asks
-    on over the same connection and takes that one for its own, and py4j, finding it open, has the
-    JVM end the connections of every other thread. Closed, it leaves both without a cause; the
-    thread begins another.
+    The answer to the interrupted call to the JVM is never read. PySpark's own handler would send its next
+    request over the same connection and take that answer for its own, and py4j, finding the connection open,
+    would have the JVM end the connections of all other threads. Closing it prevents both; the thread opens
+    another connection.
     """
     if (gateway := SparkContext._gateway) is not None:
         connection = gateway._gateway_client.get_thread_connection()
@@ -42,7 +42,7 @@ def interrupt(_signal: int, _frame: object) -> NoReturn:
 def raised_interrupts() -> Iterator[None]:
     """Have Ctrl-C, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread.
 
-    A signal that is ignored, as SIGHUP is under nohup, stays so.
+    A signal that is ignored, as SIGHUP is under nohup, stays ignored.
     """
     heard = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, interrupt) for number in heard}
@@ -54,11 +54,10 @@ def raised_interrupts() -> Iterator[None]:
 
 
 def begun(make: Callable[[], SparkSession], settings: Settings) -> SparkSession:
-    """Make a session in a thread; an interrupt ends the JVM that is starting.
+    """Start a session in a thread; an interrupt ends the JVM that is starting.
 
-    In a thread, because PySpark knows of its JVM only once that answers, and one whose launch was
-    left waits for ever; and because in the main thread it would take over Ctrl-C, which is
-    :func:`interrupt`'s from now on.
+    PySpark knows its JVM only once that answers, and a JVM whose launch was abandoned waits forever. In the
+    main thread PySpark would also take over Ctrl-C, which from now on :func:`interrupt` handles.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupt)
@@ -72,10 +71,10 @@ def begun(make: Callable[[], SparkSession], settings: Settings) -> SparkSession:
 
 
 def stop_session(spark: SparkSession) -> None:
-    """Stop the session; when its JVM is gone, there is nothing to stop.
+    """Stop the session, unless its JVM is gone.
 
-    One that is not through in a minute, for what a full disk or a broker that hangs keeps it from, loses
-    its JVM: what streams had begun is begun again at the next start.
+    If this takes more than a minute, because of a full disk or a broker that hangs, the JVM is killed: the next
+    start repeats the batches that were running.
     """
     errors: list[Exception] = []
 

@@ -1,4 +1,4 @@
-"""The Spark session: the same settings in the local default, under spark-submit and in tests."""
+"""The Spark session, with the same settings on one machine, under spark-submit and in tests."""
 
 import os
 import shlex
@@ -69,7 +69,7 @@ def spark_session(
     java_home: Path | None = None,
     java_options: Sequence[str] = (),
 ) -> SparkSession:
-    """Return the session, making it when there is none.
+    """Return the session; it is started if there is none.
 
     Args:
         settings: where it runs and how large it is; under ``spark-submit`` the master, the driver's
@@ -99,7 +99,7 @@ def spark_session(
 
 
 def session_options(settings: Settings, master: str) -> dict[str, str]:
-    """Return what every K2 session sets, whoever starts it."""
+    """Return the options that every session of K2 has, whoever starts it."""
     return {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",

@@ -1,1 +1,1 @@
-"""Read what is stored without Spark: ``k2.Lake`` for programs, views and SQL for people."""
+"""Read stored tables without Spark: ``k2.Lake`` for programs, views and SQL for people."""

@@ -1,4 +1,4 @@
-"""What the asset of a trade is called, such as Bitcoin: a column for readers, which no table stores."""
+"""The name of a trade's asset, such as Bitcoin: a column for readers that no table stores."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What people ask of rows, a market and a span of time, as conditions of a scan."""
+"""Turn what people ask for, a market and a time range, into conditions of a scan."""
 
 import re
 from datetime import UTC, date, datetime, timedelta
@@ -14,7 +14,7 @@ _INSTANT = timedelta(microseconds=1)  # the shortest step of a stored time
 
 
 def moment_of(value: Moment) -> datetime:
-    """Return a time in UTC; a day is its first instant, and what has no zone is UTC.
+    """Return a time in UTC; a day means its first instant, and a time without a zone is UTC.
 
     Raises:
         ConfigError: a text is no time.
@@ -35,7 +35,7 @@ def moment_of(value: Moment) -> datetime:
 
 
 def moment_before(text: str, now: datetime) -> datetime:
-    """Return a time that is said as one, or as how long ago it was: 90s, 5m, 24h or 7d.
+    """Return a time that is given as a time, or as how long ago it was: 90s, 5m, 24h or 7d.
 
     Raises:
         ConfigError: the text is neither.
@@ -50,7 +50,7 @@ def moment_before(text: str, now: datetime) -> datetime:
 
 
 def of_market(symbol: str | None, exchange: str | None) -> list[Condition]:
-    """Return what holds of a market's rows.
+    """Return the conditions for a market's rows.
 
     Raises:
         ConfigError: there is no such exchange.
@@ -64,7 +64,7 @@ def of_market(symbol: str | None, exchange: str | None) -> list[Condition]:
 
 
 def between(column: str, start: Moment | None, end: Moment | None) -> list[Condition]:
-    """Return what holds of rows from ``start`` up to, and without, ``end``.
+    """Return the conditions for rows from ``start`` up to, and without, ``end``.
 
     Raises:
         ConfigError: a text is no time.
@@ -76,7 +76,7 @@ def between(column: str, start: Moment | None, end: Moment | None) -> list[Condi
 def of_trades(
     symbol: str | None, start: Moment | None, end: Moment | None, exchange: str | None
 ) -> list[Condition]:
-    """Return what holds of Gold's trades of a market in a span of time, their partitions too.
+    """Return the conditions for Gold's trades of a market in a time range, including those on partitions.
 
     Raises:
         ConfigError: there is no such exchange, or a text is no time.
@@ -92,7 +92,7 @@ def of_bars(
     end: Moment | None,
     exchange: str | None,
 ) -> list[Condition]:
-    """Return what holds of a market's bars of one length that start in a span of time.
+    """Return the conditions for a market's bars of one length that start in a time range.
 
     Raises:
         ConfigError: there is no such exchange or length, or a text is no time.

@@ -1,4 +1,4 @@
-"""Rows that can be had as Arrow, Polars, pandas or DuckDB."""
+"""A relation: rows that can be read as Arrow, Polars, pandas or DuckDB."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -96,7 +96,7 @@ class Relation:
 
 @contextmanager
 def named_query_errors() -> Iterator[None]:
-    """Raise what DuckDB says of a query as K2's own error, without its picture of the line.
+    """Raise DuckDB's errors about a query as K2's own, without the quoted line.
 
     Raises:
         ConfigError: the query is wrong.
@@ -117,7 +117,7 @@ def named_query_errors() -> Iterator[None]:
 
 
 def _in_utc(schema: pa.Schema) -> pa.Schema:
-    """Spell the zone as stored tables do: DuckDB 2.0 says Etc/UTC, which Polars holds for another."""
+    """Name the time zone as stored tables do: DuckDB 2.0 calls it Etc/UTC, which Polars takes for another zone."""
     fields = [
         (
             field.with_type(pa.timestamp(field.type.unit, "UTC"))

@@ -1,4 +1,4 @@
-"""Stored tables as views for one query: read-only, each at one version, and nothing else in reach."""
+"""Offer stored tables as views to a query: read-only, each at one version, with access to nothing else."""
 
 import re
 import tempfile
@@ -55,7 +55,7 @@ def views_of(tables: StoredTables) -> Views:
 
 @dataclass(frozen=True)
 class _Database:
-    """Some views in a database of their own, which reaches nothing but their files."""
+    """A database that has some views and can read nothing but their files."""
 
     connection: "DuckDBPyConnection"
     versions: Mapping[str, int]
@@ -64,7 +64,7 @@ class _Database:
 
 @dataclass
 class ViewQueries:
-    """Answers queries over the views; the last database stays open for the next query like it."""
+    """Runs queries over the views; the last database stays open for a next query over the same views."""
 
     tables: StoredTables
     _last: tuple[object, _Database] | None = None
@@ -146,7 +146,7 @@ def _refuse_all_but_select(database: "DuckDBPyConnection", query: str) -> None:
 
 
 def _lock(database: "DuckDBPyConnection", files: tuple[str, ...]) -> None:
-    """Leave the database the tables' files to read, and room for what does not fit into memory."""
+    """Restrict the database to reading the tables' files and to spilling what does not fit into memory."""
     spill = Path(tempfile.gettempdir()) / f"k2-query-{uuid4().hex}"  # made and removed by DuckDB
     for setting in (
         "parquet_metadata_cache = true",

@@ -1,4 +1,4 @@
-"""Where a browser finds what belongs to a home."""
+"""The addresses of a home's pages for a browser."""
 
 from pathlib import Path
 from typing import NamedTuple

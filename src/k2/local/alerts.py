@@ -1,4 +1,4 @@
-"""What fires, as the Prometheus of a run says, with the page that says what to do."""
+"""The active alerts of a run's Prometheus, each with its runbook."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Alert:
 
 
 def active_alerts(prometheus: str) -> list[Alert]:
-    """Ask a Prometheus what is pending or fires: the worst first, then the oldest.
+    """Return the pending and firing alerts of a Prometheus: the most severe first, then the oldest.
 
     Raises:
         UnavailableError: it does not answer, or not as Prometheus does.

@@ -35,7 +35,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Monitoring:
-    """What was found on this machine before anything is started."""
+    """The monitoring programs that were found on this machine, before any is started."""
 
     settings: Settings
     prometheus: Path
@@ -69,7 +69,7 @@ class Monitoring:
         spark: "SparkSession | None",
         say: Say,
     ) -> None:
-        """Start both upon the streams of this process, or where those of others will be.
+        """Start both on the streams of this process, or on the ports where those of other processes will be.
 
         Raises:
             FailedError: one of them did not start.
@@ -120,7 +120,7 @@ def alerts_page(prometheus: str) -> str:
 
 
 def _agent(settings: Settings, say: Say) -> Agent | None:
-    """The broker's metrics are a luxury: without the agent's jar all else is there."""
+    """The broker's metrics are optional: without the agent's jar everything else works."""
     try:
         (jar,) = resolve(Group.JMX, settings.jar_cache, offline=settings.offline)
     except UnavailableError as error:

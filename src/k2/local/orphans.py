@@ -1,4 +1,4 @@
-"""What a run noted about itself, and what is left of a run that was killed."""
+"""The records of a run, and the processes that a killed run left."""
 
 import contextlib
 import json
@@ -52,10 +52,10 @@ def find_orphans(settings: Settings) -> list[str]:
 
 
 def clean_orphans(settings: Settings) -> list[str]:
-    """End what a killed run left and forget its records; return what was ended.
+    """End the processes that a killed run left and delete its records; return what was ended.
 
-    Processes are found by recorded number, start time and marker, never by name: another program
-    that got the number is left alone.
+    Processes are identified by their recorded id, start time and marker, never by name: another program that
+    has the id by now is left alone.
 
     Raises:
         InUseError: the run is alive.

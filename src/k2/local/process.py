@@ -33,9 +33,9 @@ _BOUND_TO_PARENT = (
 
 @dataclass(frozen=True)
 class ProcessRecord:
-    """Which process it was: a number alone may be another's by now.
+    """Identifies a process: its id alone may belong to another process by now.
 
-    ``started`` tells it from any other that got the number, whatever is done to the clock meanwhile.
+    ``started`` distinguishes it from any later process with the same id, whatever happens to the clock.
     """
 
     pid: int
@@ -84,7 +84,7 @@ class ProcessRecord:
 
 
 def read_boot() -> str:
-    """Return what tells the machine's last start from every other one."""
+    """Return what identifies the machine's last boot."""
     if sys.platform != "linux":
         return str(psutil.boot_time())
     return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
@@ -93,8 +93,8 @@ def read_boot() -> str:
 def read_start(process: psutil.Process) -> str:
     """Return when a process started, in a form that does not change while it lives.
 
-    On Linux that is the boot and the clock ticks since: the time of day of a start is worked out from
-    the clock as it is now, so that it moves with whoever sets it. Elsewhere the kernel notes it.
+    On Linux that is the boot and the clock ticks since: the time of day is computed from the present clock and
+    changes when somebody sets it. Elsewhere the kernel records it.
 
     Raises:
         psutil.NoSuchProcess: there is no such process.
@@ -167,7 +167,7 @@ class ChildProcess:
 
 
 def stop_recorded(record: ProcessRecord, patience_seconds: float) -> bool:
-    """End a process that a killed run left; False when it was gone or is another by now.
+    """End a process that a killed run left; False when it is gone or the id belongs to another process.
 
     Raises:
         psutil.AccessDenied: it belongs to another user.
@@ -187,9 +187,9 @@ def stop_recorded(record: ProcessRecord, patience_seconds: float) -> bool:
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what a service inherits: what the user has set for other programs is not for it.
+    """Return the environment that a service inherits, without variables that the user set for other programs.
 
-    Only where libraries are: without it some Pythons and Javas do not start.
+    The paths of libraries are kept: without them some Pythons and Javas do not start.
     """
     libraries = {name: environment[name] for name in _LIBRARY_PATHS if name in environment}
     return {"LANG": "C.UTF-8", **libraries}

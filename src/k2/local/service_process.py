@@ -1,4 +1,4 @@
-"""The jobs' service of a run: `k2 serve` as a process of its own, which never outlives us."""
+"""The jobs' service of a run: `k2 serve` as a child process that never outlives the run."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ _WRONG_USE = 2  # exit code: it would say the same again
 
 
 class ServiceProcess:
-    """Starts the service, and again when it dies; the streams do not depend on it."""
+    """Starts the service and restarts it when it dies; the streams do not depend on it."""
 
     def __init__(self, settings: Settings, tell: Callable[[str], None]) -> None:
         """Describe it; ``tell`` is given a line when something is to be said."""

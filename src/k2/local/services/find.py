@@ -1,4 +1,4 @@
-"""Which services a run starts: those that no setting names elsewhere, with their ports and jars."""
+"""Decide which services a run starts: those that no setting names elsewhere, with their ports and jars."""
 
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ class LocalServices(NamedTuple):
 
 
 def find_services(settings: Settings, agent: Agent | None = None) -> LocalServices:
-    """Find what the run starts. ``K2_KAFKA`` and ``K2_REGISTRY`` are obeyed: what they name is not.
+    """Return the services that the run starts: not those that ``K2_KAFKA`` and ``K2_REGISTRY`` name.
 
     Raises:
         ConfigError: no Java, or a file of a login cannot be read.

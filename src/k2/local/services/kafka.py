@@ -143,7 +143,7 @@ class Kafka:
         return False
 
     def _class_options(self) -> list[str]:
-        """Java archives no classes beside an agent and ends at once; an archive it does map."""
+        """With an agent Java cannot write a class archive and would end at once; it can map one."""
         return self.classes.options(make=self.agent is None) if self.classes else []
 
     def _answers(self) -> bool:

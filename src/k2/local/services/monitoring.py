@@ -160,7 +160,7 @@ class Alertmanager:
         return f"http://{LOOPBACK}:{self.port}"
 
     def prepare(self) -> None:
-        """Put the shipped configuration there the first time; from then on it is the user's."""
+        """Copy the shipped configuration the first time; from then on it belongs to the user."""
         self.folder.mkdir(parents=True, exist_ok=True)
         config = self.folder / "alertmanager.yml"
         if not config.exists():
@@ -198,7 +198,7 @@ def feed_target(settings: Settings, place: int, port: int) -> Iterator[None]:
 
 
 def _clear_feeds(settings: Settings) -> None:
-    """Take out feeds that no longer run: a new run begins without their alert."""
+    """Remove feeds that no longer run, so that a new run begins without their alert."""
     for place in range(MAX_PLACES):
         if not is_taken(settings, place):
             _feed_file(settings, place).unlink(missing_ok=True)

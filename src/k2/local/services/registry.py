@@ -43,7 +43,7 @@ class Registry:
         return f"http://{LOOPBACK}:{self.port}/apis/ccompat/v7"
 
     def prepare(self) -> None:
-        """Remove a database whose first start never came to an end; nobody has used it."""
+        """Delete a database whose first start never finished; nobody has used it."""
         if not (self.folder / _INITIALISED).exists():
             for left in self.folder.glob("schemas.*"):
                 left.unlink()
