@@ -1,4 +1,4 @@
-"""One run of the local stack: start in order, look after everything, stop in order."""
+"""One run of the local stack: start everything in order, supervise it, stop it in order."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""What is wrong with a run, in sentences that say what to do: for ``k2 status``."""
+"""Find what is wrong with a run, in sentences that say what to do, for ``k2 status``."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What nobody expected: one sentence for who reads it, and the traceback in the log."""
+"""Handle unexpected errors: one sentence for the user, and the traceback in the log."""
 
 import json
 import sys

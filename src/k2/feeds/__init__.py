@@ -1,1 +1,1 @@
-"""What fills Kafka: the simulator and replays of recordings."""
+"""Feeds fill Kafka: live feeds, replays of recordings, and the simulator."""

@@ -1,6 +1,6 @@
 """The database of the jobs' registry: SQLite in K2_HOME, or PostgreSQL where ``K2_OPS_DB`` says so.
 
-dbos keeps its tables here and K2 its own beside them, so that one transaction holds both.
+dbos and K2 keep their tables in the same database, so that one transaction covers both.
 """
 
 import os
@@ -32,7 +32,7 @@ class RegistryUnavailableError(UnavailableError):
 
 
 class Database:
-    """Connections to the registry's database; open one a process and :meth:`close` it."""
+    """Connections to the registry's database; open one in each process and :meth:`close` it."""
 
     def __init__(self, settings: Settings) -> None:
         """Describe the database; nothing is connected or made yet."""
@@ -51,7 +51,7 @@ class Database:
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence, without its password."""
+        """Its name in sentences, without the password."""
         return str(self.file) if self.file else str(redacted(self.url))
 
     def make_file(self) -> None:
@@ -98,7 +98,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> "Iterator[Connection]":
-        """Connect for one transaction, which no other writer of SQLite comes between.
+        """Connect for one transaction; no other writer of SQLite can interleave.
 
         Raises:
             UnavailableError: the database does not answer, or is locked for long.

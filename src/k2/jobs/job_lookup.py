@@ -1,4 +1,4 @@
-"""What the registry has: jobs, their steps, and how many there are."""
+"""Look up jobs, their steps, and their numbers in the registry."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a kind is given while its job runs: steps, checkpoints, and the wish of a person to stop."""
+"""What a kind works with while its job runs: steps, checkpoints, and requests to stop."""
 
 import threading
 import time
@@ -30,7 +30,7 @@ RecordStep = Callable[[str, Callable[[], dict[str, Any]]], dict[str, Any]]
 
 
 class StandStill(BaseException):
-    """The job stops here, for a pause, a cancel or the end of the process; not a failure.
+    """The job stops here because of a pause, a cancellation or the end of the process; this is no failure.
 
     A BaseException, so that no ``except Exception`` of a kind swallows it and the engine records
     nothing: the step runs again when the job goes on.
@@ -62,10 +62,10 @@ class JobRun:
     def step(
         self, name: str, work: Callable[[], StepResult], *, may_fail: bool = False
     ) -> StepResult:
-        """Do a step once: what an earlier run of this job has done is not done again.
+        """Run a step once: steps that an earlier run of this job finished are skipped.
 
-        What may work later is tried again by the project's policy. A step that ``may_fail``
-        does so without ending the job, which then ends as partly done.
+        Retryable errors are retried by the project's policy. A step that ``may_fail`` may fail without ending
+        the job, which then ends as partly done.
 
         Raises:
             StandStill: somebody wants the job to stop.
@@ -85,7 +85,7 @@ class JobRun:
         return result
 
     def checkpoint(self, *, now: bool = False) -> None:
-        """Stop here if somebody wants it; cheap enough to be called in a loop.
+        """Stop here if the job is to stop; cheap enough to be called in a loop.
 
         Raises:
             StandStill: so it is.
@@ -102,11 +102,11 @@ class JobRun:
             raise StandStill(Wish.RUN)
 
     def should_continue(self) -> bool:
-        """Tell whether nobody wants the job to stop, for work that ends by itself when told."""
+        """Tell whether the job is to go on, for work that can end early by itself."""
         return not self.stopping.is_set() and self._wish() is Wish.RUN
 
     def wait(self, seconds: float) -> None:
-        """Wait, and stop when somebody wants it.
+        """Wait, and stop if the job is to stop.
 
         Raises:
             StandStill: somebody does.
@@ -117,7 +117,7 @@ class JobRun:
             self.stopping.wait(min(left, _LOOK_SECONDS))
 
     def expect(self, rows: int) -> None:
-        """Say how many rows there will be, once it is known."""
+        """Note the total number of rows, once it is known."""
         self._update("rows_total = :rows", rows=rows)
 
     def require_all_done(self) -> None:
@@ -179,7 +179,7 @@ class JobRun:
         }
 
     def _wish(self) -> Wish:
-        """Look what is wanted. Where the run is not noted any more, another process has taken over."""
+        """Read what is requested of the job. If the run is no longer noted, another process has taken over."""
 
         def look() -> Wish:
             with self.database.reading() as connection:
@@ -208,7 +208,7 @@ class JobRun:
 
 
 def patiently(call: Callable[[], T], stopping: threading.Event) -> T:
-    """Return what a call to the registry returns, however long it does not answer.
+    """Return the result of a call to the registry, waiting as long as the registry does not answer.
 
     Raises:
         StandStill: the process ends before it does.

@@ -1,4 +1,4 @@
-"""JSON for all that the registry stores; nothing in it is ever unpickled.
+"""Encode everything that the registry stores as JSON; nothing is ever unpickled.
 
 An error is stored as its class, message, exit code and whether a retry can help. K2's own classes
 come back as themselves, all others as :class:`RemoteError` with the same facts.
@@ -61,7 +61,7 @@ def error_facts(error: BaseException) -> dict[str, Any]:
 
 
 def error_of(facts: dict[str, Any]) -> K2Error:
-    """Return the error that facts tell of."""
+    """Return the error that stored facts describe."""
     name, message = str(facts.get(_ERROR, "")), str(facts.get("message", ""))
     kind = getattr(errors, name, RemoteError)
     if not (isinstance(kind, type) and issubclass(kind, K2Error)):

@@ -1,4 +1,4 @@
-"""The bounds of a job's run, in the registry: begun, stood still, ended; and what a crash left."""
+"""Record the beginning and the end of a job's run in the registry, and clean up after crashes."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ _ENDED_IN_DBOS = {
 
 
 def begin_run(database: Database, job_id: str, executor: str) -> tuple[Wish, int]:
-    """Note that a job runs here, unless somebody wants otherwise; return that, and which start it is.
+    """Note that a job runs here, unless it is to stop; return that request, and the number of this start.
 
     Raises:
         FailedError: it has been started often without finishing a step.
@@ -62,7 +62,7 @@ def begin_run(database: Database, job_id: str, executor: str) -> tuple[Wish, int
 
 
 def stand_still(database: Database, job_id: str, attempt: int, wish: Wish) -> None:
-    """Note that a job's work stands still, and say so if somebody had wanted the pause."""
+    """Note that a job's work has stopped, and report it if a pause was requested."""
     with database.writing() as connection:
         job = get_job(connection, job_id, lock=True)
         if job.starts != attempt:
@@ -90,7 +90,7 @@ def keep_outcome(database: Database, job_id: str, outcome: Any) -> None:
 
 
 def clear_runs(database: Database, executor: str) -> list[str]:
-    """Remove what a killed process of this executor left; return the jobs it ran."""
+    """Remove the records that a killed process of this executor left; return the jobs that it ran."""
     with database.writing() as connection:
         found = connection.execute(
             text("DELETE FROM k2_run WHERE executor = :executor RETURNING job_id"),
@@ -108,7 +108,7 @@ def clear_runs(database: Database, executor: str) -> list[str]:
 
 
 def reconcile(database: Database) -> int:
-    """Say the end of jobs that ended while the triggers were missing; return how many."""
+    """Record the end of jobs that ended while the triggers were missing; return how many."""
     with database.writing() as connection:
         rows = connection.execute(
             text(

@@ -1,4 +1,4 @@
-"""What a job is: its states, its steps, and the report that it ends with."""
+"""The model of a job: its states, its steps, and its final report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,7 +9,7 @@ MAX_SLOWEST = 5
 
 
 class JobState(StrEnum):
-    """Where a job stands. Cancelled and paused are said only when its work stands still."""
+    """The state of a job. It is cancelled or paused only once its work has stopped."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -25,7 +25,7 @@ class JobState(StrEnum):
 
 
 class Wish(StrEnum):
-    """What a person wants of a job; its work acts on it at the next step boundary."""
+    """What was requested of a job; its work acts on it at the next step boundary."""
 
     RUN = "run"
     PAUSE = "pause"

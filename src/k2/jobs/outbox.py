@@ -1,4 +1,4 @@
-"""Events that were written with the change they tell of, and wait here to be delivered."""
+"""The outbox: events are written in the transaction of the change that they report, and wait here for delivery."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

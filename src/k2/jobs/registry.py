@@ -1,6 +1,6 @@
-"""The jobs' registry: who asks for a job, looks at it, or wishes it to stop comes here.
+"""The registry of jobs: jobs are submitted, looked up and controlled here.
 
-Nothing here runs a job. What must also be told to dbos goes through ``queue``, which the engine is.
+Nothing here runs a job. Whatever dbos must know too goes through ``queue``, which the engine implements.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class SameKeyError(InUseError):
 
 
 class Queue(Protocol):
-    """What the registry asks of whoever runs jobs."""
+    """What the registry needs from the engine that runs jobs."""
 
     def enqueue(self, connection: Connection, kind: str, job_id: str) -> None:
         """Enqueue within the caller's transaction."""
@@ -70,7 +70,7 @@ class Registry(JobLookup):
         key: str | None = None,
         request_id: str = "",
     ) -> Submitted:
-        """Ask for a job. The same ``key`` and parameters are the same job, whoever asks.
+        """Submit a job. The same ``key`` and parameters give the same job, whoever submits it.
 
         Raises:
             ConfigError: an unknown kind or parameter, or a value out of range.
@@ -108,7 +108,7 @@ class Registry(JobLookup):
         return Submitted(job, is_new)
 
     def pause(self, job_id: str) -> Job:
-        """Let a job stand still at its next step; it goes on with :meth:`resume`.
+        """Pause a job at its next step; :meth:`resume` continues it.
 
         Raises:
             NotPossibleError: it has ended, or is being cancelled.
@@ -126,7 +126,7 @@ class Registry(JobLookup):
             return get_job(connection, job_id)
 
     def resume(self, job_id: str) -> Job:
-        """Let a paused job go on where it stands.
+        """Continue a paused job where it stopped.
 
         Raises:
             NotPossibleError: it is not paused.

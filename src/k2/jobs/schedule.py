@@ -1,8 +1,8 @@
-"""Jobs that are asked for again and again, by the service.
+"""Periodic jobs, which the service submits.
 
-Time is cut into slots of a job's period. In each slot the job is asked for once, under a key that
-names the slot: whichever service asks, and however often it is started again, the registry has one
-job of it. A service that was down asks for the slot it finds itself in and for none before it.
+Time is divided into intervals of a job's period. In each interval the job is submitted once, under an idempotency
+key that names the interval: however many services submit it, and however often they restart, the registry has
+one such job. A service that was down submits the job of the current interval and none of the missed ones.
 """
 
 import time
@@ -36,13 +36,13 @@ class ScheduledJob:
     name: str
 
     def key(self, now: float, offset: float) -> str:
-        """Return the idempotency key of the slot that a time (seconds since 1970) is in."""
+        """Return the idempotency key of the interval that a time (seconds since 1970) is in."""
         seconds = self.every.total_seconds()
         return f"scheduled.{self.name}.{seconds:g}.{int((now - offset) // seconds)}"
 
 
 class JobSchedule:
-    """Asks a registry for the jobs that are due, from :meth:`start` to :meth:`stop`."""
+    """Submits the jobs that are due to a registry, from :meth:`start` to :meth:`stop`."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class JobSchedule:
         self._thread.stop()
 
     def look_once(self) -> list[str]:
-        """Ask for what is due; return the ids of the new jobs.
+        """Submit the jobs that are due; return the ids of the new ones.
 
-        A job that is still under way is not asked for again beside itself.
+        A job is not submitted again while it still runs.
 
         Raises:
             K2Error: the registry cannot be asked; the next look asks again.

@@ -1,8 +1,8 @@
-"""K2's own tables of the registry, and the triggers that keep them true to what dbos writes.
+"""K2's own tables in the registry, and the triggers that keep them consistent with dbos's.
 
 A trigger runs in dbos's own transaction: the state of a job, the end of a step and the event that
 tells of it are written together or not at all. dbos's migrations may rebuild its tables and with
-that drop triggers, so each start looks whether they are there.
+that drop triggers, so each start checks that they exist.
 """
 
 from sqlalchemy import Connection

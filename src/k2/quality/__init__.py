@@ -1,1 +1,1 @@
-"""Checks on whole tables: balance, backlog, and the difference of two tables."""
+"""Quality: balance and backlog of all tables, checks, coverage, and the difference of two tables."""

@@ -1,4 +1,4 @@
-"""How far each step is behind the one before it, in rows, from the tables' logs alone.
+"""Count how many rows each layer is behind the one before it, from the tables' logs alone.
 
 Bars hold no row a trade: how far they are, their stream's checkpoint says.
 """

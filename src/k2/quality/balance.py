@@ -1,4 +1,4 @@
-"""The proof that nothing is missing: every record counted through every table, by its offset.
+"""The balance proves that nothing is missing: every record is counted through every table, by its offset.
 
 Kafka to Bronze, Bronze to exactly one of Silver, dead letters and duplicates, Silver to Gold. A dead
 letter that a replay resolved is no longer one here, and must be what the ledger says. Read from the

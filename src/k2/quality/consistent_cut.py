@@ -1,4 +1,4 @@
-"""One moment of an exchange's tables beside running streams: what must be there, and what may not yet.
+"""A consistent cut through an exchange's tables while streams run: which rows must be there, and which may not be yet.
 
 Each step is looked at before the one that it reads, and how far a stream is before what it has written.
 So a record that a table has is in all tables before it, and one that a stream has committed is in all

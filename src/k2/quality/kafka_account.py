@@ -1,4 +1,4 @@
-"""Bronze compared with what Kafka gives a reader of committed records.
+"""Compare Bronze with the committed records that Kafka has.
 
 Bronze has read the ranges that its checkpoint says, and must have every record of them. Offsets that it
 lacks are compared with Kafka: some hold no record, as those of markers, of aborted transactions and of

@@ -1,4 +1,4 @@
-"""Tables' offsets by blocks: a fingerprint a block, and record by record where fingerprints differ.
+"""Compare tables' offsets in blocks: by a fingerprint for each block, and by record where fingerprints differ.
 
 A fingerprint is how many offsets of a block a table has, and the sum of their 64-bit hashes. Two tables
 with the same fingerprint have the same offsets there, each as often: that others agree by chance has a

@@ -1,4 +1,4 @@
-"""The balance of what came recently, while the streams run: cheap enough to look every minute.
+"""The balance of recent records while streams run, cheap enough to run every minute.
 
 ``k2 balance`` proves the whole; this looks at the offsets since the last look, and again at those
 where it found something. What is on its way is no difference: it judges no record that is newer than

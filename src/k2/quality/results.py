@@ -1,4 +1,4 @@
-"""The results of quality checks, kept: ``ops_quality_results``, a row for each finding of each run."""
+"""Store the results of quality checks in ``ops_quality_results``: a row for each finding of each run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

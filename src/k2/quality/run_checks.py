@@ -1,4 +1,4 @@
-"""Runs quality checks: each over what is new since its last run, its result kept in the table."""
+"""Run quality checks, each over what is new since its last run, and store the results."""
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence

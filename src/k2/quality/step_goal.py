@@ -1,4 +1,4 @@
-"""What a step of the pipeline must have taken: all that was before it at one moment, and nothing later."""
+"""Which rows a step of the pipeline must have read: all that were upstream at one moment, and none that came later."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Bronze compared with Silver, dead letters and duplicates, and Silver with Gold, by their offsets.
+"""Compare Bronze with Silver, dead letters and duplicates, and Silver with Gold, by offsets.
 
 Blocks of offsets whose fingerprints agree are done. Of the others each record is looked at.
 """

@@ -1,4 +1,4 @@
-"""Two states of a table compared record by record: what one has more, lacks, or has otherwise."""
+"""Compare two states of a table record by record: rows that only one has, and rows that differ."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Ranges of a topic whose gaps were compared with Kafka: what was found once is not asked again."""
+"""Remember the offset ranges whose gaps were compared with Kafka, so that they are not compared again."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

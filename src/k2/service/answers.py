@@ -1,4 +1,4 @@
-"""Errors of K2 as answers: a status, a sentence, and nothing else."""
+"""Turn errors into HTTP answers: a status, a sentence, and nothing else."""
 
 import math
 from typing import Any

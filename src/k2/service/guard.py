@@ -1,4 +1,4 @@
-"""What every request passes before K2 looks at it: its id, host, token, rate, size and time."""
+"""Check every request before K2 handles it: id, host, token, rate, size and time."""
 
 import asyncio
 import hmac
@@ -109,7 +109,7 @@ class Guard:
         return None
 
     def _knows_host(self, headers: Headers) -> bool:
-        """A page of another site can make a browser ask us; its name or its origin gives it away."""
+        """A page of another site can make a browser send requests here; the host or origin in them shows it."""
         host = _name_of(headers.get("host", ""))
         on_loopback = self._settings.api_host in LOOPBACK
         if on_loopback and host not in LOOPBACK and host != "testserver":

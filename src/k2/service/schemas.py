@@ -1,4 +1,4 @@
-"""What the API takes and answers; the reference of it is made from these."""
+"""The models of the API's requests and answers, from which its reference is generated."""
 
 from typing import Any
 

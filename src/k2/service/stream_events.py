@@ -1,4 +1,4 @@
-"""Events about streams: failed, recovered, and now and then a commit; from the status they write."""
+"""Send events about streams (failed, recovered, and some commits) by the status that the streams write."""
 
 import threading
 import time

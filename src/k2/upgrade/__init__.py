@@ -1,1 +1,1 @@
-"""Tables of an older definition rebuilt from Bronze beside the live ones, proven, and swapped in."""
+"""Upgrade tables of an older definition: rebuild them from Bronze, compare them with the live ones, and swap them in."""

@@ -1,4 +1,4 @@
-"""The new tables, and the checkpoints of the streams that go on with them, beside the live ones.
+"""Build the new tables, and the checkpoints with which the streams continue, apart from the live ones.
 
 Each part goes on where a killed run ended: a batch has its number, and no table takes it twice.
 """

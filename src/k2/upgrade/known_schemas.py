@@ -1,4 +1,4 @@
-"""Writers' schemas for an upgrade, which needs no registry to be running."""
+"""Writers' schemas for an upgrade, which works without a running registry."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an upgrade rebuilds: which tables are older than their definition, of which Bronze.
+"""Plan an upgrade: find the tables that are older than their definition, and the Bronze tables to rebuild them from.
 
 An upgrade that was killed goes on where it ended as long as its plan is still the right one; else what
 it built is removed and it begins anew.

@@ -1,4 +1,4 @@
-"""Before new tables take the place of the old ones: that nothing is missing, and what differs."""
+"""Prove, before new tables replace the old ones, that nothing is missing, and show what differs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager

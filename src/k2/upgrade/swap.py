@@ -1,4 +1,4 @@
-"""New tables and checkpoints in the place of the old ones.
+"""Replace the old tables and checkpoints by the new ones.
 
 The list of moves is written before the first of them. As long as it is there no stream starts, and a
 swap that was killed goes on with the moves that are left.

@@ -1,1 +1,1 @@
-"""What ``k2 doctor`` looks at, one thing a check, each with its remedy."""
+"""The checks of ``k2 doctor``, each of one thing and with its remedy."""

@@ -1,4 +1,4 @@
-"""What one look of ``k2 doctor`` gives."""
+"""The result of one check of ``k2 doctor``."""
 
 from enum import StrEnum
 from typing import NamedTuple

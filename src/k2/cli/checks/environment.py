@@ -1,4 +1,4 @@
-"""What the environment says to K2, or to others in its hearing."""
+"""Check environment variables that concern K2 or the programs that it starts."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""``k2 dlq``: what became dead letters, why, and their way back."""
+"""``k2 dlq``: list dead letters, show why they are, and replay them."""
 
 import base64
 import re
@@ -122,7 +122,7 @@ def replay_command(
     detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
     as_json: _JSON = False,
 ) -> None:
-    """Judge open dead letters again with today's schemas and rules.
+    """Validate open dead letters again with today's schemas and rules.
 
     What is a trade now enters Silver, or the duplicates where Silver has that trade, and is marked
     as resolved; the rest stays. Works beside running streams, and goes on after a crash.
@@ -133,7 +133,7 @@ def replay_command(
         settings,
         "dlq-replay",
         {"exchange": exchange, "reason": reason, "fail_on_nothing": False},
-        title="Judging dead letters again",
+        title="Validating dead letters again",
         detach=detach,
     )
     results = result["exchanges"]

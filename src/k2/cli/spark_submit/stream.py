@@ -1,4 +1,4 @@
-"""The jobs: one stream each, under the session that ``spark-submit`` gives."""
+"""The jobs under ``spark-submit``: one stream each, in the session that it provides."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -76,7 +76,7 @@ def _of_exchange(layer: Layer):  # type: ignore[no-untyped-def]
 
     job.__doc__ = {
         Layer.BRONZE: "Copy an exchange's records from Kafka, untouched.",
-        Layer.SILVER: "Decode and judge an exchange's records.",
+        Layer.SILVER: "Decode and validate an exchange's records.",
     }[layer]
     return job
 

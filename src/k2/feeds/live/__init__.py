@@ -1,1 +1,1 @@
-"""Live feeds: trades of the exchanges' websockets to Kafka, and nothing lost unnoticed."""
+"""Live feeds bring the trades of exchanges' websockets to Kafka, and notice every one that is missing."""

@@ -1,4 +1,4 @@
-"""What ended a connection or a request: whether trying again can help, and how long to wait."""
+"""Classify what ended a connection or a request: whether a retry can help, and how long to wait."""
 
 import ssl
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How far a live feed is, under ``K2_HOME/run/feeds``: the numbers that Kafka has, and the holes."""
+"""The state of a live feed under ``K2_HOME/run/feeds``: the numbers that Kafka has, and the holes."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager

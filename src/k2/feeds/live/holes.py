@@ -1,4 +1,4 @@
-"""Which trades of a market have not come: holes in its numbering, known at the next trade."""
+"""Track which trades of a market are missing: holes in its numbering, noticed at the next trade."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace

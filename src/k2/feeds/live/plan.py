@@ -1,4 +1,4 @@
-"""What a live feed listens to: services and markets, from options or from a TOML file."""
+"""Plan what a live feed listens to: services and markets, from options or from a TOML file."""
 
 import tomllib
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Events on their way out of the outbox, to each sink at least once and in order.
+"""Deliver events from the outbox to each sink, in order and at least once.
 
 cloud_events   an event of the outbox as a CloudEvent 1.0
 sink           what a sink is

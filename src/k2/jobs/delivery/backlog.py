@@ -1,4 +1,4 @@
-"""Rows of ``k2_delivery``: events that a sink has not taken yet. What it takes is removed."""
+"""The rows of ``k2_delivery``: events that a sink has not accepted yet. Accepted events are removed."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Claimed:
 
 
 def dispatch(database: Database, sinks: list[str]) -> int:
-    """Put each new event before each sink; return how many there were."""
+    """Queue each new event for each sink; return how many there were."""
     with database.writing() as connection:
         skip = " FOR UPDATE SKIP LOCKED" if connection.dialect.name == "postgresql" else ""
         found = connection.execute(
@@ -85,7 +85,7 @@ def delete_delivered(database: Database, sink: str, seqs: list[int]) -> None:
 
 
 def put_back(database: Database, sink: str, seqs: list[int]) -> None:
-    """Let go of claimed events that were not tried."""
+    """Release claimed events that were not tried."""
     if seqs:
         with database.writing() as connection:
             _update(connection, sink, seqs, claimed_until_ms=0)
@@ -110,7 +110,7 @@ def failed(
 
 
 def release_claims(database: Database) -> None:
-    """Let go of what a killed process had claimed; only where this one is the only one."""
+    """Release the events that a killed process had claimed; call it only where this process is the only one."""
     with database.writing() as connection:
         connection.execute(
             text("UPDATE k2_delivery SET claimed_until_ms = 0 WHERE claimed_until_ms > 0")
@@ -118,7 +118,7 @@ def release_claims(database: Database) -> None:
 
 
 def send_again(database: Database, sink: str | None = None) -> int:
-    """Try what was given up again, and what waits at once; return how many events those are."""
+    """Retry events that were given up, and waiting events at once; return how many events that concerns."""
     with database.writing() as connection:
         where = "(given_up = 1 OR attempts > 0)" + (" AND sink = :sink" if sink else "")
         found = connection.execute(

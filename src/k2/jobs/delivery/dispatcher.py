@@ -1,4 +1,4 @@
-"""Threads that deliver: one finds new events, one a sink sends them. A slow sink delays nobody."""
+"""Threads that deliver events: one finds new events, and one for each sink sends them. A slow sink delays no other."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -58,7 +58,7 @@ class Dispatcher:
             thread.start()
 
     def stop(self) -> None:
-        """End after the event in hand; what is left waits for the next start."""
+        """Stop after the current event; the other events wait for the next start."""
         self._ending.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -67,7 +67,7 @@ class Dispatcher:
             sink.close()
 
     def deliver_once(self, sink: Sink) -> float:
-        """Deliver what is there for a sink; return the seconds until the next look."""
+        """Deliver the events that wait for a sink; return the seconds until the next attempt."""
         claimed = claim(self._database, sink.name)
         done: list[int] = []
         left = [one.event.seq for one in claimed]

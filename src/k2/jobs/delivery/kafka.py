@@ -51,7 +51,7 @@ class KafkaSink:
             raise SinkUnavailableError(f"Kafka at {self._address} did not take an event: {why}.")
 
     def close(self) -> None:
-        """Let go of the producer, and of what it has not sent."""
+        """Close the producer without waiting for unsent events."""
         if self._producer is not None:
             self._producer.purge()
             self._producer = None

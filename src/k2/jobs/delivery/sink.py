@@ -1,4 +1,4 @@
-"""What a sink of events is."""
+"""The interface of a sink of events."""
 
 from typing import Protocol
 
@@ -23,7 +23,7 @@ class SinkAbsentError(UnavailableError):
 
 
 class Sink(Protocol):
-    """Takes events one after the other, called in a thread of its own.
+    """Accepts events one after the other; called in a thread of its own.
 
     An installed package adds one by an entry point in the group ``k2.event_sinks``: a function of
     K2's settings that returns a sink, or None where it is not wanted.
@@ -31,10 +31,10 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in metrics and commands, always the same for the same place."""
+        """Its name in metrics and commands, always the same for the same destination."""
 
     def deliver(self, event: Event) -> None:
-        """Take one event; when this returns it is there.
+        """Deliver one event; when this returns, the sink has it.
 
         Raises:
             SinkUnavailableError: not now; it is tried again later.
@@ -43,4 +43,4 @@ class Sink(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""

@@ -1,4 +1,4 @@
-"""One live process an executor, over machines: an advisory lock of PostgreSQL that dies with it."""
+"""Allow one live process for each executor, across machines: an advisory lock of PostgreSQL that ends with it."""
 
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -56,7 +56,7 @@ class ExecutorLock:
         self._connection = connection
 
     def keep(self) -> None:
-        """See that the lock is held, and take it again where its connection was lost.
+        """Check that the lock is held, and take it again if its connection was lost.
 
         Raises:
             UnavailableError: the database does not answer.
@@ -83,9 +83,9 @@ class ExecutorLock:
 
 
 def take_over(registry: Registry, own: str) -> list[str]:
-    """Enqueue again the jobs of executors that have died; return those jobs.
+    """Enqueue the jobs of executors that have died again; return those jobs.
 
-    Whoever gets a dead executor's lock does it, while holding that; a live one's nobody gets.
+    This process does so while it holds the dead executor's lock; the lock of a live executor cannot be taken.
 
     Raises:
         UnavailableError: the database does not answer.

@@ -1,4 +1,4 @@
-"""What dbos logs, as far as it tells anything that K2 does not say itself."""
+"""Forward those log messages of dbos that say something K2 does not log itself."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ _MAX_REMEMBERED = 200
 
 
 class _Sparing(logging.Filter):
-    """Lets a kind of message through once a minute, and never a job's own failure."""
+    """Lets each kind of message through once a minute, and drops those about a job's own failure."""
 
     def __init__(self) -> None:
         super().__init__()

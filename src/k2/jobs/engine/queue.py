@@ -1,4 +1,4 @@
-"""dbos's tables: made, and written to by who submits and steers jobs; no job runs here."""
+"""Create dbos's tables and write to them to submit and control jobs; no job runs here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ NAME = "k2-jobs"
 
 
 class JobQueue:
-    """dbos's side of the registry: rows of its tables, no job is run."""
+    """dbos's side of the registry: writes rows of its tables and runs no job."""
 
     def __init__(self, database: Database, kinds: JobKinds) -> None:
         """Connect when first used."""
@@ -63,7 +63,7 @@ class JobQueue:
         )
 
     def delete(self, job_ids: list[str]) -> None:
-        """Forget jobs that have ended."""
+        """Delete jobs that have ended."""
         self._client.delete_workflows(job_ids)
 
     def _queue_of(self, job_id: str) -> str:
@@ -74,7 +74,7 @@ class JobQueue:
 
 
 def prepare(database: Database) -> None:
-    """Make the registry's database, or bring it up to date.
+    """Create the registry's database, or migrate it.
 
     Raises:
         ConfigError: it cannot be used, or a newer K2 has made it.
@@ -90,7 +90,7 @@ def prepare(database: Database) -> None:
 
 
 def open_registry(settings: Settings, kinds: JobKinds) -> Registry:
-    """Open the registry to submit and steer jobs that another process runs."""
+    """Open the registry to submit and control jobs that another process runs."""
     database = Database(settings)
     return Registry(database, kinds, JobQueue(database, kinds))
 

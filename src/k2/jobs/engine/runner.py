@@ -77,7 +77,7 @@ class JobEngine:
         self._started = False
 
     def start(self) -> None:
-        """Take the registry, put right what a crash left, and run what is queued.
+        """Take the registry's lock, repair what a crash left, and run queued jobs.
 
         Raises:
             InUseError: another process of this machine runs the jobs of this home.
@@ -104,7 +104,7 @@ class JobEngine:
             raise
 
     def _look_at_others(self) -> None:
-        """See that this executor is still ours, and take over the jobs of those that died."""
+        """Check that this executor's lock is still held, and take over the jobs of executors that died."""
         if not self.database.is_sqlite:
             self._lock.keep()
             take_over(self.registry, self.executor)
@@ -208,7 +208,7 @@ class JobEngine:
 
 
 def executor_name(settings: Settings) -> str:
-    """Return the name of this instance: always the same, and no other's."""
+    """Return the name of this instance, which is always the same and unique."""
     if settings.ops_db is None:
         return "local"
     home = hashlib.sha256(str(settings.home).encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""A thread that looks for jobs that nobody runs any more though they should, and heals them."""
+"""A thread that finds jobs which should run but no process runs, and enqueues them again."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _TO_CANCEL = text(
 
 
 class Watchdog:
-    """Looks every half minute; ``also`` is done at each look, after the healing."""
+    """Checks every half minute; ``also`` is called after each check."""
 
     def __init__(
         self,
@@ -45,17 +45,17 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="k2-jobs-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Start to look."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread."""
         self._ending.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def look_once(self) -> list[str]:
-        """Heal what was lost at two looks in a row; return those jobs."""
+        """Enqueue jobs that were lost at two checks in a row; return them."""
         with self._registry.database.reading() as connection:
             lost = set(connection.execute(_LOST, {"executor": self._executor}).scalars())
             cancelled = list(connection.execute(_TO_CANCEL).scalars())

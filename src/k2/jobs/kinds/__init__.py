@@ -1,4 +1,4 @@
-"""What can be submitted: one module a kind, with its parameters and its steps."""
+"""The kinds of jobs: one module for each, with its parameters and its steps."""
 
 from k2.jobs.kinds.dlq_replay import DLQ_REPLAY
 from k2.jobs.kinds.drain import DRAIN

@@ -1,4 +1,4 @@
-"""What a kind of job is, and the kinds there are."""
+"""The interface of a kind of job, and the lookup of kinds."""
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,8 +25,8 @@ class JobParams(BaseModel):
 
 
 class QueueName(StrEnum):
-    """Where jobs wait for their turn. Checks have a queue of their own: they come every few minutes,
-    whatever runs for hours.
+    """The queue in which jobs wait. Checks have their own, because they must run every few minutes even while other
+    jobs run for hours.
     """
 
     JOBS = "jobs"

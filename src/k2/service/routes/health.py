@@ -10,20 +10,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """That the service lives."""
+    """The service is alive."""
 
     status: str
 
 
 @router.get("/health")
 async def health() -> Health:
-    """Say that the process lives; asks nobody."""
+    """Report that the process is alive; calls no other service."""
     return Health(status="ok")
 
 
 @router.get("/ready", responses={503: ERROR_RESPONSES[503]})
 def ready(request: Request) -> Health:
-    """Say that jobs are taken: the registry answers."""
+    """Report that jobs are accepted: the registry answers."""
     request.app.state.registry.counts()
     return Health(status="ready")
 

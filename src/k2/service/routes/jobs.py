@@ -87,7 +87,7 @@ def show(request: Request, job_id: JobId) -> JobWithReport:
 
 @router.get("/jobs/{job_id}/status")
 def status(request: Request, job_id: JobId) -> JobStatus:
-    """Say how far a job is."""
+    """Show how far a job is."""
     job = registry_of(request).job(job_id)
     return JobStatus(
         id=job.id,
@@ -103,13 +103,13 @@ def status(request: Request, job_id: JobId) -> JobStatus:
 
 @router.post("/jobs/{job_id}/pause")
 def pause(request: Request, job_id: JobId) -> JobOut:
-    """Let a job stand still at its next step. It is `paused` once its work does."""
+    """Pause a job at its next step. It is `paused` once its work has stopped."""
     return _out(registry_of(request).pause(job_id))
 
 
 @router.post("/jobs/{job_id}/resume")
 def resume(request: Request, job_id: JobId) -> JobOut:
-    """Let a paused job go on where it stands."""
+    """Continue a paused job where it stopped."""
     return _out(registry_of(request).resume(job_id))
 
 

@@ -52,7 +52,7 @@ class VerdictOut(BaseModel):
 
 @router.post("/{exchange}", openapi_extra=_MESSAGE)
 async def validate_record(request: Request, exchange: ExchangePath) -> VerdictOut:
-    """MessageValidator one message by the exchange's parser, schema, mapping and rules. Nothing is stored."""
+    """Validate one message by the exchange's parser, schema, mapping and rules. Nothing is stored."""
     definition = exchange_named(exchange)
     message = await request.body()
     if not message.strip():
@@ -81,7 +81,7 @@ async def take_batch(
         str | None, Header(description="The same key is the same job.")
     ] = None,
 ) -> JobOut:
-    """Send messages, one a line, to Kafka: a job of kind `replay`."""
+    """Send messages, one on each line, to Kafka by a job of kind `replay`."""
     definition = exchange_named(exchange)
     body = await request.body()
     if not body.strip():
