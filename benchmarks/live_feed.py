@@ -5,12 +5,14 @@ The server is a process of its own that sends the documented messages of Binance
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from confluent_kafka import Consumer
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -19,6 +21,7 @@ from benchmarks.processes import Sampler
 
 _TOPIC = "market.crypto.trades.binance.raw"
 _WARM_SECONDS = 3.0
+_METRICS_PORT = 8030
 
 
 def live_feed(flood: int = 300_000, rate: int = 2_000, seconds: int = 30) -> dict[str, Any]:
@@ -33,6 +36,8 @@ def live_feed(flood: int = 300_000, rate: int = 2_000, seconds: int = 30) -> dic
         "cores": round(flooded["cpu"] / flooded["seconds"], 2),
         "trades_per_cpu_second": round(flood / flooded["cpu"]),
         "receive_to_consumer_ms": steady["latency_ms"],
+        # By the producer's own statistics of the last 5 s: its queue, there and back.
+        "receive_to_broker_p99_ms": round(steady["broker_seconds"] * 1000, 1),
         "idle_cores": round(idle["cpu"] / idle["seconds"], 4),
     }
 
@@ -80,6 +85,7 @@ def _run(home: Home, count: int, rate: int, seconds: int) -> dict[str, Any]:
             cpu, first, last = sampler.usage().streams_cpu - before, 0.0, float(seconds)
         else:
             cpu = sampler.usage().streams_cpu
+    broker_seconds = _broker_seconds()
     consumer.close()
     feed.terminate()
     feed.wait()
@@ -91,7 +97,16 @@ def _run(home: Home, count: int, rate: int, seconds: int) -> dict[str, Any]:
     quantiles = {
         f"p{q}": round(waits[min(len(waits) * q // 100, len(waits) - 1)]) for q in (50, 99)
     }
-    return {"seconds": max(last - first, 0.001), "cpu": cpu, "latency_ms": quantiles}
+    return {
+        **{"seconds": max(last - first, 0.001), "cpu": cpu, "latency_ms": quantiles},
+        "broker_seconds": broker_seconds,
+    }
+
+
+def _broker_seconds() -> float:
+    page = httpx.get(f"http://127.0.0.1:{_METRICS_PORT}/metrics", timeout=10.0).text
+    found = re.findall(r"^k2_feed_broker_latency_seconds\{.*\} (\S+)$", page, re.MULTILINE)
+    return max(map(float, found), default=0.0)
 
 
 async def _serve(count: int, rate: int) -> None:

@@ -105,7 +105,7 @@ async def bad_time(home: K2Home, trades: int) -> tuple[list[ExchangeServer], dic
     await asyncio.sleep(5)
     home.record("kafka").send_signal(signal.SIGKILL)  # `k2 up` starts it again
     await asyncio.sleep(10)
-    second = home.start("feed", "run", "--config", config)  # a rolling restart
+    second = await started(home, config, place=1)  # a rolling restart
     await asyncio.sleep(10)
     memory = asyncio.ensure_future(measure_memory(second.pid))
     await asyncio.to_thread(_end, first)
@@ -116,6 +116,17 @@ async def bad_time(home: K2Home, trades: int) -> tuple[list[ExchangeServer], dic
     for server in servers:
         await server.stop()
     return servers, states, growth_of(await memory)
+
+
+async def started(home: K2Home, config: Path, place: int) -> "subprocess.Popen[bytes]":
+    """Start a process beside another, again while it finds Kafka away, until it listens."""
+    while True:
+        process = home.start("feed", "run", "--config", config)
+        while process.poll() is None:
+            if (home.folder / "spool" / f"kraken.{place}").is_dir():
+                return process
+            await asyncio.sleep(0.1)
+        assert process.returncode == 3, home.output.read_text()
 
 
 async def measure_memory(pid: int) -> list[int]:

@@ -70,8 +70,7 @@ class Connection:
         self._socket = await connect(
             self.url,
             open_timeout=_OPEN_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PING_SECONDS,
+            ping_interval=None,  # a pong may be behind much that is still to be read: see _watch
             close_timeout=2.0,
             max_size=MAX_MESSAGE_BYTES,
             max_queue=(4096, 1024),
@@ -180,6 +179,9 @@ class Connection:
             if limit is not None and now - self._last_message > limit:
                 self._break(FeedFailure("silent", f"no message for {limit:.0f} s"))
                 return
+            if limit is None and not await self._is_alive(now):
+                self._break(FeedFailure("timeout", "no message, and no answer to a ping"))
+                return
             unanswered = self._unanswered(now)
             if unanswered:
                 reason = f"{describe(unanswered)}: the subscription was not answered"
@@ -187,6 +189,18 @@ class Connection:
                 return
             if life is not None and now - begun > max(life - _LIFETIME_MARGIN_SECONDS, life / 2):
                 self.ask_replacement("the exchange cuts connections of this age")
+
+    async def _is_alive(self, now: float) -> bool:
+        """Ping a connection that has been quiet; one that brings messages meanwhile needs no answer."""
+        assert self._socket is not None  # noqa: S101 — opened before
+        if now - self._last_message < PING_SECONDS:
+            return True
+        with contextlib.suppress(TimeoutError, ConnectionClosed):
+            async with asyncio.timeout(PING_SECONDS):
+                await (await self._socket.ping())
+                self._last_message = max(self._last_message, now)  # asked again only after a while
+                return True
+        return self._last_message > now
 
     def _unanswered(self, now: float) -> list[str]:
         """Return the markets whose subscription nobody has answered in time."""

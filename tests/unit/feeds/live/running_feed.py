@@ -42,6 +42,7 @@ class Running:
         encoders = {name: encoder(text, 1) for name, text in TEXTS.items()}
         settings = Settings.load(home=home)
         self.is_kafka_up = True
+        self._decoded: dict[bytes, dict[str, Any]] = {}
         self.run = LiveRun(
             [plan], encoders, "kafka:9092", settings, place, make_producer=self._make
         )
@@ -62,10 +63,14 @@ class Running:
 
     @property
     def records(self) -> list[dict[str, Any]]:
-        """The raw records of trades."""
+        """The raw records of trades; each is decoded once, however often it is asked for."""
         schema = json.loads(TEXTS[self.service.exchange])
         topic = f"market.crypto.trades.{self.service.exchange}.raw"
-        return [schemaless_reader(io.BytesIO(v[5:]), schema, None) for v in self.messages(topic)]  # type: ignore[misc]
+        for value in self.messages(topic):
+            if value not in self._decoded:
+                decoded = schemaless_reader(io.BytesIO(value[5:]), schema, None)
+                self._decoded[value] = decoded  # type: ignore[assignment]
+        return [self._decoded[value] for value in self.messages(topic)]
 
     @property
     def events(self) -> list[dict[str, Any]]:

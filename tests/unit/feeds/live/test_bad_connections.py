@@ -66,24 +66,25 @@ def test_an_oversized_message_ends_the_connection_and_loses_nothing(
     assert kinds(feed)[0] == "oversized"
 
 
-@pytest.mark.parametrize(
-    "rubbish",
-    [
-        *(b"\x00\xff\xfe\x01", b"", "", "nonsense", "[[[[", '"text"', "1e999", "\ud7ff{"),
-        *('{"channel":"trade"}', '{"channel":"trade","type":"update","data":[{}]}'),
-    ],
+RUBBISH: tuple[str | bytes, ...] = (
+    *(b"\x00\xff\xfe\x01", b"", "", "nonsense", "[[[[", '"text"', "1e999", "\ud7ff{"),
+    *('{"channel":"trade"}', '{"channel":"trade","type":"update","data":[{}]}'),
 )
-def test_rubbish_is_rejected_and_the_connection_goes_on(
-    rubbish: str | bytes, tmp_path: Path
-) -> None:
+
+
+def test_rubbish_is_rejected_and_the_connection_goes_on(tmp_path: Path) -> None:
     async def scene(server: ExchangeServer, feed: Running) -> None:
-        await server.say(rubbish)
+        for rubbish in RUBBISH:
+            await server.say(rubbish)
         await server.publish(4)
         await feed.all_there()
 
     feed = play("kraken", tmp_path, scene)
 
     assert feed.server.connections == 1
+    rejected = feed.messages("market.crypto.feed.kraken.rejected")
+    assert b"nonsense" in rejected
+    assert b"\x00\xff\xfe\x01" in rejected
 
 
 def test_an_exchange_that_restarts_again_and_again_loses_nothing(tmp_path: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_service_whose_only_market_is_refused_ends_by_name(tmp_path: Path) -> 
     assert said(feed, "feed_failed")
 
 
-@pytest.mark.parametrize("status", [418, 429, 500, 502, 503])
+@pytest.mark.parametrize("status", [418, 503])
 def test_an_exchange_that_bans_or_is_down_is_asked_again_after_what_it_says(
     status: int, tmp_path: Path
 ) -> None:

@@ -62,18 +62,20 @@ def test_lost_messages_are_fetched_from_the_history(service: str, tmp_path: Path
 CODES = (1000, 1001, 1002, 1003, 1006, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999)
 
 
-@pytest.mark.parametrize("code", CODES)
-def test_a_connection_that_ends_leaves_no_hole(code: int, tmp_path: Path) -> None:
+def test_a_connection_that_ends_leaves_no_hole_whatever_it_says(tmp_path: Path) -> None:
     async def scene(server: ExchangeServer, feed: Running) -> None:
-        await server.drop(code)
-        for market in server.markets:  # while nobody listens
-            server.make(market)
-        await until(lambda: server.connections == 2 and is_listened_to(server))
+        for code in CODES:
+            before = server.connections
+            await server.drop(code)
+            for market in server.markets:  # while nobody listens
+                server.make(market)
+            await until(lambda before=before: server.connections > before and is_listened_to(server))  # type: ignore[misc]
 
     feed = play("binance-spot", tmp_path, scene)
 
     assert all(feed.gaps(market) == set() for market in feed.server.markets)
-    assert "disconnected" in [event["event"] for event in feed.events]
+    ends = [event for event in feed.events if event["event"] == "disconnected"]
+    assert len(ends) == len(CODES) + 1  # and the last, by K2
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -119,8 +121,7 @@ def test_what_the_history_no_longer_has_stays_a_gap_with_its_reason(tmp_path: Pa
     "trouble",
     [
         *({"rest_status": 429}, {"rest_status": 418}, {"rest_status": 503}),
-        *({"rest_is_wrong": True}, {"rest_text": "[1]"}, {"rest_text": '[{"id":"x"}]'}),
-        *({"rest_text": '[{"id":1012,"price":{}}]'}, {"rest_text": "{}"}, {"rest_text": ""}),
+        {"rest_text": '[{"id":1012,"price":{}}]'},
     ],
     ids=str,
 )
@@ -133,7 +134,7 @@ def test_a_history_in_trouble_is_asked_again(trouble: dict[str, Any], tmp_path: 
         server.lose = 0.0
         await server.publish(2)
         await until(lambda: server.rest_requests > 0)
-        server.rest_status, server.rest_is_wrong, server.rest_text = None, False, None
+        server.rest_status, server.rest_text = None, None
 
     feed = play("binance-spot", tmp_path, scene)
 

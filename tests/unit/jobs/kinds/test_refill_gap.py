@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from k2.errors import ConfigError
+from k2.cli.refill_jobs import RefillGapJobs
+from k2.errors import ConfigError, K2Error
+from k2.exchanges.live import Missing
+from k2.feeds.live.gap_filler import JobOutcome
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
@@ -171,3 +174,37 @@ def test_a_wrong_parameter_is_refused(params: dict[str, Any], said: str) -> None
 
     with pytest.raises(ConfigError, match=said):
         KINDS.named("refill-gap").validated(good | params)
+
+
+def test_a_feed_asks_for_a_job_and_hears_what_came_of_it(
+    settings: Settings, broker: Broker, serve: Any
+) -> None:
+    server = serve("binance-spot")
+    server.forgotten = {"BTCUSDT": 1_019}
+    local = settings.model_copy(update={"kafka": "127.0.0.1:9", "registry": "http://127.0.0.1:9"})
+    jobs, missing = RefillGapJobs(local), Missing("BTCUSDT", 1_010, 1_089, 0)
+
+    async def asked() -> JobOutcome:
+        job = await jobs.submit("binance-spot", missing, server.history_url)
+        assert job is not None
+        assert await jobs.submit("binance-spot", missing, server.history_url) == job
+        while (outcome := await jobs.outcome(job)) is None:
+            await asyncio.sleep(0.2)
+        return outcome
+
+    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)):
+        outcome = asyncio.run(asyncio.wait_for(asked(), 120))
+
+    assert outcome == JobOutcome([(1_010, 1_019)], "the exchange's history does not have it")
+    assert broker.numbers == list(range(1_020, 1_090))
+
+
+def test_without_anybody_who_runs_jobs_none_is_asked_for(settings: Settings) -> None:
+    jobs = RefillGapJobs(settings)
+
+    assert asyncio.run(jobs.submit("kraken", Missing("BTC/USD", 1, 2, 0), "http://x")) is None
+
+
+def test_a_job_that_is_not_known_is_a_failure_and_no_end(settings: Settings) -> None:
+    with pytest.raises(K2Error):
+        asyncio.run(RefillGapJobs(settings).outcome("refill-gap-1"))
