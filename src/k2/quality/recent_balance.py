@@ -1,7 +1,7 @@
 """The balance of recent records while streams run, cheap enough to run every minute.
 
 ``k2 balance`` proves the whole; this looks at the offsets since the last look, and again at those
-where it found something. What is on its way is no difference: it judges no record that is newer than
+where it found something. What is on its way is no difference: it compares no record that is newer than
 the newest one that the next step has, nor one that the next stream has not committed. Nor is an offset that
 no table has, when Kafka gives no record of it.
 """
