@@ -82,12 +82,12 @@ def rules() -> list[Any]:
 
 
 def alert(name: str, **labels: str) -> Any:
-    (found,) = (
+    """The first rule of an alert with these labels: some alerts have one for each cause."""
+    return next(
         rule
         for rule in rules()
         if rule.get("alert") == name and labels.items() <= rule["labels"].items()
     )
-    return found
 
 
 def threshold(name: str, **labels: str) -> str:
