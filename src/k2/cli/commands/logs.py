@@ -51,7 +51,11 @@ def logs(
         known = ", ".join(stream_names())
         raise ConfigError(f"There is no stream {stream!r}.{guess} There are: {known}.")
     reader = LogReader(_files(settings, log))
-    wanted = _condition(stream, errors, since)
+    asked = _condition(stream, errors, since)
+
+    def wanted(line: LogLine) -> bool:
+        return asked(line) and (not as_json or bool(line.fields))  # jq ends at what is no JSON
+
     show = _printer(as_json)
     without_fields = 0
     newest: deque[LogLine] = deque(maxlen=None if since else lines)

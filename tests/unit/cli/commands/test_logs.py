@@ -70,6 +70,16 @@ def test_another_log_is_shown_as_it_is(k2, logs):
     assert k2("logs", "kafka").out == "[2026-07-07] INFO started\n[2026-07-07] WARN slow\n"
 
 
+def test_json_is_json_alone(k2, logs):
+    with (logs / "feed.log").open("a") as log:
+        log.write("Sent 5 records.\n")
+
+    said = k2("logs", "--json")
+
+    assert len([json.loads(line) for line in said.out.splitlines()]) == 4
+    assert "1 lines have no fields" in said.err
+
+
 def test_lines_without_fields_that_a_condition_leaves_out_are_counted(k2, logs):
     said = k2("logs", "kafka", "--errors")
 
