@@ -15,6 +15,7 @@ from k2.exchanges.parsing import Parser, RawRecord
 from k2.feeds.live.connection import Connection
 from k2.feeds.live.failures import Backoff, FeedFailure
 from k2.feeds.live.feed_metrics import FeedMetrics
+from k2.feeds.live.feed_record import Dropped, FeedRecord
 from k2.feeds.live.feed_state import adopt_holes, placed, read_state, state_content, write_state
 from k2.feeds.live.gap_filler import GapFiller, RefillJobs
 from k2.feeds.live.holes import FINAL, Hole, MarketNumbers
@@ -23,12 +24,14 @@ from k2.feeds.live.refill import Refill
 from k2.feeds.live.sender import Sender
 from k2.feeds.live.session import ConnectBudget, PermanentFailure, Session
 from k2.feeds.live.session_events import SessionEvents
-from k2.feeds.live.spool import Dropped, FeedRecord
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.feeds")
 
 _SNAPSHOT_US = 2_000_000  # after a connection was opened
+_LOST_US = (
+    300_000_000  # by which a lost trade's time at the exchange is before its arrival, at most
+)
 
 
 @dataclass
@@ -148,7 +151,9 @@ class LiveFeed:
             self._account(market, first, last, event_us, received_us, by_itself)
         value, time_ms = self.encode(record), received_us // 1000
         self.sender.send(
-            FeedRecord(self.exchange.topic, market.encode(), value, time_ms, market, first, last)
+            FeedRecord(
+                self.exchange.topic, market.encode(), value, time_ms, market, first, last, event_us
+            )
         )
         self.metrics.trade(event_us, received_us, is_new)
 
@@ -185,10 +190,10 @@ class LiveFeed:
         """Note what a full spool dropped: holes again, which the exchange may fill."""
         self.metrics.dropped(dropped.records)
         now_us = time.time_ns() // 1000
-        for market, (first, last, before_ms) in dropped.ranges.items():
+        for market, (first, last, event_us) in dropped.ranges.items():
             if market in self.numbers:
                 hole = self.numbers[market].reopen(
-                    first, last, before_ms * 1000 - 1_000_000, now_us, "the spool was full"
+                    first, last, event_us - 1_000_000, now_us, "the spool was full"
                 )
                 self._found(market, hole)
         log.error("spool_dropped", service=self.service.name, records=dropped.records)

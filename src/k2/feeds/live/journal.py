@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from k2.feeds.live.spool import FeedRecord
+from k2.feeds.live.feed_record import FeedRecord
 
 EVENTS_TOPIC = "market.crypto.feed.events"
 

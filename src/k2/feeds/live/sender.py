@@ -15,8 +15,9 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from k2.feeds.live.feed_record import Dropped, FeedRecord, dropped_of
 from k2.feeds.live.producer_settings import MAX_QUEUED, broker_seconds, producer_settings
-from k2.feeds.live.spool import Dropped, FeedRecord, Spool, dropped_of
+from k2.feeds.live.spool import Spool
 
 log = structlog.get_logger("k2.feeds")
 

@@ -13,33 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
+
+from k2.feeds.live.feed_record import Dropped, FeedRecord, dropped_of
 
 _SEGMENT_BYTES = 4 << 20
 _MAX_PENDING_BYTES = 256 << 10  # in memory
 _FRAME = struct.Struct(">II")
 _HEAD = struct.Struct(">I")
-
-
-class FeedRecord(NamedTuple):
-    """A record for Kafka. ``first`` to ``last`` are the numbers that it covers in its ``market``."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    time_ms: int
-    market: str = ""
-    first: int | None = None
-    last: int | None = None
-
-
-class Dropped(NamedTuple):
-    """What went out of a full spool: records, and by market the numbers from the first to the last."""
-
-    records: int
-    ranges: dict[str, tuple[int, int, int]]  # market → first, last, and the time before, in ms
 
 
 @dataclass
@@ -232,19 +214,3 @@ def _unpack(body: bytes) -> FeedRecord:
     end = _HEAD.size + length
     topic, key, *rest = orjson.loads(body[_HEAD.size : end])
     return FeedRecord(topic, None if key is None else key.encode(), body[end:], *rest)
-
-
-def dropped_of(records: list[FeedRecord]) -> Dropped:
-    """Say what records had that are lost."""
-    return Dropped(len(records), _ranges(records))
-
-
-def _ranges(records: list[FeedRecord]) -> dict[str, tuple[int, int, int]]:
-    found: dict[str, tuple[int, int, int]] = {}
-    for record in records:
-        if record.first is not None and record.last is not None:
-            first, last, time_ms = found.get(
-                record.market, (record.first, record.last, record.time_ms)
-            )
-            found[record.market] = (min(first, record.first), max(last, record.last), time_ms)
-    return found

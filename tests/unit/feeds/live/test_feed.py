@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import failures, gap_filler, refill, run, session
+from k2.feeds.live import failures, gap_filler, refill, run, session, spool
 from k2.retry import RetryPolicy
 from tests.support.exchange_server import ExchangeServer
 from tests.unit.feeds.live.running_feed import (
@@ -276,3 +276,30 @@ def test_a_rolling_restart_leaves_no_gap(tmp_path: Path) -> None:
     assert numbers == first.server.numbers("BTCUSDT")
     assert second.gaps("BTCUSDT") == set()
     assert first.numbers("BTCUSDT") & second.numbers("BTCUSDT"), "they did not overlap"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_a_full_spool_drops_is_fetched_from_the_history(
+    service: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "_SEGMENT_BYTES", 2_000)
+
+    async def scene(server: ExchangeServer, feed: Running) -> None:
+        sender = feed.run.feeds[0].sender
+        sender.spool.max_bytes = 4_000
+        feed.producers[0].is_up = False
+        await server.publish(10)
+        await until(lambda: sender.is_spooling)
+        for _ in range(10):
+            await server.publish(20)
+            await asyncio.sleep(0.15)
+        await until(lambda: feed.run.feeds[0].metrics.spool_dropped > 0)
+        feed.producers[0].is_up = True
+        sender.spool.max_bytes = 1 << 30
+        await until(lambda: sender.waiting == 0)
+
+    feed = play(service, tmp_path, scene)
+
+    assert feed.server.rest_requests > 0
+    assert all(feed.gaps(market) == set() for market in feed.server.markets)
+    assert "the spool was full" in {e["reason"] for e in feed.events if e["event"] == "gap_opened"}

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError
 
+from k2.feeds.live.feed_record import Dropped, FeedRecord
 from k2.feeds.live.sender import Sender
-from k2.feeds.live.spool import Dropped, FeedRecord, Spool
+from k2.feeds.live.spool import Spool
 from tests.support.fake_producer import FakeProducer
 
 pytestmark = pytest.mark.unit

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from k2.feeds.live.spool import FeedRecord, Spool
+from k2.feeds.live.feed_record import FeedRecord
+from k2.feeds.live.spool import Spool
 
 pytestmark = pytest.mark.unit
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from k2.errors import InUseError
+from k2.feeds.live.feed_record import FeedRecord
 from k2.feeds.live.journal import EVENTS_TOPIC, FeedJournal
-from k2.feeds.live.spool import FeedRecord
 from k2.feeds.sessions.recorder import SessionRecorder
 from k2.feeds.sessions.rows import EventRecord, rows_of
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
