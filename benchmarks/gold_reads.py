@@ -24,9 +24,9 @@ from deltalake import DeltaTable, write_deltalake
 import k2
 from k2.gold.table import GOLD_TRADES
 from k2.storage.delta import ensure_table
+from k2.storage.exact_types import rebuilt
 from k2.storage.maintenance.compaction import compact, small_files
-from k2.storage.parquet_encoding import QUICK, layout
-from k2.storage.writers.arrow import rebuilt
+from k2.storage.parquet_encoding import QUICK, grouped, layout
 
 _HOURS, _FILES_AN_HOUR = 48, 10
 _START = datetime(2026, 7, 7, tzinfo=UTC)
@@ -195,7 +195,7 @@ def _append(stored: DeltaTable, number: int, count: int, seconds: int) -> None:
     )
     write_deltalake(
         stored,
-        rebuilt(rows, GOLD_TRADES),
+        grouped(rebuilt(rows, GOLD_TRADES), GOLD_TRADES),
         mode="append",
         writer_properties=layout(GOLD_TRADES, QUICK),
     )

@@ -39,5 +39,6 @@ GOLD_TRADES = Table(
     partitioned_by=("exchange_date", "exchange_hour"),
     high_cardinality=("message_id", "trade_id", "vendor_data"),
     sorted_by=("exchange", "symbol", "timestamp", "offset"),
+    grouped_by=("symbol",),
     stats_columns=("timestamp", "symbol", "exchange", "partition", "offset", "kafka_timestamp"),
 )

@@ -26,8 +26,9 @@ class Table:
     they mean, change: a stored table of an older one is rebuilt by `k2 upgrade`. ``key`` names the
     columns that identify a row; ``stats_columns`` those whose smallest and largest values Delta keeps for each
     file, to skip files; ``high_cardinality`` names texts and bytes that hardly ever repeat; compacted files are
-    sorted by ``sorted_by``, which makes them smaller; ``properties`` are Delta's own, in addition to those of
-    every table.
+    sorted by ``sorted_by``, which makes them smaller; in a stream's files rows of one value of ``grouped_by``
+    lie together, so that a query for that value skips parts of a file; ``properties`` are Delta's own, in
+    addition to those of every table.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Table:
     stats_columns: tuple[str, ...] = ()
     high_cardinality: tuple[str, ...] = ()
     sorted_by: tuple[str, ...] = ()
+    grouped_by: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
 
@@ -50,6 +52,7 @@ class Table:
             self.stats_columns,
             self.high_cardinality,
             self.sorted_by,
+            self.grouped_by,
         )
         for name in chain(*named):
             if name not in columns:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from k2.storage.parquet_encoding import QUICK, layout
+from k2.storage.parquet_encoding import QUICK, grouped, layout
 from k2.storage.table import Layer, Table
 
 pytestmark = pytest.mark.unit
@@ -70,3 +71,56 @@ def test_it_is_smaller_than_the_writers_own_choice(tmp_path):
         for name in ("own", "ours")
     )
     assert ours < own / 2
+
+
+GROUPED = replace(TABLE, grouped_by=("market",))
+
+
+def test_rows_of_a_group_lie_together_in_the_order_in_which_they_came():
+    rows = pa.table({"market": ["b", "a", None, "b", "a", None], "number": [1, 2, 3, 4, 5, 6]})
+
+    found = grouped(rows, GROUPED)
+
+    numbers = found["number"].to_pylist()
+    assert sorted(numbers) == [1, 2, 3, 4, 5, 6]
+    of_each = {market: [] for market in (None, "a", "b")}
+    for market, number in zip(found["market"].to_pylist(), numbers, strict=True):
+        of_each[market].append(number)
+    assert of_each == {"b": [1, 4], "a": [2, 5], None: [3, 6]}
+    assert all(abs(numbers.index(one) - numbers.index(two)) == 1 for one, two in of_each.values())
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_where_there_is_nothing_to_order_rows_stay(count):
+    rows = ROWS.slice(0, count)
+
+    assert grouped(rows, GROUPED).equals(rows)
+
+
+def test_as_many_groups_as_rows_are_in_order_too():
+    markets = [f"market {number % 40_000:05}" for number in range(80_000)]
+    rows = pa.table({"market": markets, "number": range(80_000)})
+
+    found = grouped(rows, GROUPED)["number"].to_numpy()
+
+    assert (found[1::2] - found[::2] == 40_000).all()
+
+
+def test_a_file_whose_rows_are_grouped_has_parts_that_a_reader_passes_over(tmp_path):
+    count = 20_000
+    rows = pa.table(
+        {name: pa.nulls(count, kind) for name, kind in KINDS.items()}
+        | {"market": [f"{'AB'[n % 2]}-USDT" for n in range(count)]}
+    )
+
+    write_deltalake(tmp_path, grouped(rows, GROUPED), writer_properties=layout(GROUPED, QUICK))
+
+    (file,) = tmp_path.glob("*.parquet")
+    metadata = pq.ParquetFile(file).metadata
+    place = metadata.schema.names.index("market")
+    spans = [metadata.row_group(n).column(place).statistics for n in range(metadata.num_row_groups)]
+    assert [(span.min, span.max) for span in spans] == [
+        ("A-USDT", "A-USDT"),
+        ("A-USDT", "B-USDT"),
+        ("B-USDT", "B-USDT"),
+    ]

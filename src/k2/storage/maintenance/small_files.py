@@ -40,7 +40,7 @@ def merge_small_files(
     before = ALL_READ if retention is None else retention.unread_since(stored, table)
     files = _mergeable(small_files(stored, _LARGE_ENOUGH, before))
     if len(files) >= _MERGE_FILES or sum(file.bytes for file in files) >= _MERGE_BYTES:
-        merged = write_together(stored, table, files, QUICK)
+        merged = write_together(stored, table, files, QUICK, table.grouped_by)
         if merged is not None:
             merged.commit(stored)
 

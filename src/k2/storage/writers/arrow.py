@@ -19,7 +19,7 @@ from k2.storage.delta import NOTHING_ELSE, named_errors, table_path
 from k2.storage.exact_types import rebuilt
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.maintenance.small_files import keep_log, merge_small_files
-from k2.storage.parquet_encoding import QUICK, layout
+from k2.storage.parquet_encoding import QUICK, grouped, layout
 from k2.storage.stored_tables import StoredTables
 from k2.storage.table import Table
 from k2.storage.table_checksum import keep_checksum
@@ -111,7 +111,7 @@ class ArrowWriter:
     def _commit(self, stored: DeltaTable, table: Table, txn: TxnId, rows: pa.Table) -> None:
         write_deltalake(
             stored,
-            rebuilt(rows, table),
+            grouped(rebuilt(rows, table), table),
             mode="append",
             target_file_size=_FILE_BYTES,
             writer_properties=layout(table, QUICK),
