@@ -69,3 +69,12 @@ def test_reading_the_topology_imports_no_spark(tmp_path: Path) -> None:
     program = "import sys, k2.topology\nprint('pyspark' in sys.modules)"
 
     assert printed_by(program, tmp_path) == "False"
+
+
+def test_a_command_that_shows_rows_does_without_the_streams(tmp_path: Path) -> None:
+    program = (
+        "import sys, k2.cli.app, k2.cli.commands.show, k2.cli.commands.query\n"
+        "print({'k2.topology', 'confluent_kafka', 'prometheus_client'} & sys.modules.keys())"
+    )
+
+    assert printed_by(program, tmp_path) == "set()"

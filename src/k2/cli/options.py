@@ -10,7 +10,6 @@ import orjson
 from k2.errors import ConfigError
 from k2.exchanges import Exchange
 from k2.settings import Settings
-from k2.topology import stream_names
 
 _SECONDS_OF = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -62,6 +61,9 @@ def complete_table(incomplete: str) -> list[str]:
 
 def complete_stream(incomplete: str) -> list[str]:
     """Return the streams that begin so, for the shell."""
+    # All streams, their processors and clients with them: a second, that other commands do without.
+    from k2.topology import stream_names
+
     return [name for name in stream_names() if name.startswith(incomplete)]
 
 
