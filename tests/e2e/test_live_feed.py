@@ -149,7 +149,7 @@ def open_and_final(home: K2Home) -> tuple[dict[str, set[int]], dict[str, set[int
     stored = DeltaTable(str(home.folder / "lake" / "ops_feed_sessions")).to_pyarrow_table()
     opened: dict[str, set[int]] = {}
     final: dict[str, set[int]] = {}
-    for row in stored.sort_by([("offset", "ascending")]).to_pylist():
+    for row in stored.sort_by([("at", "ascending"), ("offset", "ascending")]).to_pylist():
         if row["first_id"] is None:
             continue
         numbers = set(range(row["first_id"], row["last_id"] + 1))
