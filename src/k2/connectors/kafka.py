@@ -170,9 +170,10 @@ def topic_id(bootstrap: str, topic: str, *, timeout: float = ANSWER_SECONDS) -> 
     Raises:
         UnavailableError: the broker does not answer within ``timeout`` seconds.
     """
-    answer = _admin(_login(bootstrap)).describe_topics(
-        TopicCollection([topic]), request_timeout=timeout
-    )
+    # Kept by name: two threads may each make one, of which the cache keeps only the second, and the
+    # question of a client that is deleted ends with it.
+    admin = _admin(_login(bootstrap))
+    answer = admin.describe_topics(TopicCollection([topic]), request_timeout=timeout)
     try:
         id_ = answer[topic].result(timeout * 2).topic_id
     except (KafkaException, TimeoutError) as error:

@@ -1,5 +1,6 @@
 """A client that asks Kafka is kept, and keeps nothing itself."""
 
+import weakref
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,3 +113,22 @@ def test_a_token_endpoint_that_gives_no_token_is_named(
     assert f"{url}/token" in said
     assert "another" not in said
     assert len(said.splitlines()) == 1
+
+
+def test_a_client_lives_until_it_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Answer:
+        def __init__(self, admin: "Admin") -> None:
+            self.admin = weakref.ref(admin)
+
+        def result(self, _timeout: float) -> SimpleNamespace:
+            assert self.admin() is not None
+            return SimpleNamespace(topic_id="an id")
+
+    class Admin:
+        def describe_topics(self, *_: object, **__: object) -> dict[str, Answer]:
+            return {"trades": Answer(self)}
+
+    # As when two threads make the first client at once, and the cache keeps the other one's.
+    monkeypatch.setattr(kafka, "_admin", lambda _: Admin())
+
+    assert kafka.topic_id("nobody:9092", "trades") == "an id"
