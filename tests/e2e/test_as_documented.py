@@ -1,0 +1,170 @@
+"""Each documented command with the settings that a user has: nothing is switched off or made small.
+
+Class archives, default triggers, memory and ports, the jobs' service, no ``K2_HOME``: the home is ``.k2``
+where one stands. A port is another than the default only where somebody on this machine has that one.
+"""
+
+import json
+import os
+import shlex
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from typer.main import get_command
+
+from k2.cli.app import _app
+from k2.errors import UnavailableError
+from k2.home.ports import is_free
+from k2.jvm.jars import Group, resolve
+from k2.settings import Settings
+from k2.topology import port_of, stream_names
+from tests.support.binance_messages import spot_trade
+from tests.support.home import K2Home, wait_until
+from tests.support.jar_cache import cache_without_archives
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
+
+JARS = (Group.SPARK, Group.KAFKA, Group.REGISTRY)
+HAS_PROMETHEUS = shutil.which("prometheus") and shutil.which("prometheus-alertmanager")
+
+UP = "up --detach --monitoring" if HAS_PROMETHEUS else "up --detach"
+DOWN = "down"
+
+BEFORE_THE_FIRST_RUN = (
+    "config",
+    "config check",
+    "doctor",
+    "scripts gold",
+    "jars",
+    "tables",
+    "exchange validate trades.jsonl --exchange binance",
+    "feed services",
+    "instruments load exchangeInfo.json --exchange binance",
+    "instruments show NEWUSDT --exchange binance",
+    "instruments check names.txt --exchange binance",
+    "instruments list --exchange binance --market usdm",
+    "quality list",
+    "jobs kinds",
+    "upgrade --dry-run",
+)
+BESIDE_A_RUN = (
+    "status",
+    "status --check",
+    "tables",
+    "show gold_trades",
+    "show dlq_binance_trades --json --limit 1",
+    "trades BTC-USDT --exchange binance",
+    "trades BTC-USDT --exchange binance --to-file trades.csv",
+    "bars BTC-USDT --timeframe 1m",
+    "bars BTC-USD --exchange kraken --pad",
+    "query 'select symbol, count(*), sum(trade_value_usd) from gold group by all'",
+    "export gold_ohlcv --to bars.parquet",
+    "balance",
+)
+# Not tried here so far. A new command needs a line above, and who adds a line takes its command from here.
+NOT_TRIED_HERE = frozenset(
+    {
+        *("alerts", "coverage accept", "dlq export", "dlq list", "dlq replay", "dlq show", "drain"),
+        *("drill", "feed run", "feed sessions", "jobs cancel", "jobs list", "jobs logs"),
+        *("jobs pause", "jobs resend", "jobs resume", "jobs retry", "jobs show", "jobs submit"),
+        *("jobs watch", "logs", "maintain", "open", "quality history", "quality run"),
+        *("quality show", "rebuild silver", "replay", "serve", "simulate"),
+    }
+)
+
+
+def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[str]:
+    """Every command that ``k2 --help`` leads to, by its words."""
+    command = command or get_command(_app)
+    context = click.Context(command)
+    if not hasattr(command, "list_commands"):
+        yield " ".join(path)
+        return
+    for name in command.list_commands(context):
+        yield from commands(command.get_command(context, name), (*path, name))
+
+
+def test_every_command_is_tried_with_the_settings_of_a_user_or_named_as_one_that_is_not() -> None:
+    tried = (UP, DOWN, *BEFORE_THE_FIRST_RUN, *BESIDE_A_RUN)
+
+    missing = {
+        name for name in commands() if not any(f"{t} ".startswith(f"{name} ") for t in tried)
+    }
+
+    assert missing == NOT_TRIED_HERE
+
+
+class Laptop(K2Home):
+    """A folder in which somebody types commands, who has set nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / ".k2")
+        given = {name: value for name, value in os.environ.items() if not name.startswith("K2_")}
+        kept = {name: os.environ[name] for name in ("K2_OFFLINE",) if name in os.environ}
+        with suppress(UnavailableError):  # without it Kafka's own metrics are missing, no more
+            resolve(Group.JMX, Settings.load().jar_cache)
+        cache = cache_without_archives(folder / "cache", JARS)
+        self.environment = {**given, **kept, **ports_that_are_taken(), "K2_JAR_CACHE": str(cache)}
+
+    def type(self, line: str) -> str:
+        """Run a line as it is typed; it ends well, and says something."""
+        said = self.run(*shlex.split(line))
+        assert said.strip(), f"k2 {line} said nothing"
+        assert "terminate called" not in said
+        return said
+
+
+def ports_that_are_taken() -> dict[str, str]:
+    """Settings of those default ports that somebody on this machine listens on."""
+    fields = Settings.model_fields
+    wanted = {name: [field.default] for name, field in fields.items() if name.endswith("_port")}
+    wanted["metrics_port"] = [port_of(name, wanted["metrics_port"][0]) for name in stream_names()]
+    taken = [name for name, ports in wanted.items() if not all(map(is_free, filter(None, ports)))]
+    return {f"K2_{name.upper()}": "0" for name in taken}
+
+
+@pytest.fixture(scope="module")
+def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
+    folder = tmp_path_factory.mktemp("a laptop")
+    laptop = Laptop(folder)
+    trades = [spot_trade(number) for number in range(1, 51)]
+    (folder / "trades.jsonl").write_text("\n".join(map(json.dumps, trades)))
+    listed = {"symbol": "NEWUSDT", "baseAsset": "NEW", "quoteAsset": "USDT"}
+    (folder / "exchangeInfo.json").write_text(json.dumps({"symbols": [listed]}))
+    (folder / "names.txt").write_text("BTCUSDT\nNEWUSDT\n")
+    yield laptop
+    laptop.run_raw("down")
+    laptop.kill_all()
+
+
+@pytest.fixture(scope="module")
+def run(laptop: Laptop) -> Laptop:
+    """The first run, with trades in every table."""
+    laptop.type(UP)
+    wait_until(lambda: has_all_kinds(laptop), why=laptop_log(laptop))
+    return laptop
+
+
+def laptop_log(laptop: Laptop) -> Any:
+    return lambda: (laptop.folder / "logs" / "k2.log").read_text()[-3_000:]
+
+
+def has_all_kinds(laptop: Laptop) -> bool:
+    rows = {table["table"]: table["rows"] for table in laptop.json("tables")}
+    return all(rows.get(n, 0) for n in ("gold_trades", "gold_ohlcv", "dlq_binance_trades"))
+
+
+@pytest.mark.parametrize("line", BEFORE_THE_FIRST_RUN)
+def test_before_the_first_run(laptop: Laptop, line: str) -> None:
+    assert laptop.type(line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", BESIDE_A_RUN)
+def test_beside_a_run(run: Laptop, line: str) -> None:
+    assert run.type(line)
