@@ -126,7 +126,10 @@ def test_pings_are_answered_while_kafka_takes_nothing(tmp_path: Path) -> None:
         await server.ping(5.0)
         feed.producers[0].is_up = True
 
-    play("binance-spot", tmp_path, scene)
+    feed = play("binance-spot", tmp_path, scene)
+
+    assert feed.server.connections == 1
+    assert len(feed.records) == sum(len(trades) for trades in feed.server.history.values())
 
 
 def test_a_subscription_that_nobody_answers_is_asked_for_again(
