@@ -8,12 +8,14 @@ import json
 import os
 import shlex
 import shutil
+import signal
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import click
+import psutil
 import pytest
 from typer.main import get_command
 
@@ -34,6 +36,8 @@ HAS_PROMETHEUS = shutil.which("prometheus") and shutil.which("prometheus-alertma
 
 UP = "up --detach --monitoring" if HAS_PROMETHEUS else "up --detach"
 DOWN = "down"
+UP_WITHOUT_STREAMS = "up --detach --no-streams"
+SERVE = "serve"
 
 BEFORE_THE_FIRST_RUN = (
     "config",
@@ -66,14 +70,24 @@ BESIDE_A_RUN = (
     "export gold_ohlcv --to bars.parquet",
     "balance",
 )
+WITHOUT_STREAMS = (
+    "simulate --count 500 --rate max",
+    "drain",
+    "dlq replay --exchange binance",
+    "rebuild silver --exchange binance --dry-run",
+    "bars --rebuild",
+    "maintain",
+    "balance",
+    "status",
+    "drill --rounds 1",
+)
 # Not tried here so far. A new command needs a line above, and who adds a line takes its command from here.
 NOT_TRIED_HERE = frozenset(
     {
-        *("alerts", "coverage accept", "dlq export", "dlq list", "dlq replay", "dlq show", "drain"),
-        *("drill", "feed run", "feed sessions", "jobs cancel", "jobs list", "jobs logs"),
-        *("jobs pause", "jobs resend", "jobs resume", "jobs retry", "jobs show", "jobs submit"),
-        *("jobs watch", "logs", "maintain", "open", "quality history", "quality run"),
-        *("quality show", "rebuild silver", "replay", "serve", "simulate"),
+        *("alerts", "coverage accept", "dlq export", "dlq list", "dlq show", "feed run"),
+        *("feed sessions", "jobs cancel", "jobs list", "jobs logs", "jobs pause", "jobs resend"),
+        *("jobs resume", "jobs retry", "jobs show", "jobs submit", "jobs watch", "logs", "open"),
+        *("quality history", "quality run", "quality show", "replay"),
     }
 )
 
@@ -90,7 +104,7 @@ def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[str]:
 
 
 def test_every_command_is_tried_with_the_settings_of_a_user_or_named_as_one_that_is_not() -> None:
-    tried = (UP, DOWN, *BEFORE_THE_FIRST_RUN, *BESIDE_A_RUN)
+    tried = (UP, DOWN, SERVE, *BEFORE_THE_FIRST_RUN, *BESIDE_A_RUN, *WITHOUT_STREAMS)
 
     missing = {
         name for name in commands() if not any(f"{t} ".startswith(f"{name} ") for t in tried)
@@ -150,6 +164,16 @@ def run(laptop: Laptop) -> Laptop:
     return laptop
 
 
+@pytest.fixture(scope="module")
+def services(laptop: Laptop) -> Iterator[Laptop]:
+    """Kafka and the registry alone, after a first run that has ended."""
+    laptop.run_raw(DOWN)
+    laptop.type(UP_WITHOUT_STREAMS)
+    yield laptop
+    laptop.type(DOWN)
+    laptop.require_nothing_left()
+
+
 def laptop_log(laptop: Laptop) -> Any:
     return lambda: (laptop.folder / "logs" / "k2.log").read_text()[-3_000:]
 
@@ -168,3 +192,23 @@ def test_before_the_first_run(laptop: Laptop, line: str) -> None:
 @pytest.mark.parametrize("line", BESIDE_A_RUN)
 def test_beside_a_run(run: Laptop, line: str) -> None:
     assert run.type(line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", WITHOUT_STREAMS)
+def test_without_streams(services: Laptop, line: str) -> None:
+    assert services.type(line)
+
+
+@pytest.mark.slow
+def test_jobs_are_served_without_a_run(laptop: Laptop) -> None:
+    laptop.run_raw(DOWN)
+    serving = laptop.start(SERVE)
+    note = laptop.folder / "run" / "api.json"
+    wait_until(note.exists, 60, laptop.output.read_text)
+
+    serving.send_signal(signal.SIGINT)
+
+    assert serving.wait(60) in (0, 130), laptop.output.read_text()
+    assert "Traceback" not in laptop.output.read_text()
+    assert not psutil.Process().children()
