@@ -24,6 +24,7 @@ from k2.feeds.sessions.recorder import SessionRecorder
 from k2.feeds.topics import prepare_topics
 from k2.home.endpoints import Endpoints
 from k2.home.paths import prepare_home
+from k2.jobs.stream_control import StreamControl
 from k2.jvm.driver import LastingDriver
 from k2.jvm.session_lifetime import raised_interrupts
 from k2.local.feed_process import FeedProcess
@@ -119,6 +120,7 @@ def _up(
                 settings,
                 streams,
                 schedule=MaintenanceSchedule(settings, consumers_of(streams, settings)),
+                control=StreamControl(settings),
             )
         )
         engine.publish()  # who is told that we are up finds the streams

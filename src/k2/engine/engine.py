@@ -18,10 +18,12 @@ from k2.engine.failures import cause_of
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.processor import BatchResult
 from k2.engine.request_server import RequestServer, request_server
+from k2.engine.steering import Steering
 from k2.engine.stream import Stream, StreamHandle, reserved
 from k2.engine.stream_scheduler import StreamScheduler
 from k2.engine.stream_task import StreamTask, note_lags, tasks_before
 from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
+from k2.engine.table_requests import Control, NoControl
 from k2.errors import FailedError, K2Error
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("k2.engine")
 
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0
 _NEXT_LOOK_SECONDS = 1.0  # until a stream without input is looked at again
 _MAX_OUTAGE_SECONDS = 120.0  # that an available-now run waits for something to come back
 
@@ -51,6 +52,7 @@ class Engine:
     available_now: bool = False
     on_batch: Callable[[Stream, BatchResult], None] = lambda _stream, _report: None
     schedule: MaintenanceSchedule | None = None
+    control: Control = field(default_factory=NoControl)
     _tasks: list[StreamTask] = field(default_factory=list)
     _held: ExitStack = field(default_factory=ExitStack)
     _server: RequestServer | None = None
@@ -58,6 +60,7 @@ class Engine:
     _ui: str | None = None
     _scheduler: StreamScheduler | None = None
     _flusher: BufferFlusher | None = None
+    _steering: Steering | None = None
 
     def __enter__(self) -> "Engine":
         """Serve metrics, unless the run ends by itself; reserve all tables; start the streams.
@@ -80,9 +83,12 @@ class Engine:
             self._scheduler = StreamScheduler(
                 self.spark, self.settings, self._tasks, self.available_now, self._on_result
             )
-            for task in self._tasks:
+            if not self.available_now:
+                self._steering = Steering(self._tasks, self.control, self._flusher.flush)
+                self._steering.start()
+            for task in (task for task in self._tasks if not task.is_paused):
                 self._start(task)
-            self._server = request_server(self._tasks, self.settings, self.schedule)
+            self._server = request_server(self._tasks, self.settings, self.control, self.schedule)
             self._server.start()
             if metrics is not None:
                 self._backlog_monitor = BacklogMonitor(metrics, self._tasks, self.settings)
@@ -129,8 +135,8 @@ class Engine:
     def publish(self, path: Path | None = None) -> None:
         """Work out who waits for whom, and write the status file: the local run's, or ``path``."""
         note_lags(self._tasks)
-        extra = {"spark_ui": self._ui}
-        write_status(path or self.settings.run / "streams.json", self.statuses, extra)
+        path = path or self.settings.run / "streams.json"
+        write_status(path, self.statuses, {"spark_ui": self._ui})
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Wait until every available-now stream is done.
@@ -148,8 +154,8 @@ class Engine:
             raise failure
 
     def stop(self) -> None:
-        """Stop every stream; the next start repeats a batch that was in flight."""
-        for thread in (self._backlog_monitor, self._server):
+        """Stop every stream; a batch in flight is left to the next start, which repeats it."""
+        for thread in (self._backlog_monitor, self._server, self._steering):
             if thread is not None:
                 thread.stop()
         if self._scheduler is not None:
@@ -178,8 +184,7 @@ class Engine:
                 return
             if task.status.state != "running":
                 task.status.state = "waiting"
-            before = tasks_before(task, self._tasks)
-            if self.available_now and all(other.done for other in before):
+            if self.available_now and all(t.done for t in tasks_before(task, self._tasks)):
                 self._end(task)
 
     def _end(self, task: StreamTask) -> None:
@@ -211,7 +216,7 @@ class Engine:
         log.info("stream_started", job_name=task.stream.name, available_now=self.available_now)
 
     def _watch(self, task: StreamTask, now: float) -> None:
-        if task.done:
+        if (self._steering is not None and self._steering.holds(task)) or task.done:
             return
         if task.starting is not None and task.starting.done():
             self._started(task, task.starting, now)
@@ -240,9 +245,7 @@ class Engine:
         task.failing_since = task.failing_since or now
         gave_up = self.available_now and now - task.failing_since > _MAX_OUTAGE_SECONDS
         if error.retryable and not gave_up:
-            task.status.state = "retrying"
-            pause = task.pause or FIRST_PAUSE_SECONDS
-            task.retry_at, task.pause = now + pause, min(pause * 2, MAX_PAUSE_SECONDS)
+            task.retry_later(now)
             log.warning("stream_retries", job_name=task.stream.name, reason=str(error))
         else:
             task.status.state, task.failure, task.done = "failed", error, True

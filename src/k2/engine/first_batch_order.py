@@ -39,7 +39,7 @@ class FirstBatchOrder(BatchThrottle):
         return not any(map(self._is_due, before))
 
     def _is_due(self, task: StreamTask) -> bool:
-        if task.done or task.status.batches:
+        if task.done or task.is_paused or task.status.batches:
             return False
         try:
             return self._rows_available.of(task) != task.rows_in

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -12,18 +12,34 @@ from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream_task import StreamTask
 from k2.engine.streams_behind import mark_readers_behind
 from k2.engine.table_owner import TableOwner
-from k2.engine.table_requests import Request, answer, pending
+from k2.engine.table_requests import Control, Request
 from k2.errors import FailedError, K2Error, UnavailableError, first_line
 from k2.periodic import PeriodicTask
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.requests")
 
+_LOOK_SECONDS = 0.5
+_WANTED_SECONDS = 1.0  # between two looks whether somebody still waits
 _MAX_OUTAGE_SECONDS = 60.0  # that an owner tries again what is unavailable
+
+ShouldContinue = Callable[[], bool]
+
+
+class Owner(Protocol):
+    """Who owns a stream's tables (:class:`k2.engine.table_owner.TableOwner`)."""
+
+    def execute(
+        self, request: Request, should_continue: ShouldContinue = ...
+    ) -> dict[str, Any] | None:
+        """Do what is asked; None when it should not continue and the rest is left."""
 
 
 def request_server(
-    tasks: Sequence[StreamTask], settings: Settings, schedule: MaintenanceSchedule | None = None
+    tasks: Sequence[StreamTask],
+    settings: Settings,
+    control: Control,
+    schedule: MaintenanceSchedule | None = None,
 ) -> "RequestServer":
     """Return the server of the requests to these streams, not started yet; the caller holds their locks."""
 
@@ -34,13 +50,11 @@ def request_server(
                 task.rows_out += result.get("trades", 0)
                 mark_readers_behind(task, tasks)
 
-    owners: dict[str, TableOwner] = {}
-    server = RequestServer(settings, owners, on_done, schedule)
-    for task in tasks:
-        owners[task.stream.name] = TableOwner(
-            task.stream, settings, partial(_exclusive, task), lambda: not server.is_stopping
-        )
-    return server
+    owners = {
+        task.stream.name: TableOwner(task.stream, settings, partial(_exclusive, task))
+        for task in tasks
+    }
+    return RequestServer(control, owners, on_done, schedule)
 
 
 class RequestServer:
@@ -48,17 +62,19 @@ class RequestServer:
 
     def __init__(
         self,
-        settings: Settings,
-        owners: Mapping[str, TableOwner],
+        control: Control,
+        owners: Mapping[str, Owner],
         on_done: Callable[[Request, dict[str, Any]], None],
         schedule: MaintenanceSchedule | None = None,
-        interval_seconds: float = 0.5,
+        interval_seconds: float = _LOOK_SECONDS,
     ) -> None:
-        self._settings = settings
+        self._control = control
         self._owners = owners
         self._on_done = on_done
         self._schedule = schedule
+        self._trouble = ""
         self._first_tried: dict[str, float] = {}
+        self._unsent: dict[str, Mapping[str, Any] | K2Error] = {}  # answers, by request
         self._thread = PeriodicTask("k2-requests", interval_seconds, self._serve)
 
     def start(self) -> None:
@@ -75,10 +91,17 @@ class RequestServer:
         return self._thread.is_stopping
 
     def serve_once(self) -> None:
-        """Execute the requests that are there."""
-        for request in pending(self._settings, self._owners.keys()):
-            if not self.is_stopping:
-                self._execute(request)
+        """Execute what is there.
+
+        Raises:
+            K2Error: it cannot be asked what there is; requests wait, and streams go on.
+        """
+        for request in self._control.pending(self._owners.keys()):
+            if not self.is_stopping and self._control.begin(request):
+                try:
+                    self._execute(request)
+                finally:
+                    self._control.put_back(request)
 
     def look_after(self, schedule: MaintenanceSchedule) -> None:
         """Maintain the tables of the one stream that is due; what fails is tried again next time."""
@@ -86,7 +109,7 @@ class RequestServer:
         if request is None or self.is_stopping:
             return
         try:
-            result = self._owners[request.stream].execute(request)
+            result = self._owners[request.stream].execute(request, lambda: not self.is_stopping)
         except Exception as error:  # the streams go on, and files wait
             reason = f"{type(error).__name__}: {first_line(str(error))}"
             log.warning("maintenance_failed", job_name=request.stream, reason=reason)
@@ -100,32 +123,61 @@ class RequestServer:
             self._on_done(request, result)
 
     def _serve(self) -> None:
-        self.serve_once()
+        try:
+            self.serve_once()
+            self._trouble = ""
+        except K2Error as error:
+            if str(error) != self._trouble:  # said once
+                log.warning("requests_wait", reason=str(error))
+            self._trouble = str(error)
         if self._schedule is not None:
             self.look_after(self._schedule)
 
     def _execute(self, request: Request) -> None:
+        if (said := self._unsent.get(request.id)) is not None:
+            self._answer(request, said)
+            return
         try:
-            result = self._owners[request.stream].execute(request)
+            result = self._owners[request.stream].execute(request, self._until_unwanted(request))
         except UnavailableError as error:
             since = self._first_tried.setdefault(request.id, time.monotonic())
             if time.monotonic() - since > _MAX_OUTAGE_SECONDS:
-                answer(self._settings, request, error)
+                self._answer(request, error)
             return
         except K2Error as error:
-            answer(self._settings, request, error)
+            self._answer(request, error)
             return
         except Exception as error:  # who asked waits: whatever it is, it is the answer
             log.error(
                 "request_failed", kind=request.kind, job_name=request.stream, reason=repr(error)
             )
             text = f"{request.kind} on {request.stream} failed: {type(error).__name__}: {error}"
-            answer(self._settings, request, FailedError(text.splitlines()[0]))
+            self._answer(request, FailedError(text.splitlines()[0]))
             return
         if result is not None:
             log.info("request_done", kind=request.kind, job_name=request.stream, id=request.id)
             self._on_done(request, result)
-            answer(self._settings, request, result)
+            self._answer(request, result)
+
+    def _answer(self, request: Request, said: Mapping[str, Any] | K2Error) -> None:
+        self._first_tried.pop(request.id, None)
+        self._unsent[request.id] = said
+        self._control.answer(request, said)
+        del self._unsent[request.id]
+
+    def _until_unwanted(self, request: Request) -> ShouldContinue:
+        """Return whether to go on: not when this process ends, or nobody waits any more."""
+        looked, is_wanted = time.monotonic(), True
+
+        def should_continue() -> bool:
+            nonlocal looked, is_wanted
+            if time.monotonic() - looked >= _WANTED_SECONDS:
+                looked = time.monotonic()
+                with suppress(UnavailableError):  # then it is what it was
+                    is_wanted = self._control.is_wanted(request)
+            return is_wanted and not self.is_stopping
+
+        return should_continue
 
 
 @contextmanager

@@ -21,6 +21,8 @@ from k2.storage.delta import record_count
 
 log = structlog.get_logger("k2.engine")
 
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 1.0, 30.0  # between a failure and the next start
+
 
 @dataclass
 class StreamTask:
@@ -31,7 +33,7 @@ class StreamTask:
     metrics: EngineMetrics | None = None
     starting: "Future[StreamHandle] | None" = None
     running: StreamHandle | None = None
-    pause: float = 0.0
+    pause_seconds: float = 0.0  # before its next start
     retry_at: float = 0.0
     failing_since: float | None = None
     done: bool = False
@@ -76,7 +78,7 @@ class StreamTask:
         status.batch_id = report.batch_id
         status.duplicates += report.duplicates
         status.freshness_seconds = freshness(report.written.oldest)
-        status.error, self.pause, self.failing_since = None, 0.0, None
+        status.error, self.pause_seconds, self.failing_since = None, 0.0, None
         self._unlogged[report.batch_id] = report
         if self.metrics is not None:
             self.metrics.batch_written(self.stream.name, report)
@@ -118,6 +120,39 @@ class StreamTask:
             self.stream.chained.finish_catch_up(is_behind=True)
         if self.metrics is not None:
             self.metrics.failed(self.stream.name, error)
+
+    def pause(self) -> bool:
+        """Take nothing any more until :meth:`resume`; tell whether the stream stands still already.
+
+        A batch in hand is ended, or left to the next start, which repeats it.
+        """
+        self.stop()
+        if self.running is not None and self.running.query.isActive:
+            return False
+        if self.stream.chained is not None:
+            self.stream.chained.begin_catch_up()  # what comes meanwhile is for its own query
+        self.close_resources()
+        self.ended("paused")
+        return True
+
+    def retry_later(self, now: float) -> None:
+        """Start again after a pause, each twice as long as the one before."""
+        self.status.state = "retrying"
+        pause = self.pause_seconds or FIRST_PAUSE_SECONDS
+        self.retry_at, self.pause_seconds = now + pause, min(pause * 2, MAX_PAUSE_SECONDS)
+
+    def resume(self) -> None:
+        """Let a stream that was paused, or has failed, be started again."""
+        if self.stream.chained is not None:
+            self.stream.chained.finish_catch_up(is_behind=True)
+        self.status.state, self.status.error = "waiting", None
+        self.done, self.failure, self.failing_since = False, None, None
+        self.retry_at = self.pause_seconds = 0.0
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether it stands still because somebody wants it."""
+        return self.status.state == "paused"
 
     def stop(self) -> None:
         """Stop the query and count its last batches; a query that does not end in time is abandoned."""

@@ -1,37 +1,28 @@
-"""Requests to the process that owns a stream's tables, as files.
+"""What can be asked of the process that owns a stream's tables, and how a request reaches it.
 
-Only the owner of a stream's tables may write them. A command therefore leaves a request in
-``K2_HOME/run/requests``; the owner executes it between two batches and leaves the answer. A request stays
-until it is answered: if its owner dies, the next owner executes it.
+Only the owner of a stream's tables may write them. A job of another process therefore leaves a request
+where the owner looks (:class:`Control`); the owner executes it between two batches and leaves the answer.
+One whose owner died is executed by the next.
 """
 
-import time
-import uuid
 from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
-import orjson
-
-from k2.errors import ConfigError, FailedError, K2Error, UnavailableError
-from k2.home.atomic_files import replace_whole
-from k2.observability.redaction import redacted
-from k2.settings import Settings
+from k2.errors import K2Error
 
 REPLAY, MAINTAIN, VERSIONS = "dlq-replay", "maintain", "versions"
-_KEPT_SECONDS = 86_400.0  # of an answer whose asker did not wait for it
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the owner of a stream's tables is asked to do."""
+    """What is asked of the owner of a stream's tables. The same ``id`` again goes on where it ended."""
 
     kind: str
     stream: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    id: str = ""
 
 
 # Keeps the stream's batches out while it is held.
@@ -42,66 +33,52 @@ ExclusiveSection = Callable[[], AbstractContextManager[None]]
 RequestHandler = Callable[[Request, ExclusiveSection, Callable[[], bool]], dict[str, Any] | None]
 
 
-def submit(settings: Settings, request: Request) -> None:
-    """Leave a request."""
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.answer"):
-        with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
-                path.unlink()
-    _write(folder / f"{request.id}.json", asdict(request))
+class StreamWish(NamedTuple):
+    """What people want of a stream: that it stands still, and how often they had it started again."""
+
+    is_paused: bool = False
+    restarts: int = 0
 
 
-def pending(settings: Settings, streams: Collection[str]) -> list[Request]:
-    """Return the unanswered requests to these streams, oldest first."""
-    ages: dict[Path, float] = {}
-    for path in _folder(settings).glob("*.json"):
-        with suppress(FileNotFoundError):
-            ages[path] = path.stat().st_mtime
-    requests = []
-    for path in sorted(ages, key=lambda path: (ages[path], path.name)):
-        # Gone meanwhile, or nothing that a command of this version wrote.
-        with suppress(FileNotFoundError, ValueError, TypeError):
-            requests.append(Request(**orjson.loads(path.read_bytes())))
-    return [request for request in requests if request.stream in streams]
+class Control(Protocol):
+    """How others reach the streams of a process. Every call may raise UnavailableError."""
+
+    def wishes(self) -> Mapping[str, StreamWish]:
+        """Return what is wanted of streams; of one that is missing, nothing."""
+
+    def pending(self, streams: Collection[str]) -> list[Request]:
+        """Return the requests to these streams that have no answer, oldest first."""
+
+    def begin(self, request: Request) -> bool:
+        """Note that a request is being executed; False where nobody wants it any more."""
+
+    def is_wanted(self, request: Request) -> bool:
+        """Tell whether somebody still waits for a request's answer."""
+
+    def answer(self, request: Request, said: Mapping[str, Any] | K2Error) -> None:
+        """Leave the answer."""
+
+    def put_back(self, request: Request) -> None:
+        """Note that a request is not being executed; what is left of it waits for the next owner."""
 
 
-def answer(settings: Settings, request: Request, said: Mapping[str, Any] | K2Error) -> None:
-    """Leave the answer, then remove the request."""
-    folder = _folder(settings)
-    outcome: dict[str, Any] = {"result": said}
-    if isinstance(said, K2Error):
-        outcome = {"error": redacted(str(said)), "exit_code": said.exit_code}
-    _write(folder / f"{request.id}.answer", outcome)
-    (folder / f"{request.id}.json").unlink(missing_ok=True)
+class NoControl:
+    """Nobody reaches the streams, as in a test."""
 
+    def wishes(self) -> Mapping[str, StreamWish]:
+        return {}
 
-def answered(settings: Settings, request: Request) -> dict[str, Any] | None:
-    """Return the answer; None when there is none yet.
+    def pending(self, streams: Collection[str]) -> list[Request]:
+        return []
 
-    Raises:
-        K2Error: the answer is an error.
-    """
-    try:
-        outcome = orjson.loads((_folder(settings) / f"{request.id}.answer").read_bytes())
-    except FileNotFoundError:
-        return None
-    if "error" in outcome:
-        kinds: dict[int, type[K2Error]] = {2: ConfigError, 3: UnavailableError}
-        raise kinds.get(outcome["exit_code"], FailedError)(outcome["error"])
-    return dict(outcome["result"])
+    def begin(self, request: Request) -> bool:
+        return False
 
+    def is_wanted(self, request: Request) -> bool:
+        return False
 
-def delete_request(settings: Settings, request: Request) -> None:
-    """Remove a request and its answer."""
-    for suffix in ("json", "answer"):
-        (_folder(settings) / f"{request.id}.{suffix}").unlink(missing_ok=True)
+    def answer(self, request: Request, said: Mapping[str, Any] | K2Error) -> None:
+        """Nobody asked."""
 
-
-def _folder(settings: Settings) -> Path:
-    return settings.run / "requests"
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    replace_whole(path, orjson.dumps(content, default=str))
+    def put_back(self, request: Request) -> None:
+        """Nobody asked."""

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from k2.errors import ConfigError, K2Error, UnavailableError, first_line
@@ -42,7 +43,11 @@ class Database:
             self.url = f"sqlite:///{self.file}"
         else:
             self.url = settings.ops_db.get_secret_value()
-        self.engine: Engine = _make_engine(self.url)
+
+    @cached_property
+    def engine(self) -> "Engine":
+        """What connects; made, and its library loaded, at the first use."""
+        return _make_engine(self.url)
 
     @property
     def is_sqlite(self) -> bool:
@@ -112,7 +117,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections."""
-        self.engine.dispose()
+        if "engine" in self.__dict__:
+            self.engine.dispose()
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:

@@ -67,6 +67,16 @@ _TABLES = (
         error TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (sink, seq)
     )""",
+    """CREATE TABLE IF NOT EXISTS k2_table_request (
+        id TEXT NOT NULL PRIMARY KEY,
+        stream TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        options TEXT NOT NULL,
+        asked_ms BIGINT NOT NULL,
+        wanted INTEGER NOT NULL DEFAULT 1,
+        begun INTEGER NOT NULL DEFAULT 0,
+        answer TEXT
+    )""",
     """CREATE TABLE IF NOT EXISTS k2_stream_wish (
         stream TEXT NOT NULL PRIMARY KEY,
         wish TEXT NOT NULL,

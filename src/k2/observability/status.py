@@ -29,7 +29,7 @@ class StreamStatus:
     name: str
     layer: str
     exchange: str | None
-    state: str = "starting"  # starting, waiting, running, retrying, failed, stopped
+    state: str = "starting"  # starting, waiting, running, retrying, paused, failed, stopped
     batch_id: int = -1
     batches: int = 0
     rows: int = 0

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from k2.errors import ConfigError, InUseError, K2Error, UnavailableError
 from k2.jobs.database import RegistryDamagedError
 from k2.jobs.job_rows import UnknownJobError
+from k2.jobs.stream_wishes import UnknownStreamError
 from k2.observability.redaction import redacted
 
 log = structlog.get_logger("k2.api")
@@ -22,6 +23,7 @@ _RETRY_SECONDS = 5
 # The first that fits.
 _STATUS: tuple[tuple[type[K2Error], int], ...] = (
     (UnknownJobError, 404),
+    (UnknownStreamError, 404),
     (RegistryDamagedError, 503),
     (InUseError, 409),
     (ConfigError, 422),

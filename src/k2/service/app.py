@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from k2.jobs.registry import Registry
 from k2.service.answers import add_handlers
 from k2.service.guard import Guard, parse_rates
-from k2.service.routes import events, health, jobs, lake, records
+from k2.service.routes import events, health, jobs, lake, records, streams
 from k2.settings import Settings
 
 _DESCRIPTION = (
@@ -34,7 +34,7 @@ def make_app(settings: Settings, registry: Registry, metrics: CollectorRegistry)
     app.state.registry = registry
     app.state.metrics = metrics
     app.state.validators = {}
-    for routes in (health, jobs, events, lake, records):
+    for routes in (health, jobs, events, streams, lake, records):
         app.include_router(routes.router)
     add_handlers(app)
     app.add_middleware(Guard, settings=settings)

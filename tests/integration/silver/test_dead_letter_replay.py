@@ -1,8 +1,11 @@
 """Dead letters judged again: each resolved once, whatever breaks between."""
 
+import uuid
+
 import pytest
 
-from k2.engine.table_owner import TableOwner, execute_on_owner
+from k2.engine.stream import reserved
+from k2.engine.table_owner import TableOwner
 from k2.engine.table_requests import REPLAY, Request
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
@@ -36,9 +39,15 @@ def lake(spark, settings):
     return lake
 
 
+def new_request(options=None):
+    return Request(REPLAY, "silver-kraken", options or {}, str(uuid.uuid4()))
+
+
 def replay(lake, request=None, **options):
-    request = request or Request(REPLAY, "silver-kraken", options)
-    return execute_on_owner(request, lake.silver(KRAKEN), lake.settings)
+    request = request or new_request(options)
+    stream = lake.silver(KRAKEN)
+    with reserved(stream, lake.settings):
+        return TableOwner(stream, lake.settings).execute(request)
 
 
 def where(lake):
@@ -109,7 +118,7 @@ def test_the_balance_holds_after_a_replay(lake):
 @pytest.mark.parametrize("appends", [1, 2, 3])
 def test_a_crash_between_two_tables_doubles_and_loses_nothing(lake, appends):
     lake.crash_after = appends
-    request = Request(REPLAY, "silver-kraken", {})
+    request = new_request()
     with pytest.raises(Crash):
         replay(lake, request)
 
@@ -189,9 +198,9 @@ def test_a_registry_that_does_not_answer_leaves_all_as_it_was(lake):
 
 
 def test_a_replay_stops_between_steps_when_its_holder_ends(lake):
-    holder = TableOwner(lake.silver(KRAKEN), lake.settings, should_continue=lambda: False)
+    holder = TableOwner(lake.silver(KRAKEN), lake.settings)
 
-    result = holder.execute(Request(REPLAY, "silver-kraken", {}))
+    result = holder.execute(new_request(), lambda: False)
 
     assert result is None
     assert lake.offsets(LEDGER) == []

@@ -4,7 +4,7 @@ import pytest
 from deltalake import write_deltalake
 
 from k2.bronze.table import bronze_trades
-from k2.engine.table_owner import execute_on_owner
+from k2.engine.table_owner import TableOwner
 from k2.engine.table_requests import REPLAY, Request
 from k2.exchanges.kraken import KRAKEN
 from k2.home.instrument_lists import InstrumentLists
@@ -29,8 +29,8 @@ def lake(spark, settings):
     lake.bronze(KRAKEN, *MIXED, of_new_schema(7), of_new_schema(8), framed(kraken_raw(trade_id=8)))
     lake.run(lake.silver(KRAKEN))
     lake.registry.schemas[NEW_ID] = NEW_SCHEMA
-    request = Request(REPLAY, "silver-kraken", {})
-    execute_on_owner(request, lake.silver(KRAKEN), settings)
+    request = Request(REPLAY, "silver-kraken", {}, "replay-1")
+    TableOwner(lake.silver(KRAKEN), settings).execute(request)
     lake.bronze(KRAKEN, framed(kraken_raw(trade_id=7)), first_offset=10)
     lake.run(lake.silver(KRAKEN))
     return lake

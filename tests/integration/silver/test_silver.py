@@ -185,7 +185,7 @@ def test_an_index_lost_with_the_commit_does_not_take_a_batch_for_its_own_duplica
 def test_a_registry_that_is_down_dead_letters_nothing_and_the_batch_runs_later(
     arrow_lake, monkeypatch
 ):
-    monkeypatch.setattr("k2.engine.engine.FIRST_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("k2.engine.stream_task.FIRST_PAUSE_SECONDS", 0.0)
     lake = arrow_lake
     lake.registry.down = 2
     lake.bronze(KRAKEN, *MIXED)

@@ -9,7 +9,7 @@ import pytest
 from k2.engine import request_server
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.request_server import RequestServer
-from k2.engine.table_requests import MAINTAIN
+from k2.engine.table_requests import MAINTAIN, NoControl
 from k2.errors import FailedError
 from k2.home import log_files
 
@@ -31,7 +31,7 @@ class TableOwner:
         self.outcome = outcome
         self.asked = []
 
-    def execute(self, request):
+    def execute(self, request, _should_continue):
         self.asked.append(request)
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -102,7 +102,7 @@ def test_who_reads_a_table_is_said_and_large_logs_begin_again(schedule, monkeypa
 def test_what_was_done_is_said_and_told(settings, schedule):
     owners = {name: TableOwner({"table": NOTHING | {"files_deleted": 7}}) for name in STREAMS}
     told = []
-    server = RequestServer(settings, owners, lambda request, _: told.append(request.stream))
+    server = RequestServer(NoControl(), owners, lambda request, _: told.append(request.stream))
     passes(schedule, 301)
 
     for _ in range(5):
@@ -121,7 +121,7 @@ def test_maintenance_that_fails_is_said_and_the_streams_go_on(
         request_server.log, "warning", lambda event, **facts: said.append((event, facts))
     )
     owners = {"gold": TableOwner(error)}
-    server = RequestServer(settings, owners, lambda *_: pytest.fail("nothing was done"))
+    server = RequestServer(NoControl(), owners, lambda *_: pytest.fail("nothing was done"))
     passes(schedule, 301)
 
     server.look_after(schedule)
@@ -134,7 +134,7 @@ def test_maintenance_that_fails_is_said_and_the_streams_go_on(
 
 def test_a_process_that_is_about_to_end_leaves_it(settings, schedule):
     holder = TableOwner({})
-    server = RequestServer(settings, {"gold": holder}, lambda *_: None)
+    server = RequestServer(NoControl(), {"gold": holder}, lambda *_: None)
     passes(schedule, time.time())
     server.stop()
 

@@ -14,11 +14,12 @@ from k2.cli.render.printing import print_json
 from k2.engine.engine import Engine
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream import Stream
-from k2.errors import FailedError, UnavailableError
+from k2.errors import ConfigError, FailedError, UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.feeds.sessions.recorder import SessionRecorder
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.locks import is_held
+from k2.jobs.stream_control import StreamControl
 from k2.jvm.driver import local_session
 from k2.jvm.session_lifetime import stop_session
 from k2.observability.logs import configure_logs
@@ -48,6 +49,7 @@ def drain(
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
     limit = time.monotonic() + seconds_of(timeout)
+    _refuse_paused(settings)
     endpoints = find_endpoints(settings)
     ends = kafka_ends(endpoints.kafka, EXCHANGES)  # says at once when Kafka does not answer
     began = time.monotonic()
@@ -120,7 +122,10 @@ def _run(
             waiting = [f"{state.name}: {state.error}" for state in engine.statuses if state.error]
             raise _late("; ".join(waiting) or "a batch is still running")
 
-    with Engine(spark, settings, streams, available_now=True, schedule=schedule) as engine:
+    control = StreamControl(settings)
+    with Engine(
+        spark, settings, streams, available_now=True, schedule=schedule, control=control
+    ) as engine:
         engine.run_to_end(check_time)
 
 
@@ -156,6 +161,15 @@ def _refuse_failed(settings: Settings, step: str) -> None:
     for stream in status.get("streams", []):
         if _step_of(stream["name"], stream["layer"]) == step and stream["state"] == "failed":
             raise FailedError(f"Stream {stream['name']} is down: {stream['error']}")
+
+
+def _refuse_paused(settings: Settings) -> None:
+    paused = [name for name, wish in StreamControl(settings).wishes().items() if wish.is_paused]
+    if paused:
+        raise ConfigError(
+            f"Somebody has paused {', '.join(sorted(paused))}, and Gold cannot have all: resume it by"
+            f" POST /v1/streams/{paused[0]}/resume (`k2 serve`, `k2 up`)."
+        )
 
 
 def _late(what: str) -> UnavailableError:

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from k2.cli.render.fitting_table import FittingTable
 
-_COLORS = {"running": "green", "retrying": "yellow", "failed": "red"}
+_COLORS = {"running": "green", "retrying": "yellow", "paused": "yellow", "failed": "red"}
 
 _HEADINGS = {
     "stream": "left",

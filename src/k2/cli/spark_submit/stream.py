@@ -22,6 +22,7 @@ from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.file_system import check_file_system
 from k2.home.paths import named_disk_errors
+from k2.jobs.stream_control import StreamControl
 from k2.jvm.native_libraries import check_native_libraries
 from k2.jvm.session_lifetime import begun, raised_interrupts, stop_session
 from k2.jvm.spark import spark_session
@@ -109,9 +110,10 @@ def _stream(
     streams = all_streams(settings, endpoints.kafka, endpoints.registry, master)
     schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
     one = [stream_named(streams, name)]
+    control = StreamControl(settings)
     with (
         _noted(submitted_status_file(settings, name)) as status_file,
-        Engine(spark, settings, one, available_now, schedule=schedule) as engine,
+        Engine(spark, settings, one, available_now, schedule=schedule, control=control) as engine,
     ):
         note = _at_most_every(_STATUS_SECONDS, partial(engine.publish, status_file))
         note()

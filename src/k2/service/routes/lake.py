@@ -1,4 +1,4 @@
-"""``/v1/streams``, ``/v1/tables``, ``/v1/balance`` and ``/v1/coverage``: what runs and is stored."""
+"""``/v1/tables``, ``/v1/balance`` and ``/v1/coverage``: what is stored."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -11,7 +11,6 @@ from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import find_endpoints
 from k2.lake.conditions import moment_before
-from k2.observability.status import running
 from k2.offline import stored_tables
 from k2.quality.balance import balance
 from k2.quality.coverage.ledger import Ledger
@@ -40,13 +39,6 @@ class BalanceOut(BaseModel):
     balanced: bool
     kafka_asked: bool = Field(description="false: Kafka does not run; proven from Bronze on.")
     exchanges: list[dict[str, Any]]
-
-
-class StreamsOut(BaseModel):
-    """The streams that run on this home, as they noted it themselves."""
-
-    pid: int | None = Field(description="The process that runs them; null: none runs.")
-    streams: list[dict[str, Any]]
 
 
 class GapOut(BaseModel):
@@ -87,22 +79,16 @@ class CoverageOut(BaseModel):
     updated_at: datetime
 
 
-def _settings_of(request: Request) -> Settings:
+def settings_of(request: Request) -> Settings:
+    """Return the settings of the application."""
     settings: Settings = request.app.state.settings
     return settings
-
-
-@router.get("/streams")
-def streams(request: Request) -> StreamsOut:
-    """Show what each stream does."""
-    facts = running(_settings_of(request))
-    return StreamsOut(pid=facts["pid"], streams=facts["streams"])
 
 
 @router.get("/tables")
 def tables(request: Request) -> list[TableOut]:
     """List the tables with rows, files and size."""
-    return [TableOut.model_validate(facts) for facts in stored_tables(_settings_of(request))]
+    return [TableOut.model_validate(facts) for facts in stored_tables(settings_of(request))]
 
 
 @router.get("/balance")
@@ -110,7 +96,7 @@ def show_balance(request: Request) -> BalanceOut:
     """Prove that no record is missing or doubled. While streams run, records on their way count as
     missing.
     """
-    settings = _settings_of(request)
+    settings = settings_of(request)
     accounts = balance(settings, EXCHANGES, _watermarks(settings))
     return BalanceOut(
         balanced=all(account.balanced for account in accounts),
@@ -131,7 +117,7 @@ def show_coverage(
     """Show what is there of each market and hour, and what is missing."""
     name = exchange_named(exchange).name if exchange is not None else None
     now = datetime.now(UTC)
-    rows = Ledger(_settings_of(request).lake).rows(
+    rows = Ledger(settings_of(request).lake).rows(
         moment_before(since, now), now, name, symbol.upper() if symbol else None
     )
     return [CoverageOut.model_validate(row) for row in rows]
