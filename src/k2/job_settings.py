@@ -22,6 +22,11 @@ class JobSettings(BaseSettings):
         description="Name of this instance among those that run jobs of one PostgreSQL; empty: made from"
         " the machine's and the home's.",
     )
+    jobs_kept_days: float = Field(
+        30.0,
+        gt=0,
+        description="Days that jobs which have ended, events and uploaded messages are kept.",
+    )
     service: bool = Field(True, description="Let `k2 up` start the jobs' service (`k2 serve`).")
     api_host: str = Field(
         "127.0.0.1",

@@ -19,6 +19,7 @@ from k2.home.ports import port_owner
 from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.delivery.sinks import sinks_of
 from k2.jobs.engine import EngineOptions, JobEngine
+from k2.jobs.kinds.clean_registry import CLEAN_REGISTRY, scheduled_cleaning
 from k2.jobs.kinds.kind import JobKinds
 from k2.jobs.kinds.quality_check import QUALITY_CHECK, scheduled_checks
 from k2.jobs.schedule import JobSchedule
@@ -54,8 +55,9 @@ class JobService:
             )
         self.settings = settings
         self._sinks = sinks_of(settings)
-        wanted = settings.quality_schedule and QUALITY_CHECK.name in kinds
-        self._scheduled = scheduled_checks(settings) if wanted else []
+        self._scheduled = [scheduled_cleaning()] if CLEAN_REGISTRY.name in kinds else []
+        if settings.quality_schedule and QUALITY_CHECK.name in kinds:
+            self._scheduled += scheduled_checks(settings)
         self.engine = JobEngine(settings, kinds, options)
         self.port = 0
         self._server: uvicorn.Server | None = None

@@ -1,5 +1,6 @@
 """The kinds of jobs: one module for each, with its parameters and its steps."""
 
+from k2.jobs.kinds.clean_registry import CLEAN_REGISTRY
 from k2.jobs.kinds.dlq_replay import DLQ_REPLAY
 from k2.jobs.kinds.drain import DRAIN
 from k2.jobs.kinds.kind import JobKinds
@@ -14,6 +15,6 @@ from k2.jobs.kinds.simulate import SIMULATE
 KINDS = JobKinds(
     (
         *(DLQ_REPLAY, REBUILD_SILVER, REBUILD_BARS, MAINTAIN_KIND, DRAIN, REPLAY, SIMULATE),
-        *(QUALITY_CHECK, REFILL_GAP),
+        *(QUALITY_CHECK, CLEAN_REGISTRY),
     )
 )

@@ -37,6 +37,8 @@ class QueueName(StrEnum):
 class JobKind:
     """A kind of job. ``run`` makes its steps and returns a few facts as the job's result.
 
+    One that went well is kept for ``kept_days`` at most, where that is said: of what comes by the clock.
+
     A step may run again after a crash: its effect must be the same as if it had run once.
     """
 
@@ -45,6 +47,7 @@ class JobKind:
     params: type[JobParams]
     run: "Callable[[JobRun, Any], dict[str, Any] | None]"
     queue: QueueName = QueueName.JOBS
+    kept_days: float | None = None
 
     def validated(self, params: Mapping[str, Any]) -> JobParams:
         """Return the parameters, checked.

@@ -99,6 +99,7 @@ QUALITY_CHECK = JobKind(
     QualityCheckParams,
     run_quality_check,
     QueueName.CHECKS,
+    kept_days=2.0,  # ops_quality_results has what was found
 )
 
 
