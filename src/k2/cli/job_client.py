@@ -1,7 +1,7 @@
 """Commands as clients of jobs: submit, show progress, end as the job does."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,9 +47,23 @@ def run_as_job(
             job = registry.submit(kind, params, key=key).job
         typer.echo(f"{job.id} is {job.state}.{'' if serves(settings) else WAITS}")
         raise typer.Exit(0)
-    with executing(settings) as registry:
-        job = registry.submit(kind, params, key=key).job
-        return result_of(watch(registry, job, Console(stderr=True), title))
+    return result_of(
+        run_to_end(settings, lambda registry: registry.submit(kind, params, key=key).job, title)
+    )
+
+
+def run_to_end(settings: Settings, submit: Callable[[Registry], Job], title: str = "") -> Job:
+    """Submit a job, and return it when it has ended. Ctrl-C cancels it at its next step.
+
+    Where whoever ran it ends before the job has, it is run on here.
+    """
+    job: Job | None = None
+    while job is None or not job.state.is_ended:
+        with executing(settings) as registry:
+            if job is None:
+                job = submit(registry)
+            job = watch(settings, registry, job, Console(stderr=True), title or job.id)
+    return job
 
 
 WAITS = " It runs once `k2 serve` or `k2 up` does."
@@ -112,20 +126,20 @@ def executing(settings: Settings) -> Iterator[Registry]:
         yield registry
 
 
-def watch(registry: Registry, job: Job, console: Console, title: str) -> Job:
-    """Show a job's progress until it has ended, and return it. Ctrl-C cancels it."""
+def watch(settings: Settings, registry: Registry, job: Job, console: Console, title: str) -> Job:
+    """Do as :func:`follow`. Ctrl-C cancels the job."""
     try:
-        return follow(registry, job, console, title)
+        return follow(settings, registry, job, console, title)
     except KeyboardInterrupt:
         registry.cancel(job.id)
         console.print(f"Job {job.id} is cancelled at its next step.", highlight=False)
         raise
 
 
-def follow(registry: JobLookup, job: Job, console: Console, title: str) -> Job:
-    """Show a job's progress until it has ended, and return it."""
+def follow(settings: Settings, registry: JobLookup, job: Job, console: Console, title: str) -> Job:
+    """Show a job's progress, and return it when it has ended, or nobody runs jobs any more."""
     with console.status(f"{title} …") as spinner:
-        while not (job := registry.job(job.id)).state.is_ended:
+        while not (job := registry.job(job.id)).state.is_ended and serves(settings):
             spinner.update(f"{title} … {progress_text(job)}")
             time.sleep(_LOOK_SECONDS)
     return job

@@ -60,19 +60,24 @@ class JobRun:
     _looked: float = 0.0
 
     def step(
-        self, name: str, work: Callable[[], StepResult], *, may_fail: bool = False
+        self,
+        name: str,
+        work: Callable[[], StepResult],
+        *,
+        may_fail: bool = False,
+        policy: RetryPolicy | None = None,
     ) -> StepResult:
         """Run a step once: steps that an earlier run of this job finished are skipped.
 
-        Retryable errors are retried by the project's policy. A step that ``may_fail`` may fail without ending
-        the job, which then ends as partly done.
+        Retryable errors are retried, by the project's policy if no ``policy`` is given. A step that ``may_fail``
+        may fail without ending the job, which then ends as partly done.
 
         Raises:
             StandStill: somebody wants the job to stop.
             K2Error: the work failed for good.
         """
         self.checkpoint(now=True)
-        facts = self.record(name, lambda: self._attempt(name, work, may_fail))
+        facts = self.record(name, lambda: self._attempt(name, work, may_fail, policy))
         reach("step-recorded")
         self.rows += facts["rows"]
         result = StepResult(
@@ -136,7 +141,13 @@ class JobRun:
             error.exit_code = 1  # type: ignore[misc]
         raise error
 
-    def _attempt(self, name: str, work: Callable[[], StepResult], may_fail: bool) -> dict[str, Any]:
+    def _attempt(
+        self,
+        name: str,
+        work: Callable[[], StepResult],
+        may_fail: bool,
+        policy: RetryPolicy | None,
+    ) -> dict[str, Any]:
         attempts = 0  # failed ones
 
         def count(attempt: int, error: BaseException) -> None:
@@ -161,7 +172,9 @@ class JobRun:
 
         self._update("active_ms = :now", now=now_ms())
         try:
-            result = call_with_retry(do, policy=self.policy, sleep=self.wait, on_failure=count)
+            result = call_with_retry(
+                do, policy=policy or self.policy, sleep=self.wait, on_failure=count
+            )
         except Exception as error:
             if not isinstance(error, K2Error):
                 log.exception("job_step_broken", job_id=self.id, kind=self.kind, step=name)

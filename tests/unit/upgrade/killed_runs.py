@@ -35,6 +35,7 @@ def upgrade_until_news(home: Path, exchange: str) -> None:
     from k2.bars import store
     from k2.cli.commands import upgrade
     from k2.exchanges import exchange_named
+    from k2.settings import Settings
     from k2.silver.dedup.index import DedupIndex
     from k2.storage.checkpoints.offset_log import OffsetLog
     from k2.storage.writers import arrow
@@ -59,7 +60,7 @@ def upgrade_until_news(home: Path, exchange: str) -> None:
         dying(Path, "rename"),
         dying(shutil, "rmtree"),
     ):
-        upgrade.upgrade_command(dry_run=False, keep_old=False, as_json=True)
+        upgrade.upgrade_here(Settings.load(), dry_run=False, keep_old=False)
 
 
 def _dying(real: Callable[..., Any], name: str, met: set[str], notes: Path) -> Callable[..., Any]:

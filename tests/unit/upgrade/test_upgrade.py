@@ -1,14 +1,15 @@
 """A home of an older K2 becomes one of today's, whatever happens on the way."""
 
-import json
 from collections import Counter
 
+import orjson
 import pytest
 from deltalake import write_deltalake
 
 from k2.bars.table import BARS_APP, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
-from k2.cli.commands.upgrade import upgrade_command
+from k2.cli.commands.upgrade import upgrade_command, upgrade_here
+from k2.cli.job_client import looking
 from k2.errors import ConfigError, ContractError, FailedError, InUseError, TableDriftError
 from k2.exchanges import EXCHANGES
 from k2.exchanges.kraken import KRAKEN
@@ -17,6 +18,7 @@ from k2.home.half_done_swap import half_done_swap, refuse_half_done_swap
 from k2.home.locks import exclusive
 from k2.quality.backlog import rows
 from k2.quality.balance import balance
+from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import ensure_table, open_table
@@ -31,7 +33,7 @@ TABLES = replaced_tables(EXCHANGES)
 
 
 def upgrade(dry_run=False, keep_old=False):
-    upgrade_command(dry_run=dry_run, keep_old=keep_old, as_json=True)
+    return upgrade_here(Settings.load(), dry_run, keep_old)
 
 
 def contents(lake, tables=TABLES):
@@ -94,12 +96,11 @@ def test_the_streams_have_read_all_that_the_new_tables_hold(old_home):
     assert rows(old_home, GOLD_OHLCV) == rows(old_home, GOLD_TRADES) > 0
 
 
-def test_a_dry_run_says_what_would_differ_and_leaves_the_tables(old_home, capsys):
+def test_a_dry_run_says_what_would_differ_and_leaves_the_tables(old_home):
     before = versions(old_home.lake)
 
-    upgrade(dry_run=True)
+    said = upgrade(dry_run=True)
 
-    said = json.loads(capsys.readouterr().out)
     assert not said["upgraded"]
     assert {table["table"]: (table["version"], table["wanted"]) for table in said["tables"]}[
         "gold_trades"
@@ -109,14 +110,13 @@ def test_a_dry_run_says_what_would_differ_and_leaves_the_tables(old_home, capsys
     assert old_tables(old_home.lake, EXCHANGES) == []
 
 
-def test_a_home_that_is_up_to_date_is_left_alone(old_home, capsys):
+def test_a_home_that_is_up_to_date_is_left_alone(old_home):
     upgrade()
     before = versions(old_home.lake)
-    capsys.readouterr()
 
-    upgrade()
+    again = upgrade()
 
-    assert json.loads(capsys.readouterr().out) == {"upgraded": False, "tables": []}
+    assert again == {"upgraded": False, "tables": []}
     assert versions(old_home.lake) == before
 
 
@@ -203,3 +203,15 @@ def test_bronze_that_grew_since_a_dry_run_is_rebuilt_whole(old_home):
     names = (silver_trades, duplicates, dead_letters)
     judged = sum(scan_table(old_home.lake, name(KRAKEN)).table().num_rows for name in names)
     assert judged == account.bronze
+
+
+def test_the_command_upgrades_as_a_job_that_is_on_record(old_home, capsys):
+    upgrade_command(as_json=True)
+
+    said = orjson.loads(capsys.readouterr().out)
+    assert said["upgraded"]
+    assert all(account["balanced"] for account in said["balance"])
+    with looking(Settings.load()) as registry:
+        (job,) = registry.jobs(kind="upgrade")
+    assert (str(job.state), job.steps_done) == ("completed", 1)
+    assert old_tables(old_home.lake, EXCHANGES) == []

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.status import Status
 
 from k2.bars.table import BARS
+from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.options import seconds_of
 from k2.cli.render.printing import print_json
 from k2.engine.engine import Engine
@@ -38,6 +39,8 @@ _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 
 def drain(
     timeout: Annotated[str, typer.Option(help="Give up after this long, such as 300s.")] = "300s",
+    detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
+    here: Annotated[bool, typer.Option("--here", hidden=True, help="The job does this.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run every stream until Gold and its bars have all that is in Kafka.
@@ -48,21 +51,31 @@ def drain(
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    limit = time.monotonic() + seconds_of(timeout)
+    seconds = seconds_of(timeout)
     _refuse_paused(settings)
     endpoints = find_endpoints(settings)
     ends = kafka_ends(endpoints.kafka, EXCHANGES)  # says at once when Kafka does not answer
+    if here:
+        found = _drain_here(settings, endpoints, ends, seconds)
+    else:
+        params = {"timeout_seconds": seconds}
+        found = run_as_job(settings, "drain", params, title="Draining", detach=detach)
+    if as_json:
+        print_json(found)
+    else:
+        typer.echo(f"Gold and its bars have all that is in Kafka ({found['seconds']} s).")
+
+
+def _drain_here(
+    settings: Settings, endpoints: Endpoints, ends: KafkaEnds, seconds: float
+) -> dict[str, Any]:
     began = time.monotonic()
     console = Console(stderr=True)
     with console.status("Draining …") as spinner:
-        _drain(settings, endpoints, ends, limit, spinner, console)
+        _drain(settings, endpoints, ends, began + seconds, spinner, console)
         SessionRecorder(settings, endpoints.kafka).try_record()
     left = backlog(settings, EXCHANGES, endpoints.kafka)
-    seconds = round(time.monotonic() - began, 1)
-    if as_json:
-        print_json({"drained": True, "seconds": seconds, "backlog": left})
-    else:
-        typer.echo(f"Gold and its bars have all that is in Kafka ({seconds} s).")
+    return {"drained": True, "seconds": round(time.monotonic() - began, 1), "backlog": left}
 
 
 def _drain(

@@ -10,13 +10,12 @@ from rich.console import Console
 from k2.cli.app import group_of
 from k2.cli.job_client import (
     WAITS,
-    executing,
     follow,
     looking,
     open_client,
     result_of,
+    run_to_end,
     serves,
-    watch,
 )
 from k2.cli.options import parse_param, since_ms_of
 from k2.cli.render.job import print_job, time_text
@@ -66,9 +65,9 @@ def submit(
         else:
             typer.echo(f"{job.id} is {job.state}.{'' if serves(settings) else WAITS}")
         return
-    with executing(settings) as registry:
-        job = registry.submit(kind, given, key=key).job
-        _finish(registry, watch(registry, job, Console(stderr=True), job.id), as_json)
+    job = run_to_end(settings, lambda registry: registry.submit(kind, given, key=key).job)
+    with looking(settings) as lookup:
+        _finish(lookup, job, as_json)
 
 
 @jobs.command("kinds")
@@ -151,7 +150,9 @@ def watch_job(job_id: _ID, as_json: _JSON = False) -> None:
         job = registry.job(job_id)
         if not (job.state.is_ended or serves(settings)):
             raise ConfigError(f"{job_id} is {job.state} and nobody runs it.{WAITS}")
-        end = follow(registry, job, Console(stderr=True), job_id)
+        end = follow(settings, registry, job, Console(stderr=True), job_id)
+        if not end.state.is_ended:
+            raise ConfigError(f"{job_id} is {end.state}, and who ran it has ended.{WAITS}")
         _finish(registry, end, as_json)
 
 

@@ -1,28 +1,25 @@
 """``k2 replay``: recorded messages into Kafka."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from k2.avro.encoding import encoder
-from k2.avro.schema_files import schema_text
+from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.options import check_market
-from k2.connectors.schema_registry import SchemaRegistry
-from k2.exchanges import Exchange, exchange_named
-from k2.feeds.producer import FeedProducer
+from k2.cli.render.printing import print_json
+from k2.exchanges import exchange_named
 from k2.feeds.recorded_exchange import require_exchange
 from k2.feeds.recordings import Recording
-from k2.feeds.replay import FileCounts, replay
-from k2.feeds.topics import prepare_topics
-from k2.home.endpoints import Endpoints, find_endpoints
+from k2.home.endpoints import find_endpoints
+from k2.observability.logs import configure_logs
 from k2.settings import Settings
+
+_PER_STEP, _PER_PACED_STEP = 10_000, 100  # messages
 
 
 class Speed(StrEnum):
@@ -31,11 +28,6 @@ class Speed(StrEnum):
     MAX = "max"
     REAL = "1x"
     TENFOLD = "10x"
-
-    @property
-    def factor(self) -> float:
-        """Times as fast as recorded; 0 is without any wait."""
-        return {Speed.MAX: 0.0, Speed.REAL: 1.0, Speed.TENFOLD: 10.0}[self]
 
 
 def replay_command(
@@ -53,6 +45,7 @@ def replay_command(
             help="Which of the exchange's markets they are of, where messages do not say."
         ),
     ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON.")] = False,
 ) -> None:
     """Send recorded exchange messages to Kafka and count what they were."""
@@ -62,48 +55,27 @@ def replay_command(
         Recording(path)  # a wrong path is said before anything outside is asked
         require_exchange(path, source)
     settings = Settings.load()
-    counts = _run(files, source, speed, settings, find_endpoints(settings), market)
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
+    find_endpoints(settings)  # says at once that nothing runs
+    params = {
+        "files": [str(path.absolute()) for path in files],
+        **{"exchange": source.name, "speed": str(speed), "market": market},
+        # At the recorded pace so many messages may take a day.
+        "progress_interval": _PER_STEP if speed is Speed.MAX else _PER_PACED_STEP,
+        "fail_on_nothing": False,
+    }
+    result = run_as_job(settings, "replay", params, title="Replaying", detach=detach)
     if as_json:
-        typer.echo(json.dumps({"exchange": source.name, "files": [c.as_json() for c in counts]}))
+        print_json(result)
     else:
-        Console().print(_table(counts))
+        Console().print(_table(result["files"]))
 
 
-def _run(
-    files: Sequence[Path],
-    exchange: Exchange,
-    speed: Speed,
-    settings: Settings,
-    endpoints: Endpoints,
-    market: str | None,
-) -> list[FileCounts]:
-    prepare_topics(endpoints, exchange, settings.topic_partitions)
-    ids = SchemaRegistry(endpoints.registry).register(exchange)
-    encode = encoder(schema_text(exchange.reader_schema), ids[exchange.reader_schema])
-    columns = (TextColumn("Replaying"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with (
-        Progress(*columns, console=Console(stderr=True), transient=True) as bar,
-        FeedProducer(endpoints.kafka) as producer,
-    ):
-        task = bar.add_task("replay", total=None)
-        return list(
-            replay(
-                files,
-                exchange,
-                encode,
-                producer,
-                speed=speed.factor,
-                market=market if len(exchange.markets) > 1 else None,
-                progress=lambda done, size: bar.update(task, completed=done, total=size),
-            )
-        )
-
-
-def _table(counts: Sequence[FileCounts]) -> Table:
+def _table(counts: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("file", title="Replayed")
     for heading in ("lines", "trades", "other messages", "rejected", "sent"):
         table.add_column(heading, justify="right")
     for c in counts:
-        numbers = (c.lines, c.trades, c.other, c.rejected, c.sent)
-        table.add_row(Path(c.file).name, *(f"{number:,}" for number in numbers))
+        numbers = (c["lines"], c["trades"], c["other"], c["rejected"], c["sent"])
+        table.add_row(Path(c["file"]).name, *(f"{number:,}" for number in numbers))
     return table

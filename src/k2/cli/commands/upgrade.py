@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.render.printing import print_json, print_table
 from k2.engine.stream import lock_names
 from k2.errors import FailedError
@@ -16,11 +17,9 @@ from k2.exchanges import EXCHANGES
 from k2.home.locks import exclusive
 from k2.observability.logs import configure_logs
 from k2.offline import local_streams, schemas_of
-from k2.quality.table_diff import TableDifference
 from k2.settings import Settings
 from k2.upgrade.build import Build
 from k2.upgrade.plan import (
-    OldTable,
     Workplace,
     begin,
     make_plan,
@@ -41,6 +40,8 @@ def upgrade_command(
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Keep the old tables in K2_HOME/before-upgrade-N.")
     ] = False,
+    detach: Annotated[bool, typer.Option("--detach", help=DETACH_HELP)] = False,
+    here: Annotated[bool, typer.Option("--here", hidden=True, help="The job does this.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Rebuild tables of an older version from Bronze and swap them in.
@@ -51,27 +52,47 @@ def upgrade_command(
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
+    if here or _has_nothing_to_do(settings):
+        found = upgrade_here(settings, dry_run, keep_old)
+    else:
+        params = {"dry_run": dry_run, "keep_old": keep_old}
+        found = run_as_job(settings, "upgrade", params, title="Upgrading", detach=detach)
+    if as_json:
+        print_json(found)
+    else:
+        _report(found, dry_run)
+
+
+def _has_nothing_to_do(settings: Settings) -> bool:
+    return not (Workplace(settings).moves.exists() or old_tables(settings.lake, EXCHANGES))
+
+
+def upgrade_here(settings: Settings, dry_run: bool, keep_old: bool) -> dict[str, Any]:
+    """Upgrade in this process, and return what was done.
+
+    Raises:
+        K2Error: it cannot be done; the tables are as they were.
+    """
     workplace = Workplace(settings)
     with _alone(settings):
         if workplace.moves.exists():
             finish_swap(workplace, keep_old)
-            _say("The swap that was interrupted is finished.", as_json, {"upgraded": True})
-            return
+            return {"upgraded": True}
         old = old_tables(settings.lake, EXCHANGES)
         if not old:
             remove(workplace)
-            nothing = {"upgraded": False, "tables": []}
-            _say("Every table is of this K2's version.", as_json, nothing)
-            return
+            return {"upgraded": False, "tables": []}
         summary = _build(workplace)
-        _report(old, summary, dry_run, as_json)
-        if dry_run:
-            return
-        tables = [table.name for table in replaced_tables(EXCHANGES)]
-        begin_swap(workplace, tables, _streams_of(workplace))
-        finish_swap(workplace, keep_old)
-    if not as_json:
-        typer.echo("Upgraded. `k2 up` or `k2 drain` goes on from here.")
+        if not dry_run:
+            tables = [table.name for table in replaced_tables(EXCHANGES)]
+            begin_swap(workplace, tables, _streams_of(workplace))
+            finish_swap(workplace, keep_old)
+    return {
+        "upgraded": not dry_run,
+        "tables": [asdict(table) for table in old],
+        "differences": [asdict(found) for found in summary.differences],
+        "balance": [account.public() for account in summary.balances],
+    }
 
 
 @contextmanager
@@ -112,53 +133,47 @@ def _refuse_small_disk(settings: Settings) -> None:
         )
 
 
-def _report(old: list[OldTable], summary: Summary, dry_run: bool, as_json: bool) -> None:
-    if as_json:
-        print_json(
-            {
-                "upgraded": not dry_run,
-                "tables": [asdict(table) for table in old],
-                "differences": [asdict(found) for found in summary.differences],
-                "balance": [account.public() for account in summary.balances],
-            }
-        )
+def _report(found: dict[str, Any], dry_run: bool) -> None:
+    if "tables" not in found:
+        typer.echo("The swap that was interrupted is finished.")
         return
-    for table in old:
-        typer.echo(f"{table.table}: version {table.version}, wanted {table.wanted}")
+    if not found["tables"]:
+        typer.echo("Every table is of this K2's version.")
+        return
+    for table in found["tables"]:
+        typer.echo(f"{table['table']}: version {table['version']}, wanted {table['wanted']}")
     headings = {"table": "left"} | dict.fromkeys(
         ("old", "new", "added", "removed", "changed"), "right"
     )
-    print_table("The new tables beside the old ones", headings, _rows(summary.differences))
-    for found in summary.differences:
-        for name, count in found.changed.items():
-            typer.echo(f"{found.table}: {name} differs in {count:,} records{_example(found, name)}")
-    for account in summary.balances:
+    rows = [
+        [
+            *(d["table"], d["live"], d["rebuilt"], d["added"], d["removed"]),
+            max(d["changed"].values(), default=0),
+        ]
+        for d in found["differences"]
+    ]
+    print_table("The new tables beside the old ones", headings, rows)
+    for difference in found["differences"]:
+        for name, count in difference["changed"].items():
+            typer.echo(
+                f"{difference['table']}: {name} differs in {count:,}"
+                f" records{_example(difference, name)}"
+            )
+    for account in found["balance"]:
         typer.echo(
-            f"{account.exchange}: {account.bronze:,} records of Bronze = {account.silver:,} trades + "
-            f"{account.dead_letters:,} dead letters + {account.duplicates:,} duplicates; "
-            f"{account.gold:,} in Gold"
+            f"{account['exchange']}: {account['bronze']:,} records of Bronze ="
+            f" {account['silver']:,} trades + {account['dead_letters']:,} dead letters +"
+            f" {account['duplicates']:,} duplicates; {account['gold']:,} in Gold"
         )
     if dry_run:
         typer.echo("Nothing was changed. `k2 upgrade` goes on with what is built.")
+    else:
+        typer.echo("Upgraded. `k2 up` or `k2 drain` goes on from here.")
 
 
-def _rows(differences: list[TableDifference]) -> list[list[Any]]:
-    return [
-        [d.table, d.live, d.rebuilt, d.added, d.removed, max(d.changed.values(), default=0)]
-        for d in differences
-    ]
-
-
-def _example(found: TableDifference, name: str) -> str:
+def _example(difference: dict[str, Any], name: str) -> str:
     """The first record that differs: what it was and what it will be."""
-    samples = found.samples.get(name)
+    samples = difference["samples"].get(name)
     if not samples:
         return ""
     return f", such as {samples[0]['record']}: {samples[0]['live']} → {samples[0]['rebuilt']}"
-
-
-def _say(sentence: str, as_json: bool, public: dict[str, Any]) -> None:
-    if as_json:
-        print_json(public)
-    else:
-        typer.echo(sentence)

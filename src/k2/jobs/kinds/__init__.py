@@ -11,10 +11,11 @@ from k2.jobs.kinds.rebuild_silver import REBUILD_SILVER
 from k2.jobs.kinds.refill_gap import REFILL_GAP
 from k2.jobs.kinds.replay import REPLAY
 from k2.jobs.kinds.simulate import SIMULATE
+from k2.jobs.kinds.upgrade import UPGRADE
 
 KINDS = JobKinds(
     (
         *(DLQ_REPLAY, REBUILD_SILVER, REBUILD_BARS, MAINTAIN_KIND, DRAIN, REPLAY, SIMULATE),
-        *(QUALITY_CHECK, CLEAN_REGISTRY),
+        *(UPGRADE, QUALITY_CHECK, CLEAN_REGISTRY),
     )
 )

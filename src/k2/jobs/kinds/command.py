@@ -10,7 +10,9 @@ from contextlib import suppress
 from k2.errors import ConfigError, FailedError, K2Error, UnavailableError, first_line
 from k2.home.tied_process import start_tied
 from k2.jobs.job_run import JobRun, StandStill
+from k2.retry import RetryPolicy
 
+ONCE = RetryPolicy(attempts=1)  # of a command that has tried for as long as it may
 _LOOK_SECONDS = 0.25
 _END_SECONDS = 30.0
 
@@ -46,7 +48,7 @@ def run_command(
         errors.seek(0)
         printed = output.read()
         if child.returncode not in answers or not printed:
-            raise _error_of(child.returncode, errors.read().decode(errors="replace"), arguments[0])
+            raise _error_of(child.returncode, errors.read().decode(errors="replace"))
         return printed
 
 
@@ -59,7 +61,7 @@ def _interrupt(child: "subprocess.Popen[bytes]") -> None:
         child.wait()
 
 
-def _error_of(code: int, said: str, command: str) -> K2Error:
+def _error_of(code: int, said: str) -> K2Error:
     kinds: dict[int, type[K2Error]] = {2: ConfigError, 3: UnavailableError}
     text = said.rpartition("k2: ")[2] or said or f"it ended with {code} and printed nothing"
-    return kinds.get(code, FailedError)(f"k2 {command}: {first_line(text)}")
+    return kinds.get(code, FailedError)(first_line(text, 1_000))

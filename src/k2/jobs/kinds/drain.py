@@ -6,7 +6,7 @@ import orjson
 from pydantic import Field
 
 from k2.jobs.job_run import JobRun
-from k2.jobs.kinds.command import run_command
+from k2.jobs.kinds.command import ONCE, run_command
 from k2.jobs.kinds.kind import JobKind, JobParams
 from k2.jobs.model import StepResult
 
@@ -23,11 +23,11 @@ def run_drain(run: JobRun, params: DrainParams) -> dict[str, Any]:
     """Run `k2 drain` as a process of its own, which has a Spark that the service has not."""
 
     def drain() -> StepResult:
-        arguments = ["drain", "--timeout", f"{params.timeout_seconds:g}s", "--json"]
+        arguments = ["drain", "--here", "--timeout", f"{params.timeout_seconds:f}s", "--json"]
         found = orjson.loads(run_command(run, arguments))
         return StepResult(rows=1, data=found)
 
-    return dict(run.step("drain", drain).data)
+    return dict(run.step("drain", drain, policy=ONCE).data)
 
 
 DRAIN = JobKind(

@@ -37,7 +37,7 @@ def engines(monkeypatch):
     ran, waiting = [], dict.fromkeys(STEPS, 0) | {"bronze": 7}
 
     class Engine:
-        def __init__(self, spark, settings, streams, available_now, schedule=None):
+        def __init__(self, spark, settings, streams, available_now, schedule=None, control=None):
             self.steps = sorted({step_of(stream) for stream in streams}, key=STEPS.index)
 
         def __enter__(self):

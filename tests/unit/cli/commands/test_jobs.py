@@ -2,16 +2,22 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from k2.cli.job_client import run_to_end
 from k2.cli.options import parse_param, since_ms_of
 from k2.errors import ConfigError
 from k2.jobs import kinds
 from k2.jobs.kinds.kind import JobKinds
-from tests.support.jobs import COUNT
+from k2.jobs.model import Job
+from k2.jobs.registry import Registry
+from k2.settings import Settings
+from tests.support.home import wait_until
+from tests.support.jobs import COUNT, noted, wait_until_running, worker
 
 pytestmark = pytest.mark.unit
 
@@ -113,3 +119,22 @@ def test_a_time_is_an_instant_or_a_duration_ago() -> None:
     assert since_ms_of("1h") - since_ms_of("2h") == pytest.approx(3_600_000, abs=100)
     with pytest.raises(ConfigError, match="'noon' is no time"):
         since_ms_of("noon")
+
+
+def test_a_job_whose_runner_ends_is_run_on_by_who_waits_for_it(home: Path, tmp_path: Path) -> None:
+    settings, ledger = Settings.load(home=home), tmp_path / "ledger"
+    params = {"steps": 6, "seconds": 0.2, "ledger": str(ledger)}
+    found: list[Job] = []
+
+    def submit(registry: Registry) -> Job:
+        return registry.submit("count", params).job
+
+    with worker(home) as other:
+        wait_until_running(other)
+        waiting = threading.Thread(target=lambda: found.append(run_to_end(settings, submit)))
+        waiting.start()
+        wait_until(lambda: len(noted(ledger)) >= 2, 60)
+    waiting.join(60)
+
+    assert str(found[0].state) == "completed"
+    assert len(noted(ledger)) == 6
