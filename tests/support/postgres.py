@@ -29,7 +29,7 @@ class Postgres:
     """A server: its address, and what a test does to it."""
 
     def __init__(self, programs: Path, folder: Path, port: int) -> None:
-        self._programs, self._folder, self._port = programs, folder, port
+        self._programs, self.folder, self._port = programs, folder, port
         self._databases = 0
 
     def new_database(self) -> str:
@@ -60,15 +60,13 @@ class Postgres:
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c fsync=off -k ''"
-        log = str(self._folder / "log")
+        log = str(self.folder / "log")
         # Its output goes to the log: else whoever waits for ours would wait for the server's.
-        self.run(
-            "pg_ctl", "-D", str(self._folder / "data"), "-o", options, "-l", log, "-w", "start"
-        )
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-o", options, "-l", log, "-w", "start")
 
     def stop(self) -> None:
         """Stop it at once, as a crash would."""
-        self.run("pg_ctl", "-D", str(self._folder / "data"), "-m", "immediate", "-w", "stop")
+        self.run("pg_ctl", "-D", str(self.folder / "data"), "-m", "immediate", "-w", "stop")
 
 
 @contextmanager

@@ -158,3 +158,24 @@ def test_an_address_that_does_not_work_is_said_without_its_password(
         engine_of(Settings.load(home=tmp_path, ops_db=address)).start()
 
     assert SECRET not in str(caught.value)
+
+
+def test_a_dump_that_is_put_back_has_every_job_and_they_go_on(
+    shared: Settings, server: Postgres, tmp_path: Path
+) -> None:
+    ledger, dump = tmp_path / "ledger", server.folder / "dump"
+    address = environment_of(shared, "first")["K2_OPS_DB"]
+    with engine_of(shared) as engine:
+        params = {"steps": 8, "seconds": 0.1, "ledger": str(ledger)}
+        job = engine.registry.submit("count", params).job
+        wait_for(engine.registry, job.id, lambda job: job.steps_done >= 3)
+        server.run("pg_dump", "--format=custom", f"--file={dump}", address)
+
+    elsewhere = server.new_database()
+    server.run("pg_restore", f"--dbname={elsewhere}", str(dump))
+    again = Settings.load(home=tmp_path / "home", ops_db=elsewhere, jobs_executor="first")
+    with engine_of(again) as engine:
+        found = wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+
+    assert (found.steps_done, found.rows_done) == (8, 8)
+    assert set(noted(ledger)) == {f"{job.id} {number}" for number in range(8)}

@@ -1,5 +1,8 @@
 """What can be asked of the registry, in every state of a job."""
 
+import os
+import sqlite3
+from contextlib import closing
 from itertools import product
 
 import pytest
@@ -173,3 +176,38 @@ def test_a_change_of_state_and_its_event_are_one(registry: Registry, database: D
 
     assert [event.type.rpartition(".")[2] for event in events] == ["queued", "paused", "resumed"]
     assert {event.data["request_id"] for event in events} == {"r-1"}
+
+
+def test_a_registry_whose_file_can_only_be_read_is_named_and_keeps_what_it_has(
+    database: Database, registry: Registry
+) -> None:
+    job = registry.submit("count", {}).job
+    database.close()
+    connect = database.engine.dialect.connect
+
+    def read_only(*arguments: object, **options: object) -> object:
+        connection = connect(*arguments, **options)
+        connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    database.engine.dialect.connect = read_only  # type: ignore[method-assign,assignment]
+
+    with pytest.raises(ConfigError, match=r"jobs\.sqlite cannot be written .* Give its owner"):
+        registry.submit("count", {})
+
+    assert [found.id for found in registry.jobs()] == [job.id]
+
+
+def test_a_registry_that_is_cut_in_half_while_it_is_used_is_named(
+    database: Database, registry: Registry
+) -> None:
+    for _ in range(50):
+        registry.submit("count", {})
+    database.close()
+    assert database.file is not None
+    with closing(sqlite3.connect(database.file)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.truncate(database.file, database.file.stat().st_size // 2)
+
+    with pytest.raises(ConfigError, match=r"jobs\.sqlite is damaged .* Put back a copy"):
+        registry.jobs(limit=1_000)

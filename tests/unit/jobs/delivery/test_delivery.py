@@ -12,7 +12,7 @@ from cloudevents.core.formats.json import JSONFormat
 
 from k2.errors import ConfigError
 from k2.jobs.database import Database
-from k2.jobs.delivery import webhook
+from k2.jobs.delivery import backlog, webhook
 from k2.jobs.delivery.backlog import claim, dispatch, send_again
 from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.delivery.sink import Sink, SinkAbsentError
@@ -20,7 +20,7 @@ from k2.jobs.delivery.sinks import sinks_of
 from k2.jobs.delivery.webhook import WebhookSink, signature
 from k2.jobs.outbox import Event, add_fact
 from k2.jobs.registry import Registry
-from k2.retry import retry_after
+from k2.retry import POLICY, retry_after
 from k2.settings import Settings
 from tests.support.home import wait_until
 from tests.support.jobs import QUICK
@@ -149,6 +149,31 @@ def test_what_a_webhook_refuses_or_redirects_is_kept_and_counted_and_can_be_sent
     assert (taken_before, kept, again) == (1, {sink.name: 1}, 1)
     assert len(found.taken) == 2
     assert registry.undelivered() == {}
+
+
+def test_a_webhook_that_answers_500_for_an_hour_gets_all_in_the_end(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [backlog.now_ms()]
+    monkeypatch.setattr(backlog, "now_ms", lambda: now[0])
+    write_events(database, 3)
+    begun = now[0]
+
+    with receiver(*[500] * 70) as found:
+        sink = WebhookSink(found.url)
+        dispatch(database, [sink.name])
+        dispatcher = Dispatcher(database, [sink], POLICY)
+        while now[0] - begun < 3_600_000:
+            now[0] += int(dispatcher.deliver_once(sink) * 1000) + 1_000
+        after_an_hour = found.asked
+        found.plan.clear()
+        for _ in range(10):
+            now[0] += 61_000
+            dispatcher.deliver_once(sink)
+
+    assert 55 <= after_an_hour <= 70
+    assert [json.loads(body)["data"]["number"] for _, body in found.taken] == [0, 1, 2]
+    assert claim(database, sink.name) == []
 
 
 def test_a_webhook_that_nobody_listens_to_loses_nothing(database: Database) -> None:
