@@ -135,8 +135,8 @@ class Engine:
     def publish(self, path: Path | None = None) -> None:
         """Work out who waits for whom, and write the status file: the local run's, or ``path``."""
         note_lags(self._tasks)
-        path = path or self.settings.run / "streams.json"
-        write_status(path, self.statuses, {"spark_ui": self._ui})
+        file = path or self.settings.run / "streams.json"
+        write_status(file, self.statuses, {"spark_ui": self._ui})
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Wait until every available-now stream is done.
@@ -245,8 +245,6 @@ class Engine:
         task.failing_since = task.failing_since or now
         gave_up = self.available_now and now - task.failing_since > _MAX_OUTAGE_SECONDS
         if error.retryable and not gave_up:
-            task.retry_later(now)
-            log.warning("stream_retries", job_name=task.stream.name, reason=str(error))
+            task.retry_later(now, error)
         else:
-            task.status.state, task.failure, task.done = "failed", error, True
-            log.error("stream_failed", job_name=task.stream.name, reason=str(error))
+            task.give_up(error)

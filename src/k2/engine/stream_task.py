@@ -135,11 +135,17 @@ class StreamTask:
         self.ended("paused")
         return True
 
-    def retry_later(self, now: float) -> None:
+    def retry_later(self, now: float, error: K2Error) -> None:
         """Start again after a pause, each twice as long as the one before."""
         self.status.state = "retrying"
         pause = self.pause_seconds or FIRST_PAUSE_SECONDS
         self.retry_at, self.pause_seconds = now + pause, min(pause * 2, MAX_PAUSE_SECONDS)
+        log.warning("stream_retries", job_name=self.stream.name, reason=str(error))
+
+    def give_up(self, error: K2Error) -> None:
+        """Stay down, until somebody has the stream started again."""
+        self.status.state, self.failure, self.done = "failed", error, True
+        log.error("stream_failed", job_name=self.stream.name, reason=str(error))
 
     def resume(self) -> None:
         """Let a stream that was paused, or has failed, be started again."""
