@@ -5,22 +5,24 @@ from dataclasses import replace
 from datetime import timedelta
 
 from k2.errors import ConfigError
-from k2.quality.checks.balance_check import check_recent_balance, check_whole_balance
-from k2.quality.checks.check import Check, Severity
-from k2.quality.checks.clock_drift import check_clock_drift
-from k2.quality.checks.coverage_check import check_coverage
-from k2.quality.checks.dead_letter_rate import check_dead_letters
-from k2.quality.checks.freshness import check_freshness
-from k2.quality.checks.late_data import check_late_data
-from k2.quality.checks.price_sanity import check_prices
-from k2.quality.checks.repeated_trades import check_repeated_trades
-from k2.quality.checks.schema_drift import check_schema_drift
+from k2.quality.checks.check import Check, Severity, loaded_when_run
 
 _MINUTES_5, _HOUR, _DAY = timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)
 # What has to show in some trades, or to be missing for a minute, is found within five minutes too.
 _MINUTES_4 = timedelta(minutes=4)
 _EVER = timedelta(days=36_500)
 _TABLES_FOLLOW = timedelta(minutes=1)  # what the tables may be behind each other
+
+check_recent_balance = loaded_when_run("balance_check", "check_recent_balance")
+check_whole_balance = loaded_when_run("balance_check", "check_whole_balance")
+check_clock_drift = loaded_when_run("clock_drift", "check_clock_drift")
+check_coverage = loaded_when_run("coverage_check", "check_coverage")
+check_dead_letters = loaded_when_run("dead_letter_rate", "check_dead_letters")
+check_freshness = loaded_when_run("freshness", "check_freshness")
+check_late_data = loaded_when_run("late_data", "check_late_data")
+check_prices = loaded_when_run("price_sanity", "check_prices")
+check_repeated_trades = loaded_when_run("repeated_trades", "check_repeated_trades")
+check_schema_drift = loaded_when_run("schema_drift", "check_schema_drift")
 
 CHECKS: tuple[Check, ...] = (
     Check(

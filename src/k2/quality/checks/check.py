@@ -4,11 +4,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from k2.exchanges import Exchange
 from k2.settings import Settings
-from k2.storage.file_pruning import Condition
+
+if TYPE_CHECKING:
+    from k2.storage.file_pruning import Condition
 
 MAX_KEYS = 20  # that a finding names; its count is always whole
 
@@ -31,7 +35,7 @@ class Window:
     until: datetime
     now: datetime
 
-    def conditions(self, before: timedelta = timedelta(0)) -> list[Condition]:
+    def conditions(self, before: timedelta = timedelta(0)) -> "list[Condition]":
         """Return what a scan's rows must meet to be of the window, and of the time ``before`` it too."""
         return [
             ("kafka_timestamp", ">", self.since - before),
@@ -77,6 +81,19 @@ class Finding:
 
 # Looks at a window; thresholds are by name.
 CheckFunction = Callable[[Tables, Window, Mapping[str, float]], list[Finding]]
+
+
+def loaded_when_run(module: str, function: str) -> CheckFunction:
+    """Return a function of ``k2.quality.checks``, imported at its first call.
+
+    Its libraries take 90 MB, which the service that only knows when checks are due does without.
+    """
+
+    def run(tables: Tables, window: Window, limits: Mapping[str, float]) -> list[Finding]:
+        found: CheckFunction = getattr(import_module(f"k2.quality.checks.{module}"), function)
+        return found(tables, window, limits)
+
+    return run
 
 
 @dataclass(frozen=True)

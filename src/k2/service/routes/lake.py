@@ -1,4 +1,7 @@
-"""``/v1/tables``, ``/v1/balance`` and ``/v1/coverage``: what is stored."""
+"""``/v1/tables``, ``/v1/balance`` and ``/v1/coverage``: what is stored.
+
+What reads tables is imported when it is asked for: a service that is not does without its 90 MB.
+"""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -6,15 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from k2.connectors.kafka import watermarks
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES, exchange_named
 from k2.home.endpoints import find_endpoints
-from k2.lake.conditions import moment_before
-from k2.offline import stored_tables
-from k2.quality.balance import balance
-from k2.quality.coverage.ledger import Ledger
-from k2.quality.coverage.table import Condition
 from k2.service.answers import ERROR_RESPONSES
 from k2.settings import Settings
 
@@ -60,7 +57,7 @@ class CoverageOut(BaseModel):
     exchange: str
     symbol: str
     hour: datetime
-    condition: Condition
+    condition: str = Field(description="available, degraded, pending or missing")
     trades: int
     gold_trades: int
     observed: int | None
@@ -88,6 +85,8 @@ def settings_of(request: Request) -> Settings:
 @router.get("/tables")
 def tables(request: Request) -> list[TableOut]:
     """List the tables with rows, files and size."""
+    from k2.offline import stored_tables
+
     return [TableOut.model_validate(facts) for facts in stored_tables(settings_of(request))]
 
 
@@ -96,6 +95,8 @@ def show_balance(request: Request) -> BalanceOut:
     """Prove that no record is missing or doubled. While streams run, records on their way count as
     missing.
     """
+    from k2.quality.balance import balance
+
     settings = settings_of(request)
     accounts = balance(settings, EXCHANGES, _watermarks(settings))
     return BalanceOut(
@@ -115,6 +116,9 @@ def show_coverage(
     ] = "24h",
 ) -> list[CoverageOut]:
     """Show what is there of each market and hour, and what is missing."""
+    from k2.lake.conditions import moment_before
+    from k2.quality.coverage.ledger import Ledger
+
     name = exchange_named(exchange).name if exchange is not None else None
     now = datetime.now(UTC)
     rows = Ledger(settings_of(request).lake).rows(
@@ -124,6 +128,8 @@ def show_coverage(
 
 
 def _watermarks(settings: Settings) -> Any:
+    from k2.connectors.kafka import watermarks
+
     try:
         endpoints = find_endpoints(settings)
     except UnavailableError:

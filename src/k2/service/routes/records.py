@@ -3,18 +3,19 @@
 import asyncio
 import hashlib
 from pathlib import Path as FilePath
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from k2.errors import ConfigError
-from k2.exchanges import EXCHANGES, exchange_named
-from k2.home.instrument_lists import InstrumentLists
+from k2.exchanges import EXCHANGES, Exchange, exchange_named
 from k2.service.answers import ERROR_RESPONSES
 from k2.service.routes.jobs import registry_of
 from k2.service.schemas import JobOut
-from k2.service.validation import MessageValidator
+
+if TYPE_CHECKING:
+    from k2.service.validation import MessageValidator
 
 router = APIRouter(prefix="/v1/records", tags=["records"], responses=ERROR_RESPONSES)
 
@@ -57,11 +58,7 @@ async def validate_record(request: Request, exchange: ExchangePath) -> VerdictOu
     message = await request.body()
     if not message.strip():
         raise ConfigError("The body is empty; send one message of the exchange.")
-    validators: dict[str, MessageValidator] = request.app.state.validators
-    if definition.name not in validators:
-        lists = InstrumentLists(request.app.state.settings)
-        validators[definition.name] = MessageValidator(definition, lists)
-    validator = validators[definition.name]
+    validator = _validator_of(request, definition)
     found = await validator.validate(message.strip())
     return VerdictOut(
         exchange=definition.name,
@@ -98,6 +95,18 @@ async def take_batch(
     )
     response.headers["Location"] = f"/v1/jobs/{submitted.job.id}"
     return JobOut.model_validate(submitted.job.as_json())
+
+
+def _validator_of(request: Request, exchange: Exchange) -> "MessageValidator":
+    """Imported when it is asked for: it brings the libraries of Silver."""
+    from k2.home.instrument_lists import InstrumentLists
+    from k2.service.validation import MessageValidator
+
+    validators: dict[str, MessageValidator] = request.app.state.validators
+    if exchange.name not in validators:
+        lists = InstrumentLists(request.app.state.settings)
+        validators[exchange.name] = MessageValidator(exchange, lists)
+    return validators[exchange.name]
 
 
 def _keep(folder: FilePath, body: bytes) -> FilePath:
