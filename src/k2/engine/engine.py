@@ -222,7 +222,7 @@ class Engine:
             self._started(task, task.starting, now)
         if task.running is None:
             if task.starting is None and now >= task.retry_at and not task.done:
-                task.status.restarts += task.status.state not in ("starting", "waiting")
+                task.status.restarts += task.status.state == "retrying"
                 self._start(task)
             return
         # Asked before its progress: a query that has ended makes no more.

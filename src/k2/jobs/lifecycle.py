@@ -10,6 +10,7 @@ from k2.jobs.clock import now_ms
 from k2.jobs.database import Database
 from k2.jobs.fault_points import reach
 from k2.jobs.job_rows import get_job
+from k2.jobs.job_run import StandStill
 from k2.jobs.model import JobState, Wish
 from k2.jobs.outbox import add_event
 
@@ -27,6 +28,7 @@ def begin_run(database: Database, job_id: str, executor: str) -> tuple[Wish, int
     """Note that a job runs here, unless it is to stop; return that request, and the number of this start.
 
     Raises:
+        StandStill: it has ended: the engine started it twice.
         FailedError: it has been started often without finishing a step.
     """
     reach("run-before-start")
@@ -34,10 +36,15 @@ def begin_run(database: Database, job_id: str, executor: str) -> tuple[Wish, int
         job = get_job(connection, job_id, lock=True)
         if job.wish is not Wish.RUN:
             return job.wish, job.starts
+        if job.state.is_ended:
+            raise StandStill(Wish.RUN)
         connection.execute(
             text(
                 "INSERT INTO k2_run (job_id, executor, attempt, since_ms)"
                 " VALUES (:id, :executor, :attempt, :now)"
+                # Of an earlier start that the engine has fenced off, and that stops at its next look.
+                " ON CONFLICT (job_id) DO UPDATE SET executor = :executor, attempt = :attempt,"
+                " since_ms = :now"
             ),
             {"id": job_id, "executor": executor, "attempt": job.starts + 1, "now": now_ms()},
         )

@@ -67,5 +67,7 @@ def registry(database: Database, queue: RecordingQueue) -> Registry:
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JobEngine]:
     """An engine that runs, for all tests of a file; they tell their jobs apart by id."""
-    with engine_of(Settings.load(home=tmp_path_factory.mktemp("engine"))) as running:
+    with engine_of(
+        Settings.load(home=tmp_path_factory.mktemp("engine")), grace_seconds=0.0
+    ) as running:
         yield running

@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from k2.errors import InUseError
 from k2.jobs.engine import JobEngine
+from k2.jobs.engine.watchdog import Watchdog
 from k2.jobs.model import JobState, Report
 from k2.jobs.outbox import events_about
 from tests.support.jobs import engine_of, noted, wait_for, wait_for_state
@@ -208,3 +209,35 @@ def test_a_cancel_whose_asker_died_is_carried_out(engine: JobEngine) -> None:
     engine.watchdog.look_once()
 
     assert engine.registry.job(job.id).state is JobState.CANCELLED
+
+
+def test_a_job_that_the_engine_starts_twice_runs_once(engine: JobEngine, tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    params = {"steps": 6, "seconds": 0.2, "ledger": str(ledger)}
+    job = engine.registry.submit("count", params).job
+    wait_for(engine.registry, job.id, lambda job: job.steps_done >= 1)
+
+    engine.registry.queue.resume(job.id)  # as a watchdog does that takes it for lost
+    wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+    threading.Event().wait(0.5)
+
+    assert engine.registry.job(job.id).state is JobState.COMPLETED
+    # The step in hand is fenced off, and may run again; never beside itself.
+    assert len(noted(ledger)) == 6
+    assert sum(noted(ledger).values()) <= 7
+    assert event_names(engine, job.id).count("completed") == 1
+    with engine.database.reading() as connection:
+        runs = connection.execute(text("SELECT 1 FROM k2_run WHERE job_id = :id"), {"id": job.id})
+        assert runs.first() is None
+
+
+def test_a_job_that_was_just_given_to_a_thread_is_not_taken_for_lost(engine: JobEngine) -> None:
+    job = engine.registry.submit("count", {"steps": 2, "seconds": 1.0}).job
+    wait_for_state(engine.registry, job.id, JobState.RUNNING)
+    patient = Watchdog(engine.registry, engine.executor)
+    with engine.database.writing() as connection:  # as if its thread had not come to that yet
+        connection.execute(text("DELETE FROM k2_run WHERE job_id = :id"), {"id": job.id})
+
+    looks = [patient.look_once(), patient.look_once()]
+
+    assert looks == [[], []]

@@ -18,7 +18,8 @@ from k2.jobs.database import Database
 from k2.jobs.engine.executor_lock import ExecutorLock, take_over
 from k2.jobs.engine.queue import NAME, VERSION, JobQueue, prepare
 from k2.jobs.engine.serialization import JobJson
-from k2.jobs.engine.watchdog import TAKEOVER_SECONDS, WATCH_SECONDS, Watchdog
+from k2.jobs.engine.single_start import SingleStart
+from k2.jobs.engine.watchdog import GRACE_SECONDS, TAKEOVER_SECONDS, WATCH_SECONDS, Watchdog
 from k2.jobs.job_run import JobRun, StandStill, patiently
 from k2.jobs.kinds.kind import JobKind, JobKinds, QueueName
 from k2.jobs.lifecycle import begin_run, clear_runs, keep_outcome, reconcile, stand_still
@@ -45,6 +46,7 @@ class EngineOptions:
     poll_seconds: float = _POLL_SECONDS
     policy: RetryPolicy = POLICY
     watch_seconds: float = 0.0  # 0: as the database wants
+    grace_seconds: float = GRACE_SECONDS
 
 
 class JobEngine:
@@ -72,7 +74,9 @@ class JobEngine:
             self.executor,
             self.options.watch_seconds or watch_seconds,
             self._look_at_others,
+            self.options.grace_seconds,
         )
+        self._starts = SingleStart(self.stopping)
         self._held = ExitStack()
         self._started = False
 
@@ -162,6 +166,10 @@ class JobEngine:
     def run_job(self, kind: JobKind) -> dict[str, Any]:
         """Run the body of the workflow that dbos is in."""
         job_id = str(DBOS.workflow_id)
+        with self._starts.of(job_id):
+            return self._run_job(kind, job_id)
+
+    def _run_job(self, kind: JobKind, job_id: str) -> dict[str, Any]:
         began = time.monotonic()
         stopping, database = self.stopping, self.database
         wish, attempt = Wish.RUN, 0
