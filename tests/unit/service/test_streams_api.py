@@ -19,7 +19,7 @@ from k2.settings import Settings
 def note(settings: Settings, state: str) -> None:
     """Write what the streams of a run write."""
     settings.run.mkdir(parents=True, exist_ok=True)
-    stream = {"name": "gold", "state": state}
+    stream = {"name": "gold", "state": state, "layer": "gold", "exchange": None}
     status = {"pid": os.getpid(), "written_at": time.time(), "streams": [stream]}
     replace_whole(settings.run / "streams.json", orjson.dumps(status))
 
