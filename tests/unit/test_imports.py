@@ -80,11 +80,11 @@ def test_a_command_that_shows_rows_does_without_the_streams(tmp_path: Path) -> N
     assert printed_by(program, tmp_path) == "set()"
 
 
-def test_the_service_starts_without_the_libraries_of_tables(tmp_path: Path) -> None:
+def test_jobs_and_their_schedule_come_without_the_libraries_of_tables(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from k2.jobs.kinds.quality_check import scheduled_checks\n"
-        "from k2.service import server\n"
+        "from k2.jobs.engine import JobEngine\n"
         "from k2.settings import Settings\n"
         "scheduled_checks(Settings.load())\n"
         "heavy = ('pyarrow', 'duckdb', 'deltalake', 'numpy', 'confluent_kafka', 'pyspark')\n"
