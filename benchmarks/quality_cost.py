@@ -44,6 +44,7 @@ _DAY_SECONDS = 86_400
 _START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 _EXCHANGES = (BINANCE,)
 _DAILY = timedelta(days=1)
+_BASE = 10**8  # the first offset; earlier trades have those before it
 
 
 @dataclass
@@ -67,10 +68,11 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="k2-quality-cost-") as folder:
         settings = Settings.load(home=Path(folder) / "home", log_level="error")
-        end = _fill(settings, _START, arguments.minutes)
+        end = _fill(settings, _START, arguments.minutes, _BASE)
         small = [_measure(settings, check, end, arguments.rounds) for check in _checks()]
         history = timedelta(minutes=arguments.minutes * arguments.growth)
-        _fill(settings, _START - history - _DAILY, arguments.minutes * arguments.growth)
+        earlier = arguments.minutes * arguments.growth
+        _fill(settings, _START - history - _DAILY, earlier, _BASE - earlier * 60 * _RATE)
         large = [_measure(settings, check, end, arguments.rounds) for check in _checks()]
     start = _process_start(arguments.rounds)
     runs = sum(cost.runs_an_hour for cost in small)
@@ -108,7 +110,9 @@ def _measure(settings: Settings, check: Check, end: datetime, rounds: int) -> Co
         if number:  # the first loads what all share, and lets coverage see the hour
             found.append(time.process_time() - before)
     runs = timedelta(hours=1) / check.every
-    return Cost(check.name, runs, found, median(found) * runs / 3600)
+    cost = Cost(check.name, runs, found, median(found) * runs / 3600)
+    print(f"{check.name}: {median(found):.2f} CPU s a run, {cost.share:.2%}", file=sys.stderr)
+    return cost
 
 
 def _pretend_last_run(settings: Settings, check: Check, end: datetime, is_first: bool) -> None:
@@ -136,8 +140,8 @@ def _process_start(rounds: int) -> list[float]:
     return found
 
 
-def _fill(settings: Settings, start: datetime, minutes: int) -> datetime:
-    for number, rows in enumerate(_batches(start, minutes)):
+def _fill(settings: Settings, start: datetime, minutes: int, base: int) -> datetime:
+    for number, rows in enumerate(_batches(start, minutes, base)):
         for table in (bronze_trades(BINANCE), silver_trades(BINANCE), GOLD_TRADES):
             _append(settings, table, rows)
         if number % 5 == 0:
@@ -158,10 +162,9 @@ def _append(settings: Settings, table: Table, rows: pa.Table) -> None:
     write_deltalake(stored, pa.table(arrays, schema=table.row_schema), mode="append")
 
 
-def _batches(start: datetime, minutes: int) -> Iterator[pa.Table]:
+def _batches(start: datetime, minutes: int, base: int) -> Iterator[pa.Table]:
     size = _RATE * _FILE_SECONDS
     generator = np.random.default_rng(int(start.timestamp()))
-    base = int(start.timestamp()) * _RATE % 10**9
     for first in range(0, minutes * 60 * _RATE, size):
         yield _batch(start, base + first, first, size, generator)
 
