@@ -86,6 +86,18 @@ class Running:
         known = self.run.feeds[0].numbers.get(market, MarketNumbers())
         return {n for hole in known.holes for n in range(hole.first, hole.last + 1)}
 
+    def told(self, market: str) -> tuple[set[int], set[int]]:
+        """All numbers of a market that the events leave open, and those that are final."""
+        opened: set[int] = set()
+        final: set[int] = set()
+        for event in self.events:
+            if not event["event"].startswith("gap_") or event["markets"] != [market]:
+                continue
+            numbers = set(range(event["first"], event["last"] + 1))
+            opened = opened | numbers if event["event"] == "gap_opened" else opened - numbers
+            final = final | numbers if event["event"] == "gap_final" else final - numbers
+        return opened, final
+
     async def all_there(self) -> None:
         """Wait until every trade is sent, or known to be missing for good."""
         await until(lambda: not self.run.feeds[0].open_trades and self._has_newest())
@@ -142,4 +154,5 @@ def play(
     for market in feed.server.markets:
         assert feed.numbers(market) | feed.gaps(market) == feed.server.numbers(market)
         assert not feed.numbers(market) & feed.gaps(market)
+        assert feed.told(market) == (set(), feed.gaps(market)), "the events say something else"
     return feed
