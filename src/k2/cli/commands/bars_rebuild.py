@@ -4,6 +4,7 @@ import typer
 
 from k2.cli.job_client import run_as_job
 from k2.cli.render.printing import print_json
+from k2.observability.logs import configure_logs
 from k2.settings import Settings
 
 
@@ -13,6 +14,8 @@ def rebuild_bars(settings: Settings, as_json: bool) -> None:
     Raises:
         InUseError: the stream of bars runs.
     """
+    # Without it what the job logs would stand before the JSON.
+    configure_logs(settings.model_copy(update={"log_level": "error"}))
     result = run_as_job(
         settings, "rebuild-bars", {"fail_on_nothing": False}, title="Recomputing bars"
     )
