@@ -94,6 +94,11 @@ class CrashingBatch:
         """As the real batch."""
         return self.inner.is_empty
 
+    @property
+    def nbytes(self) -> int:
+        """As the real batch."""
+        return self.inner.nbytes
+
     def map_arrow(
         self, transform: Transform, schema: pa.Schema, reused: bool = False
     ) -> "CrashingBatch":
