@@ -6,10 +6,10 @@ REST endpoint ``Trades``, which is asked by time and answers with the same numbe
 
 import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from k2.errors import FailedError, UnavailableError
+from k2.exchanges.kraken.messages import trade_message
 from k2.exchanges.live import Answer, Get, History, LiveService, Missing, Notice
 from k2.exchanges.parsing import MessageRejected, RawRecord, decode
 from k2.exchanges.rest import LimitedError, require_ok
@@ -17,8 +17,6 @@ from k2.exchanges.rest import LimitedError, require_ok
 _BATCH = 100
 _BEFORE_US = 1_000_000  # `since` has been read as inclusive and as exclusive: begin earlier
 _PATH = "/0/public/Trades"
-_SIDES = {"b": "buy", "s": "sell"}
-_ORDER_TYPES = {"l": "limit", "m": "market"}
 
 
 def _subscribe(markets: Sequence[str]) -> list[str]:
@@ -92,20 +90,8 @@ def _page(answer: Answer) -> tuple[list[list[Any]], Any]:
 
 
 def _message(market: str, row: list[Any]) -> bytes:
-    """A row in the form of a version 2 message; its numbers keep their digits."""
     price, volume, time, side, order_type = (str(value) for value in row[:5])
-    trade = (
-        f'{{"symbol":{json.dumps(market)},"side":"{_SIDES.get(side, side)}","price":{price},'
-        f'"qty":{volume},"ord_type":"{_ORDER_TYPES.get(order_type, order_type)}",'
-        f'"trade_id":{row[6]},"timestamp":"{_rfc3339(time)}"}}'
-    )
-    return f'{{"channel":"trade","type":"update","data":[{trade}]}}'.encode()
-
-
-def _rfc3339(seconds: str) -> str:
-    whole, _, fraction = seconds.partition(".")
-    moment = datetime.fromtimestamp(int(whole), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{moment}.{(fraction or '0')[:9].ljust(6, '0')}Z"
+    return trade_message(market, price, volume, time, side, order_type, row[6])
 
 
 KRAKEN_SERVICES = (

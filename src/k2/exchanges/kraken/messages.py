@@ -4,6 +4,7 @@ Source: the exchange's documents of both versions. Version 1 has no trade ids; v
 JSON numbers, which are kept as their literal text. Symbols go through unchanged.
 """
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -30,6 +31,8 @@ _V1_FIELDS = ("price", "volume", "time", "side", "order type", "misc")
 # What version 2 spells out, in version 1's letters; anything else stays as it is, and Silver validates it.
 _SIDE = {"buy": "b", "sell": "s"}
 _ORDER_TYPE = {"limit": "l", "market": "m"}
+_SIDE_OF = {letter: word for word, letter in _SIDE.items()}
+_ORDER_TYPE_OF = {letter: word for word, letter in _ORDER_TYPE.items()}
 _LETTERS = frozenset("bslm")
 
 _RFC3339 = re.compile(
@@ -70,6 +73,27 @@ def epoch_text(timestamp: str) -> str:
         raise MessageRejected("timestamp is not an RFC 3339 time")
     seconds, fraction, offset = found.groups()
     return f"{_epoch_seconds(seconds.upper(), offset.upper())}.{(fraction or '').ljust(6, '0')}"
+
+
+def trade_message(
+    symbol: str, price: str, quantity: str, seconds: str, side: str, order_type: str, trade_id: int
+) -> bytes:
+    """Return a version 2 message of one trade, which the parser reads as these values.
+
+    Version 2 has bare numbers, digits and all. ``side`` and ``order_type`` are version 1's letters.
+    """
+    trade = (
+        f'{{"symbol":{json.dumps(symbol)},"side":"{_SIDE_OF.get(side, side)}","price":{price},'
+        f'"qty":{quantity},"ord_type":"{_ORDER_TYPE_OF.get(order_type, order_type)}",'
+        f'"trade_id":{trade_id},"timestamp":"{_rfc3339(seconds)}"}}'
+    )
+    return f'{{"channel":"trade","type":"update","data":[{trade}]}}'.encode()
+
+
+def _rfc3339(seconds: str) -> str:
+    whole, _, fraction = seconds.partition(".")
+    moment = datetime.fromtimestamp(int(whole), UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{moment}.{(fraction or '0')[:9].ljust(6, '0')}Z"
 
 
 def _of_version_1(message: list[Any]) -> list[RawRecord]:

@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
+from k2.exchanges.kraken.messages import trade_message
 from k2.exchanges.parsing import RawRecord
 
 _CHANNEL = 337  # of version 1 of Kraken's websocket, which numbers the channels of a connection
-_SIDES = {"b": "buy", "s": "sell"}
-_ORDER_TYPES = {"l": "limit", "m": "market"}
 
 
 def message_of(exchange: str, raw: RawRecord) -> bytes:
@@ -40,16 +38,12 @@ def _binance(raw: RawRecord) -> bytes:
 
 
 def _kraken(raw: RawRecord) -> bytes:
-    """Version 2 where the trade has an id, else version 1. Version 2 has bare numbers, digits and all."""
+    """Version 2 where the trade has an id, else version 1."""
     if raw.get("trade_id") is None:
         names = ("price", "quantity", "trade_time_seconds", "side", "order_type", "misc")
         return _json([_CHANNEL, [[raw[name] for name in names]], "trade", raw["symbol"]])
-    trade = (
-        f'{{"symbol":"{raw["symbol"]}","side":"{_SIDES[raw["side"]]}","price":{raw["price"]},'
-        f'"qty":{raw["quantity"]},"ord_type":"{_ORDER_TYPES[raw["order_type"]]}",'
-        f'"trade_id":{raw["trade_id"]},"timestamp":"{_rfc3339(raw["trade_time_seconds"])}"}}'
-    )
-    return f'{{"channel":"trade","type":"update","data":[{trade}]}}'.encode()
+    fields = ("symbol", "price", "quantity", "trade_time_seconds", "side", "order_type", "trade_id")
+    return trade_message(*(raw[name] for name in fields))
 
 
 def _coinbase(raw: RawRecord) -> bytes:
@@ -73,11 +67,6 @@ _FORMS: dict[str, Callable[[RawRecord], bytes]] = {
     "kraken": _kraken,
     "coinbase": _coinbase,
 }
-
-
-def _rfc3339(seconds: str) -> str:
-    whole, _, fraction = seconds.partition(".")
-    return f"{datetime.fromtimestamp(int(whole), UTC):%Y-%m-%dT%H:%M:%S}.{fraction}Z"
 
 
 def _json(message: Any) -> bytes:
