@@ -1,18 +1,16 @@
 """Which hours of the tables have changed, by the files that were written since a time."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from k2.quality.coverage.timeline import hour_of
+from k2.quality.coverage.timeline import hours_between
 from k2.settings import Settings
 from k2.storage.delta import open_table
 from k2.storage.scan import data_files
 from k2.storage.table import Table
-
-_HOUR = timedelta(hours=1)
 
 
 def changed_hours(
@@ -39,15 +37,7 @@ def _of_table(settings: Settings, table: Table, column: str, since: datetime) ->
         zip(*(fresh[f"{end}.{column}"].to_pylist() for end in ("min", "max")), strict=True)
     ):
         if first is not None and last is not None:
-            hours |= _between(_utc(first), _utc(last))
-    return hours
-
-
-def _between(first: datetime, last: datetime) -> set[datetime]:
-    hour, hours = hour_of(first), set()
-    while hour <= last:
-        hours.add(hour)
-        hour += _HOUR
+            hours |= set(hours_between(_utc(first), _utc(last)))
     return hours
 
 

@@ -73,20 +73,28 @@ def rows_of(market: Market) -> list[Row]:
     by_hour = {fact.hour: fact for fact in facts}
     listed: dict[datetime, list[Gap]] = defaultdict(list)
     for gap in gaps:
-        for hour in _hours(hour_of(gap.start), hour_of(gap.end)):
+        for hour in hours_between(gap.start, gap.end):
             listed[hour].append(gap)
     for gap in repaired(before, gaps):
         listed[hour_of(gap.end)].append(gap)
     sided = {hour for hour, of in market.side.items() if of != SideRecords()}
     hours = {*by_hour, *sided}
     if by_hour:
-        hours |= set(_hours(min(by_hour), max(market.until, max(by_hour))))
+        hours |= set(hours_between(min(by_hour), max(market.until, max(by_hour))))
     return [_row(market, hour, by_hour.get(hour), listed[hour], facts) for hour in sorted(hours)]
 
 
 def hour_of(moment: datetime) -> datetime:
     """Return the hour that a moment is in, UTC."""
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def hours_between(first: datetime, last: datetime) -> Iterator[datetime]:
+    """Yield the hours from that of one moment to that of another, both included."""
+    hour = hour_of(first)
+    while hour <= last:
+        yield hour
+        hour += HOUR
 
 
 def _with_boundaries(market: Market, before: Sequence[Gap]) -> tuple[list[HourFacts], list[Gap]]:
@@ -226,12 +234,6 @@ def _condition(
 
 def _silence(market: Market, hour: datetime) -> float:
     return max((min(hour + HOUR, market.now) - hour).total_seconds(), 0.0)
-
-
-def _hours(first: datetime, last: datetime) -> Iterator[datetime]:
-    while first <= last:
-        yield first
-        first += HOUR
 
 
 def new_gaps(rows: Iterable[Row], since: datetime) -> list[tuple[Row, Gap]]:
