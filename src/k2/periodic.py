@@ -3,6 +3,8 @@
 import threading
 from collections.abc import Callable
 
+from structlog.typing import FilteringBoundLogger
+
 
 class PeriodicTask:
     """Calls ``work`` every ``seconds``, in a thread of its own; ``work`` handles its own errors."""
@@ -36,3 +38,21 @@ class PeriodicTask:
             self._work()
         while not self._stopping.wait(self._seconds):
             self._work()
+
+
+class Trouble:
+    """What keeps such work from being done: warned of once, and again when it is another."""
+
+    def __init__(self, log: FilteringBoundLogger, event: str) -> None:
+        self._log, self._event = log, event
+        self._reason = ""
+
+    def is_there(self, error: Exception) -> None:
+        """Warn of it, unless that was done and it has not been over since."""
+        if (reason := str(error)) != self._reason:
+            self._log.warning(self._event, reason=reason)
+        self._reason = reason
+
+    def is_over(self) -> None:
+        """Note that the work was done."""
+        self._reason = ""

@@ -14,7 +14,7 @@ from k2.engine.streams_behind import mark_readers_behind
 from k2.engine.table_owner import TableOwner
 from k2.engine.table_requests import Control, Request
 from k2.errors import FailedError, K2Error, UnavailableError, first_line
-from k2.periodic import PeriodicTask
+from k2.periodic import PeriodicTask, Trouble
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.requests")
@@ -72,7 +72,7 @@ class RequestServer:
         self._owners = owners
         self._on_done = on_done
         self._schedule = schedule
-        self._trouble = ""
+        self._trouble = Trouble(log, "requests_wait")
         self._first_tried: dict[str, float] = {}
         self._unsent: dict[str, Mapping[str, Any] | K2Error] = {}  # answers, by request
         self._thread = PeriodicTask("k2-requests", interval_seconds, self._serve)
@@ -125,11 +125,9 @@ class RequestServer:
     def _serve(self) -> None:
         try:
             self.serve_once()
-            self._trouble = ""
+            self._trouble.is_over()
         except K2Error as error:
-            if str(error) != self._trouble:  # said once
-                log.warning("requests_wait", reason=str(error))
-            self._trouble = str(error)
+            self._trouble.is_there(error)
         if self._schedule is not None:
             self.look_after(self._schedule)
 

@@ -11,7 +11,7 @@ import structlog
 from k2.engine.stream_task import StreamTask
 from k2.engine.table_requests import Control, StreamWish
 from k2.errors import K2Error
-from k2.periodic import PeriodicTask
+from k2.periodic import PeriodicTask, Trouble
 
 log = structlog.get_logger("k2.engine")
 
@@ -28,7 +28,7 @@ class Steering:
         self._tasks, self._control, self._flush = tasks, control, flush
         self._wishes: Mapping[str, StreamWish] = {}
         self._restarts: dict[str, int] = {}
-        self._trouble = ""
+        self._trouble = Trouble(log, "wishes_not_read")
         self._thread = PeriodicTask("k2-steering", _LOOK_SECONDS, self._look)
 
     def start(self) -> None:
@@ -78,8 +78,7 @@ class Steering:
 
     def _look(self) -> None:
         try:
-            self._wishes, self._trouble = self._control.wishes(), ""
+            self._wishes = self._control.wishes()
+            self._trouble.is_over()
         except K2Error as error:
-            if str(error) != self._trouble:  # said once
-                log.warning("wishes_not_read", reason=str(error))
-            self._trouble = str(error)
+            self._trouble.is_there(error)
