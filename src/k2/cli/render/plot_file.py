@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from k2.errors import ConfigError
-from k2.home.atomic_files import replace_whole
+from k2.home.atomic_files import written_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,10 +57,8 @@ def save_plot(figure: "Figure", path: Path) -> None:
         else:
             figure.savefig(drawn, format="svg", metadata={"Date": None})
     content = drawn.getvalue() if kind != "html" else _page(drawn.getvalue().decode())
-    try:
-        replace_whole(path, content)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {path}: {error.strerror or error}.") from error
+    with written_whole(path) as draft:
+        draft.write_bytes(content)
 
 
 def _page(svg: str) -> bytes:

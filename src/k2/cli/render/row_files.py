@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from k2.errors import ConfigError, K2Error
+from k2.home.atomic_files import written_whole
 from k2.lake.relation import Relation
 from k2.sql import text, utc_database
 
@@ -41,17 +42,9 @@ def write_rows(rows: Relation, to: Path, format_: str | None = None) -> int:
         ConfigError: the name has no known ending, or the file cannot be written.
     """
     kind = format_ or format_of(to)
-    draft = to.with_name(f".{to.name}.draft")
-    try:
+    with written_whole(to) as draft:
         draft.touch()  # says what DuckDB would say otherwise
-        try:
-            count = _copy(rows, draft, kind)
-            draft.replace(to)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {to}: {error.strerror or error}.") from error
-    return count
+        return _copy(rows, draft, kind)
 
 
 def print_rows(rows: Relation, format_: str) -> None:

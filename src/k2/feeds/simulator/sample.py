@@ -11,10 +11,10 @@ from typing import BinaryIO, cast
 
 import zstandard
 
-from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange
 from k2.feeds.simulator.messages import message_of
 from k2.feeds.simulator.simulation import Progress, SimulatedFeed, Simulation
+from k2.home.atomic_files import written_whole
 
 
 def write_sample(simulation: Simulation, exchange: Exchange, count: int, path: Path) -> int:
@@ -25,17 +25,9 @@ def write_sample(simulation: Simulation, exchange: Exchange, count: int, path: P
     Raises:
         ConfigError: the file cannot be written.
     """
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        try:
-            with _opened(draft, path.suffix) as file:
-                for message in islice(_messages(simulation, exchange), count):
-                    file.write(message + b"\n")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {path}: {error.strerror or error}.") from error
+    with written_whole(path) as draft, _opened(draft, path.suffix) as file:
+        for message in islice(_messages(simulation, exchange), count):
+            file.write(message + b"\n")
     return count
 
 
