@@ -92,3 +92,30 @@ def test_jobs_and_their_schedule_come_without_the_libraries_of_tables(tmp_path: 
     )
 
     assert printed_by(program, tmp_path) == "[]"
+
+
+def test_a_service_that_is_scraped_and_asked_of_jobs_does_without_the_libraries_of_tables(
+    tmp_path: Path,
+) -> None:
+    program = (
+        "import sys\n"
+        "from fastapi.testclient import TestClient\n"
+        "from k2.jobs.kinds import KINDS\n"
+        "from k2.observability.job_metrics import JobMetrics\n"
+        "from k2.quality.quality_metrics import QualityMetrics\n"
+        "from k2.service.app import make_app\n"
+        "from k2.service.server import JobService\n"
+        "from k2.settings import Settings\n"
+        "settings = Settings.load()\n"
+        "service = JobService(settings, KINDS)\n"
+        "with service.engine as engine:\n"
+        "    metrics = JobMetrics(engine.registry).registry\n"
+        "    metrics.register(QualityMetrics(settings))\n"
+        "    client = TestClient(make_app(settings, engine.registry, metrics))\n"
+        "    paths = ('/health', '/metrics', '/v1/kinds', '/v1/jobs', '/v1/streams')\n"
+        "    assert [client.get(path).status_code for path in paths] == [200] * len(paths)\n"
+        "heavy = ('pyarrow', 'duckdb', 'deltalake', 'numpy', 'pandas', 'pyspark')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+
+    assert printed_by(program, tmp_path) == "[]"

@@ -1,6 +1,5 @@
 """Update a stream's metrics from what it reports: functions of their arguments, without a clock."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from k2.observability.failure_kinds import failure_kind
+from k2.observability.kafka_lag import kafka_lag
 from k2.observability.metrics import HOPS, PHASES, StreamMetrics
 from k2.storage.writers.arrow import ArrowBatch
 
@@ -119,12 +119,6 @@ def record_restart(metrics: StreamMetrics) -> None:
     metrics.set("k2_stream_running", 1)
 
 
-def kafka_lag(source: Mapping[str, Any]) -> int:
-    """Return the offsets between a Kafka source's end and the topic's; 0 for other sources."""
-    latest, end = (_offsets(source.get(name)) for name in ("latestOffset", "endOffset"))
-    return sum(max(0, newest - end.get(partition, 0)) for partition, newest in latest.items())
-
-
 def _observed(metrics: StreamMetrics, found: Mapping[str, float]) -> None:
     """Record what else was measured of a batch (:mod:`k2.observability.hop_latencies`)."""
     if metrics.has("k2_late_records_total"):
@@ -133,23 +127,6 @@ def _observed(metrics: StreamMetrics, found: Mapping[str, float]) -> None:
         for hop in HOPS:
             if (seconds := found.get(hop)) is not None:
                 metrics.observe("k2_hop_latency_seconds", max(0.0, seconds), hop=hop)
-
-
-def _offsets(text: Any) -> dict[tuple[str, str], int]:
-    """Read ``{"topic": {"partition": offset}}``; PySpark gives it as text, its JSON as an object."""
-    try:
-        value = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
-        return {}
-    if not isinstance(value, Mapping):
-        return {}
-    return {
-        (topic, partition): offset
-        for topic, partitions in value.items()
-        if isinstance(partitions, Mapping)
-        for partition, offset in partitions.items()
-        if isinstance(offset, int)
-    }
 
 
 def _outstanding_files(source: Mapping[str, Any]) -> int:

@@ -13,7 +13,7 @@ import orjson
 import psutil
 
 from k2.home.atomic_files import replace_whole
-from k2.observability.recording import kafka_lag
+from k2.observability.kafka_lag import kafka_lag
 from k2.settings import Settings
 
 _RATE_SECONDS = 10.0

@@ -21,6 +21,7 @@ from k2.quality.offset_blocks import OffsetBlocks, Source, offsets_database
 from k2.quality.table_account import TableAccount
 from k2.quality.verified_offsets import VerifiedOffsets
 from k2.settings import Settings
+from k2.silver.table_names import silver_trades_name
 from k2.sql import text
 
 ABSENT_IN_BRONZE = "between Bronze's offsets, but not in Bronze"
@@ -159,4 +160,4 @@ def _of_kafka(kafka: KafkaAccount) -> dict[str, Found]:
 
 
 def _is_running(settings: Settings, exchange: Exchange) -> bool:
-    return is_held(settings.run / "locks", f"silver_{exchange.name}_trades")
+    return is_held(settings.run / "locks", silver_trades_name(exchange))

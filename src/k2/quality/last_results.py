@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from k2.home.atomic_files import replace_whole
-from k2.quality.results import PASSED, CheckRun
+from k2.quality.check_run import PASSED, CheckRun
 from k2.settings import Settings
 
 _ENDING = ".last.json"

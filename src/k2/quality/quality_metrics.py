@@ -9,13 +9,12 @@ from prometheus_client.registry import Collector
 
 from k2.exchanges import EXCHANGES, Exchange
 from k2.observability.job_metrics import JobMetric
+from k2.quality.check_run import PASSED
 from k2.quality.checks.catalogue import CHECKS
-from k2.quality.coverage.table import Condition
+from k2.quality.coverage.states import Condition
 from k2.quality.last_results import read_coverage, read_last
-from k2.quality.results import PASSED
 from k2.settings import Settings
-from k2.silver.tables import silver_trades
-from k2.storage.delta import table_path
+from k2.silver.table_names import silver_trades_name
 from k2.storage.newest_commits import NewestTime
 
 QUALITY_CATALOGUE = (
@@ -68,7 +67,7 @@ class QualityMetrics(Collector):
 
     def __post_init__(self) -> None:
         for exchange in self.exchanges:
-            path = table_path(self.settings.lake, silver_trades(exchange))
+            path = self.settings.lake / silver_trades_name(exchange)
             self._newest[exchange.name] = NewestTime(path, "timestamp")
 
     def collect(self) -> Iterator[Any]:

@@ -13,9 +13,10 @@ from k2.errors import first_line
 from k2.exchanges import EXCHANGES, Exchange
 from k2.home.atomic_files import replace_durably
 from k2.home.locks import exclusive_soon
+from k2.quality.check_run import CheckRun
 from k2.quality.checks.check import Check, Tables, Window
 from k2.quality.last_results import keep_last
-from k2.quality.results import OPS_QUALITY_RESULTS, CheckRun
+from k2.quality.results import OPS_QUALITY_RESULTS
 from k2.settings import Settings
 from k2.storage.append_rows import append_rows
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from k2.exchanges.exchange import Exchange
+from k2.silver.table_names import silver_trades_name
 from k2.storage.columns import (
     COORDINATES,
     INSTRUMENT_TYPE,
@@ -26,7 +27,7 @@ REPEATED, OVERLAPS = "repeated", "overlaps"
 def silver_trades(exchange: Exchange) -> Table:
     """The table of one exchange's valid trades."""
     return Table(
-        name=f"silver_{exchange.name}_trades",
+        name=silver_trades_name(exchange),
         version=2,
         layer=Layer.SILVER,
         comment=f"Valid {exchange.title} trades, each once: of several records the first by offset.",

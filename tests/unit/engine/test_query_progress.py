@@ -7,8 +7,8 @@ from typing import Any
 from pyspark.sql.streaming.listener import StreamingQueryProgress
 
 from k2.engine.query_progress import ProgressReader, is_batch
+from k2.observability.kafka_lag import kafka_lag
 from k2.observability.offset_ranges import offset_ranges
-from k2.observability.recording import kafka_lag
 
 
 def progress(second: int, batch: int, idle: bool = False) -> dict[str, Any]:

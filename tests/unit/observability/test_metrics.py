@@ -21,10 +21,10 @@ from k2.gold.table import GOLD_TRADES
 from k2.home.service_restarts import note_restart
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.failure_kinds import FAILURE_KINDS, failure_kind
+from k2.observability.kafka_lag import kafka_lag
 from k2.observability.metrics import CATALOGUE, STREAM_LABELS, StreamMetrics
 from k2.observability.recording import (
     LATE,
-    kafka_lag,
     record_batch,
     record_failure,
     record_progress,

@@ -10,9 +10,10 @@ from k2.cli.options import seconds_of
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.observability.logs import configure_logs
+from k2.quality.check_run import CheckRun
 from k2.quality.checks.catalogue import check_named, checks_every
 from k2.quality.checks.check import Check, Severity
-from k2.quality.results import CheckRun, read_results
+from k2.quality.results import read_results
 from k2.quality.run_checks import CheckRunner
 from k2.settings import Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
-from k2.quality.coverage.table import Condition
+from k2.quality.coverage.states import Condition
 
 # The signs differ without colour too: a calendar may be piped, or printed.
 SIGNS = {

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from k2.cli.render.plot_file import new_figure
+from k2.quality.coverage.states import Condition
 from k2.quality.coverage.summary import MarketCoverage
-from k2.quality.coverage.table import Condition
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

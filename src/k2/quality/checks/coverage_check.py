@@ -8,8 +8,9 @@ from typing import Any
 from k2.home.locks import exclusive_soon
 from k2.quality.checks.check import MAX_KEYS, Finding, Tables, Window
 from k2.quality.coverage.gaps import Gap
+from k2.quality.coverage.states import Condition
 from k2.quality.coverage.summary import open_gaps
-from k2.quality.coverage.table import OPS_COVERAGE, Condition
+from k2.quality.coverage.table import OPS_COVERAGE
 from k2.quality.coverage.timeline import new_gaps
 from k2.quality.coverage.update import CoverageUpdate
 from k2.quality.last_results import keep_coverage

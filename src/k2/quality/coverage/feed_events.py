@@ -11,7 +11,7 @@ from typing import Any
 
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.table import Cause
+from k2.quality.coverage.states import Cause
 from k2.storage.scan import scan_table
 
 _DOWN = frozenset(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from k2.quality.coverage.table import Cause, GapState
+from k2.quality.coverage.states import Cause, GapState
 
 
 @dataclass(frozen=True)

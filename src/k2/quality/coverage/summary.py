@@ -6,7 +6,7 @@ from itertools import groupby
 from operator import itemgetter
 
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.table import Condition
+from k2.quality.coverage.states import Condition
 from k2.quality.coverage.timeline import Row
 
 

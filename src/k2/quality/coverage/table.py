@@ -1,38 +1,9 @@
 """The tables of coverage: ``ops_coverage``, a row for each exchange, market and hour, and what was accepted."""
 
-from enum import StrEnum
-
 import pyarrow as pa
 
 from k2.storage.columns import TIMESTAMP_US_UTC, column, date, list_of
 from k2.storage.table import Layer, Table
-
-
-class Condition(StrEnum):
-    """What a reader can expect of a market's hour."""
-
-    AVAILABLE = "available"
-    DEGRADED = "degraded"
-    PENDING = "pending"
-    MISSING = "missing"
-
-
-class Cause(StrEnum):
-    """The class of a gap: why its trades did not come."""
-
-    FEED_DOWN = "feed down"
-    EXCHANGE_HALTED = "exchange halted"
-    SOURCE_ARCHIVE = "source archive"
-    UNKNOWN = "unknown"
-
-
-class GapState(StrEnum):
-    """What became of a gap."""
-
-    OPEN = "open"
-    REPAIRED = "repaired"
-    ACCEPTED = "accepted"
-
 
 MAX_GAPS = 100  # that a row names, the largest; its numbers are always whole
 

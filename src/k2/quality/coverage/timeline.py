@@ -10,7 +10,8 @@ from k2.quality.coverage.gaps import Acceptance, Gap, repaired, with_history, wi
 from k2.quality.coverage.hour_facts import HourFacts
 from k2.quality.coverage.hour_query import HOUR, SETTLE
 from k2.quality.coverage.side_records import SideRecords
-from k2.quality.coverage.table import MAX_GAPS, Cause, Condition, GapState
+from k2.quality.coverage.states import Cause, Condition, GapState
+from k2.quality.coverage.table import MAX_GAPS
 
 Row = dict[str, Any]
 Classify = Callable[[Gap], Cause]

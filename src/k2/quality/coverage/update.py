@@ -17,7 +17,7 @@ from k2.quality.coverage.hour_query import HOUR
 from k2.quality.coverage.ledger import Ledger, MarketKey, changed_rows
 from k2.quality.coverage.other_hours import numbers_elsewhere
 from k2.quality.coverage.side_records import NO_MARKET, SideRecords, side_records
-from k2.quality.coverage.table import Condition
+from k2.quality.coverage.states import Condition
 from k2.quality.coverage.timeline import Market, Row, facts_of, hour_of, rows_of
 from k2.quality.offset_blocks import offsets_database
 from k2.settings import Settings

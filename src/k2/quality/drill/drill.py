@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from k2.errors import FailedError
+from k2.quality.check_run import CheckRun
 from k2.quality.checks.catalogue import CHECKS
 from k2.quality.drill.defects import DRILL, Defect
 from k2.quality.drill.planted_lake import EXCHANGES, NOW, PlantedLake
-from k2.quality.results import CheckRun
 from k2.quality.run_checks import CheckRunner
 from k2.settings import Settings
 

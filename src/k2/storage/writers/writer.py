@@ -10,14 +10,12 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import pyarrow as pa
-
-from k2.storage.table import Table
-
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import DataFrame
 
     from k2.storage.maintenance.log_cleanup import LogRetention
+    from k2.storage.table import Table
 
 
 class TxnId(NamedTuple):
@@ -41,7 +39,7 @@ NOTHING = AppendResult()
 
 
 # Pure, and of any part of the rows: it gives the same rows whether it is called once or for each part.
-Transform = Callable[[pa.Table], pa.Table]
+Transform = Callable[["pa.Table"], "pa.Table"]
 
 
 class Batch(Protocol):
@@ -55,13 +53,13 @@ class Batch(Protocol):
     def nbytes(self) -> int:
         """How many bytes of this process's memory its rows take; 0 where they are elsewhere."""
 
-    def map_arrow(self, transform: Transform, schema: pa.Schema, reused: bool = False) -> "Batch":
+    def map_arrow(self, transform: Transform, schema: "pa.Schema", reused: bool = False) -> "Batch":
         """Return the rows that ``transform`` makes of these, which have the columns of ``schema``.
 
         ``reused`` says that the result will be read more than once.
         """
 
-    def update(self, records: pa.Table) -> "Batch":
+    def update(self, records: "pa.Table") -> "Batch":
         """Return the batch with other values in the rows that ``records`` names.
 
         ``records`` has the columns ``partition`` and ``offset``, which name a row of one topic, and
@@ -71,13 +69,13 @@ class Batch(Protocol):
     def select(self, *columns: str, outcome: str | None = None) -> "Batch":
         """Return some columns, of the rows with this outcome or of all."""
 
-    def to_arrow(self, *columns: str) -> pa.Table:
+    def to_arrow(self, *columns: str) -> "pa.Table":
         """Bring some columns, or all, to the driver; rows come in no particular order."""
 
     def distinct(self, name: str) -> set[Any]:
         """Bring the distinct values of a column to the driver, without null."""
 
-    def append(self, table: Table, txn: TxnId, count: str | None = None) -> AppendResult:
+    def append(self, table: "Table", txn: TxnId, count: str | None = None) -> AppendResult:
         """Append the rows to a table, which takes the columns of its definition by name.
 
         Appending again under the same or an older version of the app id does nothing. ``count`` names a
@@ -95,13 +93,13 @@ class TableWriter(Protocol):
     def open_batch(self, rows: "DataFrame") -> AbstractContextManager[Batch]:
         """Open a batch of a query."""
 
-    def hold(self, rows: pa.Table) -> Batch:
+    def hold(self, rows: "pa.Table") -> Batch:
         """Return rows that are on the driver as a batch; they are written from there."""
 
-    def version(self, table: Table) -> int:
+    def version(self, table: "Table") -> int:
         """Return the table's newest version."""
 
-    def table_id(self, table: Table) -> str:
+    def table_id(self, table: "Table") -> str:
         """Return the table's id, which its log never changes."""
 
     def trim_logs(self, retention: "LogRetention") -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from k2.quality.check_run import CheckRun
 from k2.quality.checks.catalogue import CHECKS
 from k2.quality.checks.check import Check, Finding, Severity
 from k2.quality.drill.defects import DRILL, FURTHER, Defect
 from k2.quality.drill.drill import MAX_DETECTION, Trial, run_drill
 from k2.quality.drill.planted_lake import EXCHANGES, NOW, PlantedLake
-from k2.quality.results import CheckRun, read_results
+from k2.quality.results import read_results
 from k2.quality.run_checks import CheckRunner
 from k2.settings import Settings
 from tests.support.planted import healthy_lake

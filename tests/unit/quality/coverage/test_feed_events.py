@@ -6,7 +6,7 @@ import pytest
 
 from k2.quality.coverage.feed_events import FeedEvents
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.table import Cause
+from k2.quality.coverage.states import Cause
 
 pytestmark = pytest.mark.unit
 
