@@ -16,6 +16,7 @@ from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.render.printing import print_json, print_table
 from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES, Exchange, exchange_named
+from k2.home.atomic_files import written_whole
 from k2.home.paths import require_home
 from k2.observability.logs import configure_logs
 from k2.offline import schemas_of
@@ -79,6 +80,7 @@ def show_command(
     settings = Settings.load()
     if (record is None) == (exchange is None):
         raise ConfigError("Say which: TOPIC-PARTITION@OFFSET, or --exchange.")
+    require_home(settings)
     if record is not None:
         letters = [_at(settings, record)]
     else:
@@ -103,15 +105,15 @@ def export_command(
         Path, typer.Option(help="A file to write: .jsonl (bytes in base64) or .parquet.")
     ],
 ) -> None:
-    """Write all dead letters of an exchange, the resolved ones too, to a file."""
+    """Write all dead letters of an exchange, the resolved ones too, to a file: whole or not at all."""
     settings = Settings.load()
+    require_home(settings)
     batches = all_dead_letters(settings.lake, exchange_named(exchange))
     if to.suffix not in (".jsonl", ".json", ".parquet"):
         raise ConfigError(f"{to.name}: .jsonl or .parquet is wanted.")
-    try:
-        count = _to_parquet(batches, to) if to.suffix == ".parquet" else _to_lines(batches, to)
-    except OSError as error:
-        raise ConfigError(f"Cannot write {to}: {error.strerror or error}.") from error
+    write = _to_parquet if to.suffix == ".parquet" else _to_lines
+    with written_whole(to) as draft:
+        count = write(batches, draft)
     typer.echo(f"{count:,} dead letters in {to}.")
 
 

@@ -38,6 +38,14 @@ def letter(offset, raw, error_type="decode", reasons=("wrong_magic_byte",), sche
     }
 
 
+def damage_pages(table):
+    """Overwrite what a file's footer points at, so that only reading its rows finds it out."""
+    file, *_ = table.rglob("*.parquet")
+    content = file.read_bytes()
+    size = int.from_bytes(content[-8:-4], "little") + 8
+    file.write_bytes(b"PAR1" + b"\xff" * (len(content) - size - 4) + content[-size:])
+
+
 @pytest.fixture
 def letters(home):
     """Two of garbage, a null, one that breaks a rule, and one that a replay has put right."""
@@ -181,3 +189,26 @@ def test_a_file_that_cannot_be_written_is_named(k2, letters, tmp_path, name):
 
     assert said.code == 2
     assert "letters" in said.err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_table_that_breaks_off_leaves_the_file_that_was_there(
+    k2, home, letters, tmp_path, ending
+):
+    to = tmp_path / f"letters.{ending}"
+    to.write_text("what was there\n")
+    damage_pages(home / "lake" / dead_letters(KRAKEN).name)
+
+    said = k2("dlq", "export", "--exchange", "kraken", "--to", to)
+
+    assert said.code == 1
+    assert to.read_text() == "what was there\n"
+    assert not list(tmp_path.glob(".*.draft"))
+
+
+@pytest.mark.parametrize("arguments", [["export", "--to", "x.jsonl"], ["show"]])
+def test_a_home_without_tables_is_named(k2, home, arguments):
+    said = k2("dlq", *arguments, "--exchange", "kraken")
+
+    assert said.code == 2
+    assert str(home) in said.err
