@@ -125,16 +125,29 @@ def test_a_registry_that_does_not_answer_is_asked_again(
     assert len(schedule.look_once()) == 1
 
 
+def periods_of(settings: Settings) -> dict[str, timedelta]:
+    return {
+        name: job.every
+        for job in scheduled_checks(settings)
+        for name in job.params["check"].split(",")
+    }
+
+
 def test_every_check_is_scheduled_as_its_definition_says() -> None:
+    assert periods_of(Settings.load()) == {c.name: c.every for c in CHECKS}
+
+
+def test_checks_of_one_period_are_one_job() -> None:
     jobs = scheduled_checks(Settings.load())
 
-    assert {job.params["check"]: job.every for job in jobs} == {c.name: c.every for c in CHECKS}
+    assert len(jobs) == len({c.every for c in CHECKS})
+    assert all(job.kind == "quality-check" for job in jobs)
 
 
 def test_a_setting_changes_a_period_or_leaves_the_check_to_people() -> None:
     settings = Settings.load(quality_periods={"freshness": 60.0, "prices": 0.0})
 
-    every = {job.params["check"]: job.every for job in scheduled_checks(settings)}
+    every = periods_of(settings)
 
     assert every["freshness"] == timedelta(minutes=1)
     assert "prices" not in every

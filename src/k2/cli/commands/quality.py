@@ -1,8 +1,10 @@
 """``k2 quality``: run quality checks, and show what they found."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from k2.cli.app import group_of
@@ -48,19 +50,27 @@ def list_command(
 
 @quality.command("run")
 def run_command(
-    name: Annotated[
-        str, typer.Argument(help="A check, or all, or due: those whose time it is.")
-    ] = "all",
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Checks; or all, or due: those whose time it is.", metavar="[NAME]..."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_lines: Annotated[
+        bool, typer.Option("--json-lines", hidden=True, help="A line a check, as it ends.")
+    ] = False,
 ) -> None:
     """Run checks over what is new since their last run, and keep the results.
 
     Exits with 1 when a check of severity error is violated, or crashes.
     """
-    runs = run_checks(Settings.load(), name)
+    runs = []
+    for run in run_checks(Settings.load(), *(names or ["all"])):
+        runs.append(run)
+        if as_lines:
+            typer.echo(orjson.dumps(run.public()))
     if as_json:
         print_json([run.public() for run in runs])
-    else:
+    elif not as_lines:
         _print_runs(runs)
     if any(is_bad(run) for run in runs):
         raise typer.Exit(1)
@@ -127,8 +137,8 @@ def show_command(
             typer.echo(f"          {key}")
 
 
-def run_checks(settings: Settings, name: str) -> list[CheckRun]:
-    """Run a check by name, ``all`` of them, or those that are ``due``.
+def run_checks(settings: Settings, *names: str) -> Iterator[CheckRun]:
+    """Run checks by name, ``all`` of them, or those that are ``due``; yield each run as it ends.
 
     Raises:
         ConfigError: there is no such check, or no tables at all.
@@ -138,10 +148,13 @@ def run_checks(settings: Settings, name: str) -> list[CheckRun]:
         raise ConfigError(f"{settings.home} holds no tables; set K2_HOME, or start `k2 up`.")
     runner = CheckRunner(settings, thresholds=settings.quality_thresholds)
     every_one = checks_every(settings.quality_periods)
-    chosen = list(every_one) if name in ("all", "due") else [check_named(name)]
-    if name == "due":
-        chosen = runner.due(chosen)
-    return [runner.run(check) for check in chosen]
+    chosen: list[Check] = []
+    for name in names:
+        if name == "due":
+            chosen += runner.due(every_one)
+        else:
+            chosen += every_one if name == "all" else [check_named(name)]
+    return map(runner.run, {check.name: check for check in chosen}.values())
 
 
 def is_bad(run: CheckRun) -> bool:

@@ -4,26 +4,40 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import suppress
 
 from k2.errors import ConfigError, FailedError, K2Error, UnavailableError, first_line
 from k2.home.tied_process import start_tied
-from k2.jobs.job_run import JobRun, StandStill
+from k2.jobs.job_run import JobRun
 from k2.retry import RetryPolicy
 
 ONCE = RetryPolicy(attempts=1)  # of a command that has tried for as long as it may
 _LOOK_SECONDS = 0.25
 _END_SECONDS = 30.0
+_PART_BYTES = 1 << 16
 
 
-def run_command(
-    run: JobRun, arguments: Sequence[str], *, answers: Collection[int] = (0,), niceness: int = 0
-) -> bytes:
+def run_command(run: JobRun, arguments: Sequence[str]) -> bytes:
     """Run a command of K2 to its end and return what it printed.
 
-    An exit code among ``answers`` is an answer where the command printed one. With ``niceness`` it
-    leaves the machine to others.
+    Raises:
+        StandStill: somebody wants the job to stop; the command has ended as by Ctrl-C.
+        K2Error: it failed, or printed nothing; its class follows the exit code.
+    """
+    printed = b"\n".join(printed_lines(run, arguments))
+    if not printed:
+        raise _error_of(0, "")
+    return printed
+
+
+def printed_lines(
+    run: JobRun, arguments: Sequence[str], *, answers: Collection[int] = (0,), niceness: int = 0
+) -> Generator[bytes]:
+    """Run a command of K2 and yield each line that it prints, soon after it does.
+
+    Exit codes among ``answers`` are no failures. With ``niceness`` it leaves the machine to others. It ends
+    as by Ctrl-C when nobody wants more lines.
 
     Raises:
         StandStill: somebody wants the job to stop; the command has ended as by Ctrl-C.
@@ -34,22 +48,37 @@ def run_command(
         if niceness:
             with suppress(OSError):  # it has ended already
                 os.setpriority(os.PRIO_PROCESS, child.pid, niceness)
+        lines = _Lines(output.fileno())
         try:
             while child.poll() is None:
                 run.checkpoint()
+                yield from lines.new()
                 run.stopping.wait(_LOOK_SECONDS)
-        except StandStill:
-            _interrupt(child)
-            raise
+            yield from lines.new()
         finally:
+            if child.poll() is None:
+                _interrupt(child)
             if child.stdin is not None:
                 child.stdin.close()
-        output.seek(0)
-        errors.seek(0)
-        printed = output.read()
-        if child.returncode not in answers or not printed:
+        if child.returncode not in answers:
+            errors.seek(0)
             raise _error_of(child.returncode, errors.read().decode(errors="replace"))
-        return printed
+        if lines.rest:
+            yield lines.rest
+
+
+class _Lines:
+    """Whole lines of a file that another process writes. Its position, which both share, stays."""
+
+    def __init__(self, file: int) -> None:
+        self._file, self._read, self.rest = file, 0, b""
+
+    def new(self) -> list[bytes]:
+        while part := os.pread(self._file, _PART_BYTES, self._read):
+            self._read += len(part)
+            self.rest += part
+        *whole, self.rest = self.rest.split(b"\n")
+        return whole
 
 
 def _interrupt(child: "subprocess.Popen[bytes]") -> None:

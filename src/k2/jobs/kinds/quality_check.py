@@ -1,5 +1,6 @@
-"""``quality-check``: one quality check over what is new, or all of them, and an event where one fails."""
+"""``quality-check``: quality checks over what is new, and an event where one fails."""
 
+from collections.abc import Generator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from pydantic import Field, field_validator
 
 from k2.errors import ConfigError, FailedError
 from k2.jobs.job_run import JobRun, patiently
-from k2.jobs.kinds.command import run_command
+from k2.jobs.kinds.command import printed_lines
 from k2.jobs.kinds.kind import JobKind, JobParams, QueueName
 from k2.jobs.model import StepResult, StepStatus
 from k2.jobs.outbox import add_fact
@@ -26,49 +27,93 @@ _NICENESS = 10
 
 
 class QualityCheckParams(JobParams):
-    """Which check."""
+    """Which checks."""
 
-    check: str = Field(ALL, max_length=100, description="Name of a check, or all of them.")
+    check: str = Field(
+        ALL,
+        max_length=500,
+        description="Name of a check, or several with commas between them, or all of them.",
+    )
 
     @field_validator("check")
     @classmethod
-    def _exists(cls, name: str) -> str:
+    def _exists(cls, names: str) -> str:
         from k2.quality.checks.catalogue import check_named
 
-        if name != ALL:
-            try:
+        try:
+            for name in _names(names):
                 check_named(name)
-            except ConfigError as error:
-                raise ValueError(str(error).removesuffix(".")) from error
-        return name
+        except ConfigError as error:
+            raise ValueError(str(error).removesuffix(".")) from error
+        return names
 
 
 def run_quality_check(run: JobRun, params: QualityCheckParams) -> dict[str, Any]:
-    """Run the checks, a step each, in a process that takes its memory with it.
+    """Run the checks, a step each, in one process that takes its memory with it.
 
     A violated check is a step that is *warned*, and an event; the job fails where a check crashed.
     """
-    from k2.quality.checks.catalogue import CHECKS
-
-    names = [check.name for check in CHECKS] if params.check == ALL else [params.check]
+    names = _names(params.check)
     run.expect(len(names))
+    process = _CheckProcess(run, names)
     found = {}
-    for name in names:
+    try:
+        for name in names:
 
-        def check(name: str = name) -> StepResult:
-            return _check(run, name)
+            def check(name: str = name) -> StepResult:
+                return _result(run, process.result_of(name))
 
-        found[name] = dict(run.step(f"check {name}", check, may_fail=True).data)
+            found[name] = dict(run.step(f"check {name}", check, may_fail=True).data)
+    finally:
+        process.end()
     return {"checks": found}
 
 
-def _check(run: JobRun, name: str) -> StepResult:
-    printed = run_command(
-        run, ["quality", "run", name, "--json"], answers=(0, _FAILED), niceness=_NICENESS
-    )
-    (result,) = orjson.loads(printed)
+def _names(check: str) -> list[str]:
+    from k2.quality.checks.catalogue import CHECKS
+
+    names = [check.name for check in CHECKS] if check == ALL else check.split(",")
+    return list(dict.fromkeys(names))
+
+
+class _CheckProcess:
+    """Runs checks, one after the other, in a process; in a new one after a check that ended it."""
+
+    def __init__(self, run: JobRun, names: Sequence[str]) -> None:
+        self._run, self._names = run, list(names)
+        self._printed: Generator[bytes] | None = None
+
+    def result_of(self, name: str) -> dict[str, Any]:
+        """Return what a check found; the process goes on with those after it.
+
+        Raises:
+            StandStill: somebody wants the job to stop.
+            K2Error: the process ended before it had said so.
+        """
+        if self._printed is None:
+            self._printed = self._start(self._names[self._names.index(name) :])
+        try:
+            return dict(orjson.loads(next(self._printed)))
+        except BaseException as error:
+            self._printed = None  # it has ended; the next check is for another one
+            if isinstance(error, StopIteration):
+                raise FailedError(f"{name} ended its process, which said nothing.") from error
+            raise
+
+    def end(self) -> None:
+        """End the process, if it runs."""
+        printed, self._printed = self._printed, None
+        if printed is not None:
+            printed.close()
+
+    def _start(self, names: list[str]) -> Generator[bytes]:
+        arguments = ["quality", "run", *names, "--json-lines"]
+        return printed_lines(self._run, arguments, answers=(0, _FAILED), niceness=_NICENESS)
+
+
+def _result(run: JobRun, result: dict[str, Any]) -> StepResult:
     if result["status"] == "crashed":
-        raise FailedError(f"{name} crashed: {result['findings'][0]['message']}")
+        raise FailedError(f"{result['check']} crashed: {result['findings'][0]['message']}")
     violated = [found for found in result["findings"] if found["status"] != "passed"]
     if violated:
         _tell(run, result, violated)
@@ -95,7 +140,7 @@ def _tell(run: JobRun, result: dict[str, Any], violated: list[dict[str, Any]]) -
 
 QUALITY_CHECK = JobKind(
     "quality-check",
-    "Run one quality check, or all, over what is new since its last run.",
+    "Run quality checks over what is new since the last run of each.",
     QualityCheckParams,
     run_quality_check,
     QueueName.CHECKS,
@@ -104,15 +149,18 @@ QUALITY_CHECK = JobKind(
 
 
 def scheduled_checks(settings: Settings) -> list[ScheduledJob]:
-    """Return each check that has a period, as a job that is due so often.
+    """Return the checks that have a period, those of the same period as one job that is due so often.
 
     Raises:
         ConfigError: a period is of a check that does not exist.
     """
     from k2.quality.checks.catalogue import checks_every
 
+    together: dict[timedelta, list[str]] = {}
+    for check in checks_every(settings.quality_periods):
+        if check.every > timedelta(0):
+            together.setdefault(check.every, []).append(check.name)
     return [
-        ScheduledJob(QUALITY_CHECK.name, {"check": check.name}, check.every, check.name)
-        for check in checks_every(settings.quality_periods)
-        if check.every > timedelta(0)
+        ScheduledJob(QUALITY_CHECK.name, {"check": ",".join(names)}, every, ",".join(names))
+        for every, names in together.items()
     ]
