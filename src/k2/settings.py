@@ -64,9 +64,12 @@ class Settings(JobSettings, LoginSettings):
         " none; beyond it the oldest records are dropped and recorded as a gap.",
     )
     feed_spool_hours: float = Field(
-        24.0,
-        gt=0,
-        description="Age limit of records in a live feed's spool.",
+        24.0, gt=0, description="Age limit of records in a live feed's spool."
+    )
+    feed_quiet_seconds: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds without a trade after which a feed asks for a market's newest; 0: never.",
     )
     feed_metrics_port: Port = Field(8030, description="Metrics port of the live feed.")
     quality_thresholds: dict[str, float] = Field(

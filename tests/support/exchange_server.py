@@ -82,8 +82,11 @@ class Binance:
 
     def rest(self, path: str, query: dict[str, str], history: dict[str, list[Trade]]) -> Any:
         trades = history.get(query.get("symbol", ""), [])
-        first, limit = int(query["fromId"]), int(query.get("limit", "500"))
-        found = [t for t in trades if t.number >= first][: min(limit, 1000)]
+        limit = min(int(query.get("limit", "500")), 1000)
+        if path == "/api/v3/trades":  # the newest
+            found = trades[-limit:]
+        else:
+            found = [t for t in trades if t.number >= int(query["fromId"])][:limit]
         return [
             {
                 **{"id": t.number, "price": t.price, "qty": t.quantity, "quoteQty": "0"},
@@ -137,9 +140,12 @@ class Kraken:
         return '{"channel":"heartbeat"}'
 
     def rest(self, path: str, query: dict[str, str], history: dict[str, list[Trade]]) -> Any:
-        since = int(query["since"]) // 1000
         trades = history.get(unquote(query["pair"]), [])
-        rows = [t for t in trades if t.time_us > since][: int(query.get("count", "1000"))]
+        if "since" not in query:
+            since, rows = 0, trades[-1000:]
+        else:
+            since = int(query["since"]) // 1000
+            rows = [t for t in trades if t.time_us > since][: int(query.get("count", "1000"))]
         listed = ",".join(
             f'["{t.price}","{t.quantity}",{t.time_us // 10**6}.{t.time_us % 10**6:06d}1,'
             f'"{"b" if t.is_buy else "s"}","m","",{t.number}]'
@@ -192,8 +198,8 @@ class Coinbase:
         return json.dumps(beat)
 
     def rest(self, path: str, query: dict[str, str], history: dict[str, list[Trade]]) -> Any:
-        market, after = path.split("/")[2], int(query["after"])
-        trades = [t for t in history.get(market, []) if t.number < after]
+        market, after = path.split("/")[2], int(query.get("after", "0"))
+        trades = [t for t in history.get(market, []) if not after or t.number < after]
         return [
             {
                 **{"trade_id": t.number, "side": "sell" if t.is_buy else "buy"},
@@ -215,7 +221,8 @@ class Client:
     """A connected client and what it subscribed to."""
 
     socket: ServerConnection
-    markets: set[str] = field(default_factory=set)
+    markets: set[str] = field(default_factory=set)  # acknowledged
+    unserved: set[str] = field(default_factory=set)  # of those, never sent
     held_back: list[str] = field(default_factory=list)
     is_stalled: bool = False
 
@@ -244,6 +251,7 @@ class ExchangeServer:
     rest_seconds: float = 0.0
     is_mute: bool = False  # acknowledges, and sends nothing
     is_deaf: bool = False  # answers no subscription
+    unserved: set[str] = field(default_factory=set)  # markets acknowledged now and never sent
     connections: int = 0
     rest_requests: int = 0
     closed: list[int] = field(default_factory=list)
@@ -364,6 +372,7 @@ class ExchangeServer:
                     continue
                 markets, answers = self.protocol.subscribed(json.loads(text), set(self.markets))
                 client.markets |= set(markets) & set(self.markets)
+                client.unserved |= client.markets & self.unserved
                 for answer in answers:
                     await socket.send(answer)
         except ConnectionClosed:
@@ -375,6 +384,8 @@ class ExchangeServer:
 
     async def _send_trade(self, client: Client, trade: Trade) -> None:
         if client.is_stalled or self.is_mute or self.chance.random() < self.lose:
+            return
+        if trade.market in client.unserved:
             return
         text = self.protocol.message(trade)
         if self.chance.random() < self.reorder:

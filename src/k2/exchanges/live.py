@@ -56,7 +56,8 @@ class History:
     """How an exchange's REST interface gives trades again.
 
     ``fetch`` yields messages in the websocket's own form, so that one parser reads both. It may
-    yield trades beside the missing ones: identity makes them harmless. ``seconds`` is the pause between
+    yield trades beside the missing ones: identity makes them harmless. ``newest`` returns a market's
+    newest trade in the same form, None where the exchange has none. ``seconds`` is the pause between
     two requests that stays within the exchange's limit. ``listing`` is the path of its list of markets.
     """
 
@@ -64,6 +65,7 @@ class History:
     listing: str
     seconds: float
     fetch: Callable[[Get, Missing], AsyncIterator[bytes]]
+    newest: Callable[[Get, str], Awaitable[bytes | None]]
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -92,6 +94,5 @@ class LiveService:
     lifetime_seconds: float | None = None  # after which the server cuts the connection
     silence_seconds: float | None = None  # without any message; None: only pings tell
     pause_seconds: float = 0.0  # least time between two connections, beyond K2's own
-    snapshot: bool = False  # whether a subscription begins with older trades
     acks_markets: bool = False  # whether the answer to a subscription names each market
     refuses_all: bool = False  # whether one market that it refuses is the end of all of the message

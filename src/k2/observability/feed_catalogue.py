@@ -32,6 +32,10 @@ FEED_CATALOGUE: tuple[Metric, ...] = (
         "Connections that ended and attempts that failed, by cause.",
         reason=DISCONNECT_REASONS,
     ),
+    _counter(
+        "k2_feed_silent_subscriptions_total",
+        "Subscriptions that brought nothing while the exchange had trades, and were made again.",
+    ),
     _counter("k2_feed_missing_trades_total", "Trades that did not come, by their numbers."),
     _counter("k2_feed_spool_dropped_total", "Records that a full spool dropped."),
     Metric(

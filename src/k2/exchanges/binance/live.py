@@ -50,7 +50,9 @@ def _trade_number(record: RawRecord) -> tuple[int, int] | None:
 
 
 def _fills(record: RawRecord) -> tuple[int, int] | None:
-    """The fills of an aggregate, which spot numbers without gaps."""
+    """The fills of an aggregate, which spot numbers without gaps; a single trade is its own fill."""
+    if record.get("event_type") == "trade":
+        return _trade_number(record)
     first, last = record.get("first_trade_id"), record.get("last_trade_id")
     return None if first is None or last is None else (first, last)
 
@@ -64,32 +66,50 @@ def _aggregate_number(record: RawRecord) -> tuple[int, int] | None:
 async def _spot_trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
     """Page ``historicalTrades`` by number; the answer may begin at a later number than asked for."""
     async for row in _by_number(get, "/api/v3/historicalTrades", missing, "id"):
-        yield orjson.dumps(
-            {
-                "e": "trade",
-                "E": row["time"],
-                "s": missing.market,
-                "t": row["id"],
-                "p": row["price"],
-                "q": row["qty"],
-                "T": row["time"],
-                "m": row["isBuyerMaker"],
-                "M": row.get("isBestMatch", True),
-            }
-        )
+        yield _trade(missing.market, row)
+
+
+async def _newest_spot_trade(get: Get, market: str) -> bytes | None:
+    row = await _newest(get, "/api/v3/trades", market)
+    return None if row is None else _trade(market, row)
 
 
 async def _usdm_aggregates(get: Get, missing: Missing) -> AsyncIterator[bytes]:
     """Page USD-M's ``aggTrades`` by number; they reach back 48 hours."""
     async for row in _by_number(get, "/fapi/v1/aggTrades", missing, "a"):
-        event = {"e": "aggTrade", "E": row["T"], "s": missing.market}
-        yield orjson.dumps(event | {key: row[key] for key in row if key != "M"})
+        yield _aggregate(missing.market, row)
 
 
-async def _spot_aggregates(get: Get, missing: Missing) -> AsyncIterator[bytes]:
-    """The single trades of the missing fills: aggregates cannot be asked for by a fill's number."""
-    async for message in _spot_trades(get, missing):
-        yield message
+async def _newest_usdm_aggregate(get: Get, market: str) -> bytes | None:
+    row = await _newest(get, "/fapi/v1/aggTrades", market)
+    return None if row is None else _aggregate(market, row)
+
+
+def _trade(market: str, row: dict[str, Any]) -> bytes:
+    return orjson.dumps(
+        {
+            "e": "trade",
+            "E": row["time"],
+            "s": market,
+            "t": row["id"],
+            "p": row["price"],
+            "q": row["qty"],
+            "T": row["time"],
+            "m": row["isBuyerMaker"],
+            "M": row.get("isBestMatch", True),
+        }
+    )
+
+
+def _aggregate(market: str, row: dict[str, Any]) -> bytes:
+    event = {"e": "aggTrade", "E": row["T"], "s": market}
+    return orjson.dumps(event | {key: row[key] for key in row if key != "M"})
+
+
+async def _newest(get: Get, path: str, market: str) -> dict[str, Any] | None:
+    """The last row of those that the exchange gives without being told from where."""
+    rows = orjson.loads(require_ok(await get(path, {"symbol": market, "limit": "1"}), path))
+    return rows[-1] if rows else None
 
 
 async def _by_number(
@@ -135,10 +155,17 @@ def _service(
 
 
 _SPOT_URL = "wss://stream.binance.com:9443/stream"
-# historicalTrades: weight 25 of 6,000 a minute; aggTrades on USD-M: 20 of 2,400.
-_SPOT_HISTORY = "https://api.binance.com"
-_USDM_HISTORY = "https://fapi.binance.com"
-_SPOT_LISTING, _USDM_LISTING = "/api/v3/exchangeInfo", "/fapi/v1/exchangeInfo"
+# historicalTrades and trades: weight 25 of 6,000 a minute; aggTrades on USD-M: 20 of 2,400.
+_SPOT_HISTORY = History(
+    *("https://api.binance.com", "/api/v3/exchangeInfo", 0.5),
+    fetch=_spot_trades,
+    newest=_newest_spot_trade,
+)
+_USDM_HISTORY = History(
+    *("https://fapi.binance.com", "/fapi/v1/exchangeInfo", 1.0),
+    fetch=_usdm_aggregates,
+    newest=_newest_usdm_aggregate,
+)
 
 BINANCE_SERVICES = (
     _service(
@@ -146,7 +173,7 @@ BINANCE_SERVICES = (
         _SPOT_URL,
         "trade",
         _trade_number,
-        History(_SPOT_HISTORY, _SPOT_LISTING, 0.5, _spot_trades),
+        _SPOT_HISTORY,
         0.5,
     ),
     _service(
@@ -154,7 +181,7 @@ BINANCE_SERVICES = (
         _SPOT_URL,
         "aggTrade",
         _fills,
-        History(_SPOT_HISTORY, _SPOT_LISTING, 0.5, _spot_aggregates),
+        _SPOT_HISTORY,  # of single trades: aggregates cannot be asked for by a fill's number
         0.5,
     ),
     # aggTrade is delivered on /market only: elsewhere it is acknowledged and silent.
@@ -163,7 +190,7 @@ BINANCE_SERVICES = (
         "wss://fstream.binance.com/market/stream",
         "aggTrade",
         _aggregate_number,
-        History(_USDM_HISTORY, _USDM_LISTING, 1.0, _usdm_aggregates),
+        _USDM_HISTORY,
         0.25,
     ),
 )

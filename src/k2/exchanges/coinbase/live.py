@@ -69,11 +69,9 @@ def _number(record: RawRecord) -> tuple[int, int] | None:
 
 async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
     """Page down from the newest missing trade: ``after`` is a number, and pages are newest first."""
-    path = f"/products/{missing.market}/trades"
     after = missing.last + 1
     while after > missing.first:
-        asked = {"limit": str(_PAGE), "after": str(after)}
-        rows = orjson.loads(require_ok(await get(path, asked), path))
+        rows = await _page(get, missing.market, {"limit": str(_PAGE), "after": str(after)})
         for row in rows:
             if missing.first <= row["trade_id"] <= missing.last:
                 yield _message(missing.market, row)
@@ -81,6 +79,17 @@ async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
         if oldest >= after:
             return
         after = oldest
+
+
+async def _newest(get: Get, market: str) -> bytes | None:
+    rows = await _page(get, market, {"limit": "1"})
+    return _message(market, rows[0]) if rows else None
+
+
+async def _page(get: Get, market: str, asked: dict[str, str]) -> list[dict[str, Any]]:
+    path = f"/products/{market}/trades"
+    rows: list[dict[str, Any]] = orjson.loads(require_ok(await get(path, asked), path))
+    return rows
 
 
 def _message(market: str, row: dict[str, Any]) -> bytes:
@@ -101,7 +110,9 @@ def _message(market: str, row: dict[str, Any]) -> bytes:
     return orjson.dumps(message | {"events": events})
 
 
-_HISTORY = History("https://api.exchange.coinbase.com", "/products", 0.2, _trades)
+_HISTORY = History(
+    *("https://api.exchange.coinbase.com", "/products", 0.2), fetch=_trades, newest=_newest
+)
 
 
 def _service(name: str, url: str, **functions: Any) -> LiveService:
@@ -118,7 +129,6 @@ def _service(name: str, url: str, **functions: Any) -> LiveService:
         max_connects=100,
         connects_seconds=60.0,
         silence_seconds=15.0,  # a heartbeat a second
-        snapshot=True,
         refuses_all=True,
         **functions,
     )

@@ -71,6 +71,12 @@ async def _trades(get: Get, missing: Missing) -> AsyncIterator[bytes]:
         since = str(last)
 
 
+async def _newest(get: Get, market: str) -> bytes | None:
+    """Ask without ``since``, which gives the last 1,000 trades."""
+    rows, _last = _page(await get(_PATH, {"pair": market}))
+    return _message(market, rows[-1]) if rows else None
+
+
 def _page(answer: Answer) -> tuple[list[list[Any]], Any]:
     try:
         decoded = decode(require_ok(answer, _PATH))
@@ -104,13 +110,14 @@ KRAKEN_SERVICES = (
         subscribe=_subscribe,
         notice=_notice,
         numbers=_number,
-        history=History("https://api.kraken.com", "/0/public/AssetPairs", 1.5, _trades),
+        history=History(
+            *("https://api.kraken.com", "/0/public/AssetPairs", 1.5), fetch=_trades, newest=_newest
+        ),
         max_markets=500,
         message_seconds=0.5,
         max_connects=120,  # about 150 in ten minutes, then a ban of ten
         connects_seconds=600.0,
         silence_seconds=15.0,  # a heartbeat a second when nothing else comes
-        snapshot=True,
         acks_markets=True,
     ),
 )

@@ -56,12 +56,13 @@ class Connection:
     opened_us: int = 0
     messages: int = 0
     acknowledged: set[str] = field(default_factory=set)
+    heard_us: dict[str, int] = field(default_factory=dict)  # when a market's newest trade came
+    subscribed_at: float | None = None
     replace: asyncio.Event = field(default_factory=asyncio.Event)
     proven: asyncio.Event = field(default_factory=asyncio.Event)
     replaced_for: str = ""
     _socket: ClientConnection | None = None
     _last_message: float = 0.0
-    _subscribed_at: float | None = None
     _broken_for: FeedFailure | None = None
     _resubscribe: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -163,7 +164,7 @@ class Connection:
                 with contextlib.suppress(ConnectionClosed):
                     await self._socket.send(message)
             self.listener.subscribing(self)
-            self._subscribed_at = time.monotonic()
+            self.subscribed_at = time.monotonic()
             await self._resubscribe.wait()
             self._resubscribe.clear()
             await asyncio.sleep(self.service.message_seconds)
@@ -204,7 +205,7 @@ class Connection:
 
     def _unanswered(self, now: float) -> list[str]:
         """Return the markets whose subscription nobody has answered in time."""
-        asked = self._subscribed_at
+        asked = self.subscribed_at
         if not self.service.acks_markets or asked is None or now - asked < ANSWER_SECONDS:
             return []
         return [market for market in self.wanted if market not in self.acknowledged]

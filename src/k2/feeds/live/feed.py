@@ -24,6 +24,7 @@ from k2.feeds.live.refill import Refill
 from k2.feeds.live.sender import Sender
 from k2.feeds.live.session import ConnectBudget, PermanentFailure, Session
 from k2.feeds.live.session_events import SessionEvents
+from k2.feeds.live.silent_subscriptions import NewestTrade, SilentSubscriptions
 from k2.settings import Settings
 
 log = structlog.get_logger("k2.feeds")
@@ -90,7 +91,9 @@ class LiveFeed:
     async def run(self) -> None:
         """Run until :meth:`stop`, or until the exchange refuses for good."""
         filler = GapFiller(self.service.name, self.numbers, self.refill, self.journal, self.jobs)
-        filling = asyncio.ensure_future(filler.run())
+        beside = [asyncio.ensure_future(filler.run())]
+        if self.refill is not None and self.settings.feed_quiet_seconds:
+            beside.append(asyncio.ensure_future(self._silent_subscriptions(self.refill).run()))
         self.journal.write("started", markets=list(self.markets), pid=os.getpid())
         try:
             async with asyncio.TaskGroup() as group:
@@ -101,8 +104,9 @@ class LiveFeed:
             self.journal.write("feed_failed", reason=self._failure.text)
             log.error("feed_failed", service=self.service.name, reason=self._failure.text)
         finally:
-            filling.cancel()
-            await asyncio.gather(filling, return_exceptions=True)
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             self.journal.write("stopped", markets=list(self.markets), pid=os.getpid())
 
     def stop(self) -> None:
@@ -122,6 +126,7 @@ class LiveFeed:
         # What a subscription begins with may be of long ago.
         is_new = received_us - connection.opened_us > _SNAPSHOT_US
         for record in parsed.trades:
+            connection.heard_us[record["symbol"]] = received_us
             self._send(record, received_us, parsed.event_us or received_us, is_new)
         return bool(parsed.trades)
 
@@ -216,10 +221,23 @@ class LiveFeed:
             self.settings, placed(self.service.name, self.place), state_content(self.numbers)
         )
 
+    def _silent_subscriptions(self, refill: Refill) -> SilentSubscriptions:
+        return SilentSubscriptions(
+            *(self.service, self._sessions, refill, self.parse, self.journal, self.metrics),
+            on_newest=self._expect_newest,
+            quiet_seconds=self.settings.feed_quiet_seconds,
+        )
+
+    def _expect_newest(self, market: str, newest: NewestTrade) -> None:
+        """Expect what the exchange has; a market that never brought anything begins here."""
+        begin = MarketNumbers(newest.number, newest.time_us)
+        if self.numbers.setdefault(market, begin) is not begin:
+            self._expect(market, newest.number)
+
     def _expect(self, market: str, last: int) -> None:
         """Note that the exchange has numbers up to ``last``."""
         known = self.numbers.get(market)
-        if known is not None and self.service.snapshot:
+        if known is not None:
             hole = known.expect(last, time.time_ns() // 1000)
             if hole is not None:
                 self._found(market, hole)

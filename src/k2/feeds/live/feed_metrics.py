@@ -73,6 +73,10 @@ class FeedMetrics:
         known = reason if reason in DISCONNECT_REASONS else "closed"
         self.metrics.count("k2_feed_disconnects_total", 1, reason=known)
 
+    def silent_subscription(self) -> None:
+        """Count a subscription that is made again since it brings nothing."""
+        self.metrics.count("k2_feed_silent_subscriptions_total", 1)
+
     def hole(self, size: int) -> None:
         """Count trades that did not come."""
         self.missing += size

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -43,14 +44,19 @@ class Refill:
             UnavailableError: it does not answer, or limits us, after several attempts; or its answer
                 cannot be read.
         """
-        try:
+        with _reading():
             async for message in self.history.fetch(self._get, missing):
                 self.take(message, time.time_ns() // 1000)
                 await asyncio.sleep(0)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-            raise UnavailableError(
-                f"The history's answer cannot be read: {type(error).__name__}: {error}"
-            ) from error
+
+    async def newest(self, market: str) -> bytes | None:
+        """Return the newest trade that the exchange has of a market, None where it has none.
+
+        Raises:
+            FailedError, UnavailableError: as :meth:`fetch`.
+        """
+        with _reading():
+            return await self.history.newest(self._get, market)
 
     async def _get(self, path: str, parameters: dict[str, str]) -> Answer:
         return await call_with_retry_async(
@@ -93,6 +99,16 @@ class Refill:
         """Whether another attempt may follow at once; of a long ban the caller must know."""
         is_long = self._next - time.monotonic() > REQUESTS.max_seconds
         return is_retryable(error) and not is_long
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise UnavailableError(
+            f"The history's answer cannot be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _log_failure(attempt: int, error: BaseException) -> None:

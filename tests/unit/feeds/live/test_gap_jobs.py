@@ -49,7 +49,7 @@ class Scene:
         self.answers = True
         journal = FeedJournal("kraken", "kraken", lambda _record: None)
         journal.write = lambda event, **_facts: self.events.append(event)  # type: ignore[method-assign]
-        history = History("", "", 0.0, self._fetch)
+        history = History("", "", 0.0, self._fetch, self._newest)
         refill = Refill(history, "http://x", lambda _m, _t: None, httpx.AsyncClient())
         self.filler = GapFiller("kraken", self.numbers, refill, journal, jobs, began_us)
 
@@ -60,6 +60,9 @@ class Scene:
         self.numbers["M"].take(missing.first, missing.last, 0, 0)
         return
         yield b""
+
+    async def _newest(self, _get: Any, _market: str) -> bytes | None:
+        return None
 
     def run(self, until: Callable[[], object], seconds: float = 10.0) -> "Scene":
         async def run() -> None:

@@ -3,14 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from k2.errors import FailedError, UnavailableError
-from k2.exchanges.live import Missing
+from k2.exchanges.live import LiveService, Missing
 from k2.exchanges.live_services import LIVE_SERVICES
+from k2.exchanges.parsers import parser_of
 from k2.exchanges.rest import LimitedError
 from k2.feeds.live import refill
 from k2.feeds.live.refill import Refill
@@ -44,9 +46,7 @@ def fetched(answer: Callable[[int], httpx.Response]) -> tuple[list[bytes], int]:
             asking = Refill(
                 history, "http://exchange", lambda message, _us: messages.append(message), client
             )
-            asking.history = type(history)(
-                history.url, history.listing, 0.0, history.fetch, history.headers
-            )
+            asking.history = replace(history, seconds=0.0)
             await asking.fetch(MISSING)
 
     try:
@@ -101,3 +101,42 @@ def test_a_long_ban_is_told_at_once_and_nothing_more_is_asked() -> None:
     assert caught.value.retry_after_seconds == 7200
     assert fetched.requests == 1  # type: ignore[attr-defined]
     assert time.monotonic() - began < 5
+
+
+SPOT = ROW | {"id": 77, "quoteQty": "2"}
+FUTURES = {"a": 77, "p": "1", "q": "2", "nq": "2", "f": 90, "l": 92, "T": 3, "m": True}
+KRAKEN = ["1.0", "2.0", 1688669597.8277369, "b", "m", "", 77]
+COINBASE = {"trade_id": 77, "side": "buy", "size": "1", "price": "2"} | {
+    "time": "2026-11-07T22:19:28.578544Z"
+}
+NEWEST = {
+    **{"binance-spot": [SPOT], "binance-spot-aggregates": [SPOT], "binance-usdm": [FUTURES]},
+    "kraken": {"error": [], "result": {"XXBTZUSD": [[*KRAKEN[:6], 76], KRAKEN], "last": "1"}},
+    **{"coinbase-exchange": [COINBASE], "coinbase-advanced": [COINBASE]},
+}
+
+
+def asked(service: LiveService, content: Any) -> Refill:
+    assert service.history is not None
+    transport = httpx.MockTransport(lambda _request: httpx.Response(200, json=content))
+    client = httpx.AsyncClient(transport=transport)
+    return Refill(service.history, "http://exchange", lambda _m, _t: None, client)
+
+
+@pytest.mark.parametrize("name", LIVE_SERVICES)
+def test_the_newest_trade_of_every_history_has_a_number_of_its_service(name: str) -> None:
+    service = LIVE_SERVICES[name]
+
+    message = asyncio.run(asked(service, NEWEST[name]).newest("M"))
+
+    assert message is not None
+    (record,) = parser_of(service.exchange)(message, 5).trades
+    assert record["symbol"] == "M"
+    assert service.numbers(record) == (77, 77)
+
+
+@pytest.mark.parametrize("name", LIVE_SERVICES)
+def test_a_market_without_trades_has_no_newest(name: str) -> None:
+    nothing = {"error": [], "result": {"M": [], "last": "0"}} if name == "kraken" else []
+
+    assert asyncio.run(asked(LIVE_SERVICES[name], nothing).newest("M")) is None
