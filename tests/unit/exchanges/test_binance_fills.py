@@ -134,13 +134,21 @@ def test_a_filler_is_one_however_its_zeros_are_written(lakehouse, zero):
 
 
 @pytest.mark.parametrize(
-    ("first", "last"), [(10, 9), (1, 100_001), (-(2**63), 2**63 - 1), (0, 2**63 - 1)]
+    ("first", "last"),
+    [(10, 9), (1, 100_001), (-(2**63), 2**63 - 1), (0, 2**63 - 1), (-1, -1), (-1, 3)],
 )
 def test_an_aggregate_of_no_range_of_ids_is_a_dead_letter(lakehouse, first, last):
     lakehouse.take(aggregate(9, first, last), aggregate(9, 1, 100_000))
 
     assert lakehouse.dead_letters == [(0, "rule", ["trade_ids_not_a_range"])]
     assert [row["trade_count"] for row in lakehouse.trades] == [100_000]
+
+
+def test_trades_whose_ids_the_exchange_does_not_know_are_never_taken_for_each_other(lakehouse):
+    lakehouse.take(spot_trade(-1), spot_trade(-1, "81"), spot_trade(0))
+
+    assert [reasons for _, _, reasons in lakehouse.dead_letters] == [["trade_ids_not_a_range"]] * 2
+    assert len(lakehouse.trades) == 1
 
 
 @pytest.mark.parametrize(

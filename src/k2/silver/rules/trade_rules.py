@@ -19,11 +19,12 @@ TRADE_RULES: tuple[Rule, ...] = (
     Rule("symbol_ambiguous", "symbol_problem is distinct from 'symbol_ambiguous'"),
     Rule("instrument_not_supported", "symbol_problem is distinct from 'instrument_not_supported'"),
     Rule("trade_id_missing", "trade_id is not null"),
-    # Null is no violation: an exchange without ids gives no range.
+    # Null is no violation: an exchange without ids gives no range. A negative id names no
+    # fill: it stands for one that is not known, and two such records would pass for the same fill.
     Rule(
         "trade_ids_not_a_range",
         "first_trade_id is null or coalesce(cast(last_trade_id as hugeint) - first_trade_id"
-        f" between 0 and {MAX_TRADE_IDS - 1}, false)",
+        f" between 0 and {MAX_TRADE_IDS - 1} and first_trade_id >= 0, false)",
     ),
     Rule("price_not_a_number", "price_sign is not null"),
     Rule("price_not_positive", "price_sign is null or price_sign > 0"),
