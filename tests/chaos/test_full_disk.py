@@ -10,7 +10,7 @@ from typing import IO
 
 import pytest
 
-from tests.chaos.test_kills import finish, rows
+from tests.support.finished_home import finish, rows
 from tests.support.home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1800)]

@@ -5,12 +5,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections import Counter
 
 import psutil
 import pytest
-from deltalake import DeltaTable
 
+from tests.support.finished_home import finish, rows
 from tests.support.home import PATIENCE, K2Home, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(1500)]
@@ -129,28 +128,5 @@ def wait_for_gold(home: K2Home, wanted: int) -> None:
     wait_until(lambda: rows(home, "gold_trades") >= wanted, why=home.output.read_text)
 
 
-def rows(home: K2Home, table: str) -> int:
-    folder = str(home.folder / "lake" / table)
-    if not DeltaTable.is_deltatable(folder):
-        return 0
-    return sum(DeltaTable(folder).get_add_actions(flatten=True)["num_records"].to_pylist())
-
-
 def spark_of(home: K2Home) -> psutil.Process:
     return next(p for p in home.processes() if f"-Dk2.home={home.folder}" in p.cmdline())
-
-
-def finish(home: K2Home) -> None:
-    """Everything reaches Gold, balances, and is there once."""
-    home.run("down")
-    home.run("up", "--feed", "none", "--no-streams", "--detach")
-    home.run("drain")
-    assert home.json("balance")["balanced"] is True
-    home.run("down")
-    home.require_nothing_left()
-    stored = DeltaTable(str(home.folder / "lake" / "gold_trades")).to_pyarrow_table(
-        columns=["message_id"]
-    )
-    twice = [name for name, n in Counter(stored["message_id"].to_pylist()).items() if n > 1]
-    assert stored.num_rows > 0
-    assert twice == []

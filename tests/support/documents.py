@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from k2.cli import app
 
 ROOT = Path(__file__).parents[2]
 # Pages that people paste from.
@@ -80,3 +85,26 @@ def _without_comment(line: str) -> str:
         elif sign == "#" and (at == 0 or line[at - 1] == " "):
             return line[:at]
     return line
+
+
+def refusal(arguments: list[str]) -> str | None:
+    """What the command line says against arguments, which it only reads; None if it takes them."""
+    command: Any = get_command(app._app)
+    context = command.make_context("k2", list(arguments), resilient_parsing=True)
+    try:
+        while hasattr(command, "list_commands"):
+            words = [*context._protected_args, *context.args]
+            if not words:
+                return None if command.invoke_without_command else "no command"
+            name, command, rest = command.resolve_command(context, words)
+            if command is None:
+                return f"no command {name}"
+            context = command.make_context(
+                name,
+                rest,
+                parent=context,
+                resilient_parsing=not rest and hasattr(command, "commands"),
+            )
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    return None

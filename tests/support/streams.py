@@ -40,3 +40,13 @@ def idle_stream(
 
 def _never(_: Any) -> Any:
     raise AssertionError("this stream does not run")
+
+
+class Mutex:
+    """Nobody else is there."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass

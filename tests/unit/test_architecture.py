@@ -221,6 +221,16 @@ def test_only_end_to_end_tests_import_from_end_to_end_tests() -> None:
     assert found == []
 
 
+def test_what_tests_share_does_not_stand_in_one_of_them() -> None:
+    found = [
+        str(path.relative_to(ROOT))
+        for path in TESTS.rglob("*.py")
+        if re.search(r"^\s*(from|import) tests\.\S*\btest_\w+", path.read_text(), re.MULTILINE)
+    ]
+
+    assert found == []
+
+
 @pytest.mark.parametrize("tier", ["unit", "integration"])
 def test_a_folder_of_tests_has_the_name_of_what_it_tests(tier: str) -> None:
     folders = {

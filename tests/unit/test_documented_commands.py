@@ -6,41 +6,15 @@ That they do what the page says is for tests/e2e/test_documents.py, which types 
 import re
 import subprocess
 import tomllib
-from typing import Any
 
 import pytest
-from typer.main import get_command
 
-from k2.cli import app
-from tests.support.documents import PAGES, ROOT, Block, blocks, k2_calls
+from tests.support.documents import PAGES, ROOT, Block, blocks, k2_calls, refusal
 
 pytestmark = pytest.mark.unit
 
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SHELL = [block for block in BLOCKS if block.is_shell]
-
-
-def refusal(arguments: list[str]) -> str | None:
-    """What the command line says against arguments, which it only reads; None if it takes them."""
-    command: Any = get_command(app._app)
-    context = command.make_context("k2", list(arguments), resilient_parsing=True)
-    try:
-        while hasattr(command, "list_commands"):
-            words = [*context._protected_args, *context.args]
-            if not words:
-                return None if command.invoke_without_command else "no command"
-            name, command, rest = command.resolve_command(context, words)
-            if command is None:
-                return f"no command {name}"
-            context = command.make_context(
-                name,
-                rest,
-                parent=context,
-                resilient_parsing=not rest and hasattr(command, "commands"),
-            )
-    except Exception as error:
-        return f"{type(error).__name__}: {error}"
-    return None
 
 
 def test_there_are_commands_to_look_at():

@@ -11,7 +11,7 @@ import pytest
 from k2.cli.commands.down import _PATIENCE_SECONDS
 from k2.errors import ConfigError
 from k2.setting_origins import unknown_settings
-from tests.unit.test_documented_commands import refusal
+from tests.support.documents import refusal
 
 pytestmark = pytest.mark.unit
 

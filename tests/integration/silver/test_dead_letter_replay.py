@@ -16,8 +16,8 @@ from k2.quality.balance import balance
 from k2.silver.dedup.index import DedupIndex
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.delta import open_table
-from tests.integration.silver.test_silver import NEW_ID, NEW_SCHEMA, of_new_schema
 from tests.support.lake import WRITERS, Crash, Lake
+from tests.support.mixed_records import NEW_ID, NEW_SCHEMA, of_new_schema
 from tests.support.trades import framed, kraken_raw
 
 pytestmark = pytest.mark.integration

@@ -13,8 +13,8 @@ from k2.silver import rebuild
 from k2.silver.rebuild import Rebuild, scratch_settings, slices
 from k2.silver.tables import dead_letters, duplicates, resolutions, silver_trades
 from k2.storage.delta import open_table
-from tests.integration.silver.test_silver import MIXED, NEW_ID, NEW_SCHEMA, of_new_schema
 from tests.support.lake import Lake
+from tests.support.mixed_records import MIXED, NEW_ID, NEW_SCHEMA, of_new_schema
 from tests.support.trades import READER, framed, kraken_raw
 
 pytestmark = pytest.mark.integration

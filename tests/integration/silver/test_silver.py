@@ -1,6 +1,5 @@
 """The Silver stream over a Bronze table: each record once, whatever breaks between."""
 
-import json
 import subprocess
 import sys
 
@@ -15,12 +14,12 @@ from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
 from tests.support.lake import WRITERS, Lake, Registry
+from tests.support.mixed_records import MIXED, NEW_ID, NEW_SCHEMA, of_new_schema, trade
 from tests.support.trades import (
     BINANCE_ID,
     KRAKEN_V1_ID,
     KRAKEN_V2_ID,
     SCHEMA_TEXT,
-    avro,
     bronze_table,
     framed,
     header,
@@ -31,37 +30,8 @@ pytestmark = pytest.mark.integration
 
 SILVER, DUP, DLQ = silver_trades(KRAKEN), duplicates(KRAKEN), dead_letters(KRAKEN)
 TABLES = {"silver": SILVER, "dup": DUP, "dlq": DLQ}
-V1_FIELDS = kraken_raw().keys() - {"trade_id", "sequence_in_message"}
-NEW_ID = 77
-NEW_SCHEMA = json.dumps(
-    json.loads(SCHEMA_TEXT[KRAKEN_V2_ID])
-    | {
-        "fields": [
-            *json.loads(SCHEMA_TEXT[KRAKEN_V2_ID])["fields"],
-            {"name": "venue", "type": "string", "default": ""},
-        ]
-    }
-)
 
 
-def trade(number, **changes):
-    return framed(kraken_raw(trade_id=number, **changes))
-
-
-def of_new_schema(number):
-    return header(NEW_ID) + avro(kraken_raw(trade_id=number) | {"venue": "x"}, NEW_SCHEMA)
-
-
-# Two trades, the first again, a broken rule, what is no record, and a trade without number.
-MIXED = (
-    trade(1),
-    trade(2),
-    trade(1),
-    trade(3, price="-1", side="x"),
-    b"garbage",
-    framed({k: v for k, v in kraken_raw().items() if k in V1_FIELDS}, KRAKEN_V1_ID),
-    None,
-)
 WHERE = {"silver": [0, 1, 5], "dup": [2], "dlq": [3, 4, 6]}
 
 

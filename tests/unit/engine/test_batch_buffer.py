@@ -19,8 +19,8 @@ from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
 from tests.support.bars import gold_row, plain_bars
 from tests.support.stored_bars import NINE, numbers, stored
+from tests.support.streams import Mutex
 from tests.support.trades import arrow
-from tests.unit.engine.test_chained_stream import Mutex
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
-from tests.support.streams import IdleProcessor
+from tests.support.streams import IdleProcessor, Mutex
 from tests.support.trades import append_silver, arrow, silver_row
 
 pytestmark = pytest.mark.unit
@@ -77,16 +77,6 @@ class Gold:
     @property
     def read_to(self):
         return [next_version(start) for start in self.position.starts]
-
-
-class Mutex:
-    """Nobody else is there."""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        pass
 
 
 @pytest.fixture

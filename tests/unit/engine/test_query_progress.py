@@ -1,7 +1,6 @@
 """Every progress of a query is taken in once, however often and however late one looks."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql.streaming.listener import StreamingQueryProgress
@@ -9,30 +8,7 @@ from pyspark.sql.streaming.listener import StreamingQueryProgress
 from k2.engine.query_progress import ProgressReader, is_batch
 from k2.observability.kafka_lag import kafka_lag
 from k2.observability.offset_ranges import offset_ranges
-
-
-def progress(second: int, batch: int, idle: bool = False) -> dict[str, Any]:
-    durations = {"triggerExecution": 1} if idle else {"addBatch": 1, "triggerExecution": 2}
-    return {
-        "timestamp": f"2026-03-01T12:00:{second:02}.000Z",
-        "batchId": batch,
-        "durationMs": durations,
-    }
-
-
-@dataclass
-class FakeQuery:
-    made: list[Mapping[str, Any]] = field(default_factory=list)
-    looks: int = 0
-
-    @property
-    def lastProgress(self) -> Mapping[str, Any] | None:
-        return self.made[-1] if self.made else None
-
-    @property
-    def recentProgress(self) -> list[Mapping[str, Any]]:
-        self.looks += 1
-        return list(self.made)
+from tests.support.query_progress import FakeQuery, progress
 
 
 def batches(found: list[Mapping[str, Any]]) -> list[int]:

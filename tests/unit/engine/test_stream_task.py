@@ -18,8 +18,8 @@ from k2.observability.engine_metrics import EngineMetrics
 from k2.settings import Settings
 from k2.storage.table import Layer
 from k2.storage.writers.writer import AppendResult
+from tests.support.query_progress import FakeQuery, progress
 from tests.support.streams import idle_stream
-from tests.unit.engine.test_query_progress import FakeQuery, progress
 
 pytestmark = pytest.mark.unit
 

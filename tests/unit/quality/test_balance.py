@@ -1,6 +1,5 @@
 """The balance holds on a good lake, and finds and names every planted defect."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
@@ -14,8 +13,19 @@ from k2.exchanges.kraken import KRAKEN
 from k2.gold.table import GOLD_TRADES
 from k2.quality.balance import balance
 from k2.quality.offset_blocks import BLOCK
-from k2.settings import Settings
-from k2.silver.tables import dead_letters, duplicates
+from k2.silver.tables import dead_letters
+from tests.support.balanced_lake import (
+    TOPIC,
+    Broker,
+    account,
+    build,
+    dead_letter,
+    differences,
+    gold_row,
+    home_of,
+    kraken,
+    named,
+)
 from tests.support.trades import (
     BROKER_TIME,
     append,
@@ -26,100 +36,13 @@ from tests.support.trades import (
 
 pytestmark = pytest.mark.unit
 
-TOPIC = KRAKEN.topic
-SILVER_OFFSETS, DEAD, DUPLICATE = (0, 1, 2), (3,), (4,)
-
-
-@dataclass
-class Broker:
-    """A Kafka whose topics reach as far as ``marks`` say, and that gives these ``records``."""
-
-    marks: dict
-    records: tuple = ()
-    asked: list = field(default_factory=list)
-
-    def watermarks(self, topic):
-        return self.marks.get(topic, {})
-
-    def committed_offsets(self, topic, partition, first, end):
-        self.asked.append((partition, first, end))
-        return [offset for offset in self.records if first <= offset < end]
-
-
-def kraken(*marks):
-    """A Kafka with partitions of Kraken's topic alone."""
-    return Broker({TOPIC: dict(enumerate(marks))})
-
-
 # Bronze has offsets 0 to 4, and so has Kafka.
 KAFKA = kraken((0, 5))
-
-
-def dead_letter(offset):
-    return {
-        "raw_record": b"x",
-        "error_type": "decode",
-        "error_reasons": ["wrong_magic_byte"],
-        "stage": "silver",
-        "topic": TOPIC,
-        "partition": 0,
-        "offset": offset,
-        "schema_id": None,
-        "kafka_timestamp": BROKER_TIME,
-        "error_timestamp": BROKER_TIME,
-        "dlq_date": BROKER_TIME.date(),
-    }
-
-
-def duplicate(offset):
-    return {
-        "message_id": "m",
-        "reason": "repeated",
-        "topic": TOPIC,
-        "partition": 0,
-        "offset": offset,
-        "kafka_timestamp": BROKER_TIME,
-        "dup_date": BROKER_TIME.date(),
-    }
-
-
-def gold_row(exchange, offset):
-    row = silver_row(exchange, offset)
-    del row["schema_id"]
-    return row | {"trade_value_usd": None, "is_late": False, "exchange_hour": 9}
 
 
 @pytest.fixture
 def lake(settings):
     return settings.lake
-
-
-def build(lake, bronze=range(5), silver=SILVER_OFFSETS, dead=DEAD, dup=DUPLICATE, gold=None):
-    """Write a lake; what is not said is right."""
-    append(lake, bronze_trades(KRAKEN), [bronze_row(KRAKEN, b"x", o) for o in bronze])
-    append_silver(lake, KRAKEN, [silver_row(KRAKEN, offset) for offset in silver])
-    append(lake, dead_letters(KRAKEN), [dead_letter(offset) for offset in dead])
-    append(lake, duplicates(KRAKEN), [duplicate(offset) for offset in dup])
-    in_gold = silver if gold is None else gold
-    append(lake, GOLD_TRADES, [gold_row(KRAKEN, offset) for offset in in_gold])
-    return lake
-
-
-def account(lake, kafka=None):
-    (found,) = balance(home_of(lake), [KRAKEN], kafka)
-    return found
-
-
-def home_of(lake):
-    return Settings.load(home=lake.parent)
-
-
-def named(*offsets):
-    return [f"{TOPIC}-0@{offset}" for offset in offsets]
-
-
-def differences(found):
-    return {difference.what: difference.records for difference in found.differences}
 
 
 def test_a_good_lake_balances(lake):

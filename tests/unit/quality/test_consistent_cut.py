@@ -3,23 +3,24 @@
 import pytest
 
 from k2.bronze.table import bronze_trades
-from k2.bronze.topic_progress import bronze_checkpoint
 from k2.exchanges.kraken import KRAKEN
 from k2.gold.table import GOLD_TRADES
 from k2.silver.tables import dead_letters, silver_trades
-from k2.storage.checkpoints.offset_log import OffsetLog, table_offset, write_lines
 from k2.storage.delta import ensure_table
-from tests.support.trades import append, append_silver, bronze_row, silver_row
-from tests.unit.quality.test_balance import (
+from tests.support.balanced_lake import (
     TOPIC,
     Broker,
     account,
+    bronze,
+    commit,
+    commit_kafka,
     dead_letter,
     differences,
     gold_row,
     kraken,
     named,
 )
+from tests.support.trades import append, append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 
@@ -38,35 +39,12 @@ def home(settings):
     return settings
 
 
-def bronze(settings, *offsets):
-    rows = [bronze_row(KRAKEN, b"x", offset) for offset in offsets]
-    append(settings.lake, bronze_trades(KRAKEN), rows)
-
-
 def silver(settings, *offsets):
     append_silver(settings.lake, KRAKEN, [silver_row(KRAKEN, offset) for offset in offsets])
 
 
 def gold(settings, *offsets):
     append(settings.lake, GOLD_TRADES, [gold_row(KRAKEN, offset) for offset in offsets])
-
-
-def commit(settings, app, source, batch=0):
-    """Say that a stream has read all that a table has."""
-    stored = ensure_table(settings.lake, source)
-    log = OffsetLog(settings.checkpoint(app))
-    log.plan(batch, (table_offset(str(stored.metadata().id), stored.version() + 1),), 0, 0)
-    log.commit(batch, 0)
-
-
-def commit_kafka(settings, end, first=0, batch=0):
-    """Say that Bronze has read the topic's only partition up to ``end``."""
-    checkpoint = bronze_checkpoint(settings, KRAKEN)
-    said = f'\0v1\n{{"{TOPIC}":{{"0":{first}}}}}'
-    write_lines(checkpoint / "sources" / "0" / "0", [said])
-    log = OffsetLog(checkpoint)
-    log.plan(batch, (f'{{"{TOPIC}":{{"0":{end}}}}}',), 0, 0)
-    log.commit(batch, 0)
 
 
 def test_what_each_step_has_not_committed_is_in_flight(home):

@@ -4,8 +4,8 @@ import pytest
 
 from k2.exchanges.kraken import KRAKEN
 from k2.silver.tables import resolutions
+from tests.support.balanced_lake import account, build, differences, named
 from tests.support.trades import BROKER_TIME, append
-from tests.unit.quality.test_balance import account, build, differences, named
 
 pytestmark = pytest.mark.unit
 

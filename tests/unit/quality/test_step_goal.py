@@ -7,9 +7,8 @@ from k2.exchanges.kraken import KRAKEN
 from k2.quality.step_goal import step_goal
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.balanced_lake import TOPIC, bronze, commit, commit_kafka
 from tests.support.streams import idle_stream
-from tests.unit.quality.test_balance import TOPIC
-from tests.unit.quality.test_consistent_cut import bronze, commit, commit_kafka
 
 pytestmark = pytest.mark.unit
 

@@ -14,7 +14,7 @@ from k2.storage.delta import ensure_table, table_path
 from k2.storage.maintenance.vacuum import files_of
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
-from tests.unit.storage.maintenance.test_small_files import one_row
+from tests.support.maintained import one_row
 
 TABLE = duplicates(BINANCE)
 

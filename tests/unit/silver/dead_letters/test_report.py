@@ -12,8 +12,8 @@ from k2.silver.dead_letters.report import (
     newest_dead_letters,
 )
 from k2.silver.tables import dead_letters
+from tests.support.balanced_lake import TOPIC, dead_letter
 from tests.support.trades import BINANCE_ID, SCHEMA_TEXT, append, binance_raw, framed, header
-from tests.unit.quality.test_balance import TOPIC, dead_letter
 
 pytestmark = pytest.mark.unit
 

@@ -16,8 +16,7 @@ from k2.storage.maintenance import small_files
 from k2.storage.maintenance.log_cleanup import LogRetention
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
-from tests.unit.storage.maintenance.test_small_files import one_row
-from tests.unit.storage.maintenance.test_vacuum import checkpoint
+from tests.support.maintained import checkpoint, one_row
 
 pytestmark = pytest.mark.unit
 

@@ -16,8 +16,7 @@ from k2.storage.maintenance.replaced_files import remove_replaced_files
 from k2.storage.maintenance.vacuum import closed_partitions
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
-from tests.unit.storage.maintenance.test_small_files import one_row
-from tests.unit.storage.maintenance.test_vacuum import LATENESS, checkpoint
+from tests.support.maintained import LATENESS, checkpoint, one_row
 
 pytestmark = pytest.mark.unit
 

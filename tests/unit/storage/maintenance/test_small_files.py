@@ -1,8 +1,6 @@
 import json
-from datetime import UTC, datetime
 from zlib import crc32
 
-import pyarrow as pa
 import pytest
 from deltalake import DeltaTable
 
@@ -14,26 +12,12 @@ from k2.storage.maintenance.vacuum import files_of
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
 from k2.topology import all_tables
+from tests.support.maintained import one_row
 
 pytestmark = pytest.mark.unit
 
 TABLE = duplicates(BINANCE)
 COMMITS = 148
-
-
-def one_row(number: int, day: int = 7) -> pa.Table:
-    moment = pa.array([datetime(2026, 7, day, tzinfo=UTC)], pa.timestamp("us", "UTC"))
-    return pa.table(
-        {
-            "message_id": [f"binance-20260707-{number:032x}"],
-            "reason": ["repeated"],
-            "topic": ["market"],
-            "partition": pa.array([0], pa.int32()),
-            "offset": [number],
-            "kafka_timestamp": moment,
-            "dup_date": moment.cast(pa.date32()),
-        }
-    )
 
 
 @pytest.fixture(scope="module")

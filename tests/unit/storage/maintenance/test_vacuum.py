@@ -1,6 +1,5 @@
 """Upkeep of tables: closed partitions only, and never a file that a stream has not read."""
 
-import json
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -14,11 +13,11 @@ from k2.storage.checkpoints.unread_files import ALL_READ, unread_since
 from k2.storage.delta import open_table, table_path
 from k2.storage.maintenance.compaction import compact
 from k2.storage.maintenance.vacuum import Files, closed_partitions, files_of
+from tests.support.maintained import LATENESS, checkpoint
 from tests.support.trades import TRADE_TIME, append, append_bronze, append_silver, silver_row
 
 pytestmark = pytest.mark.unit
 
-LATENESS = timedelta(minutes=5)
 MIDNIGHT = datetime(2026, 7, 8, tzinfo=UTC)  # after the builders' day
 
 
@@ -33,17 +32,6 @@ def gold_row(offset, timestamp):
     del row["schema_id"]
     more = {"trade_value_usd": None, "is_late": False, "exchange_hour": timestamp.hour}
     return row | more
-
-
-def checkpoint(folder, table, version, **more):
-    """A stream's checkpoint that has read a table up to, not including, a version."""
-    for name in ("commits", "offsets"):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-    source = {"reservoirId": str(table.metadata().id), "reservoirVersion": version, "index": -1}
-    source |= more
-    (folder / "commits" / "0").write_text("v1\n{}")
-    (folder / "offsets" / "0").write_text("v1\n{}\n" + json.dumps(source, separators=(",", ":")))
-    return folder
 
 
 @pytest.mark.parametrize(
