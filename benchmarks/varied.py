@@ -69,9 +69,16 @@ def changed_words(words: Sequence[str], changes: Mapping[str, str]) -> list[str]
 
 def _run() -> None:
     from k2.cli.app import main
-    from k2.jvm import spark
 
     options, java = (json.loads(os.environ.get(name) or "{}") for name in (_OPTIONS, _JAVA))
+    if options or java:
+        _change(options, java)
+    main()
+
+
+def _change(options: Mapping[str, str], java: Mapping[str, str]) -> None:
+    from k2.jvm import spark
+
     standard_options, standard_java = spark.session_options, spark._java_options
 
     def session_options(*arguments: Any) -> dict[str, str]:
@@ -84,7 +91,6 @@ def _run() -> None:
         return changed_words(standard, java)
 
     spark.session_options, spark._java_options = session_options, java_options
-    main()
 
 
 if __name__ == "__main__":
