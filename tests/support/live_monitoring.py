@@ -214,8 +214,10 @@ def prometheus(folder: Path, k2: K2) -> Iterator[Prometheus]:
         shipped,
     )
     service.prepare()
-    for noted in (k2.home / "prometheus" / "targets").glob("feed*.json"):
-        shutil.copy(noted, service.folder / "targets")
+    noted = k2.home / "prometheus" / "targets"
+    eventually((noted / "jobs.json").exists, PATIENCE, "the jobs' service to serve its metrics")
+    for file in (noted / "jobs.json", *noted.glob("feed*.json")):
+        shutil.copy(file, service.folder / "targets")
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(service.command(), cwd=service.folder, stdout=log, stderr=log)
         try:

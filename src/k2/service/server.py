@@ -25,6 +25,7 @@ from k2.jobs.kinds.quality_check import QUALITY_CHECK, scheduled_checks
 from k2.jobs.schedule import JobSchedule
 from k2.observability.job_metrics import JobMetrics, job_metrics_port
 from k2.observability.metrics_server import serve as serve_metrics
+from k2.observability.scrape_targets import scrape_target
 from k2.quality.quality_metrics import QualityMetrics
 from k2.service.app import make_app
 from k2.service.guard import LOOPBACK
@@ -80,7 +81,9 @@ class JobService:
             self.engine.start()
             started.callback(self.engine.stop)
             port = job_metrics_port(settings)
-            started.callback(serve_metrics(metrics.registry, settings.bind_host, port).close)
+            served = serve_metrics(metrics.registry, settings.bind_host, port)
+            started.callback(served.close)
+            started.enter_context(scrape_target(settings, "jobs", served.port, driver="jobs"))
             host = f"[{settings.api_host}]" if ":" in settings.api_host else settings.api_host
             dispatcher = Dispatcher(self.engine.database, self._sinks)
             dispatcher.start()

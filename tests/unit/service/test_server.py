@@ -1,7 +1,10 @@
 """The service's start: where it may listen, and what is taken."""
 
+import json
 import socket
+import threading
 
+import httpx
 import pytest
 
 from k2.errors import ConfigError, InUseError
@@ -43,3 +46,22 @@ def test_an_address_of_another_machine_is_said(settings: Settings) -> None:
 
     with pytest.raises(ConfigError, match=r"cannot listen on 203\.0\.113\.7"):
         JobService(with_token, KINDS).run()
+
+
+def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settings) -> None:
+    any_port = settings.model_copy(update={"api_port": 0, "metrics_port": 0})
+    service, is_ready = JobService(any_port, KINDS), threading.Event()
+    thread = threading.Thread(target=service.run, args=(lambda _url: is_ready.set(),))
+    thread.start()
+    try:
+        assert is_ready.wait(60)
+        file = settings.home / "prometheus" / "targets" / "jobs.json"
+        (entry,) = json.loads(file.read_text())
+        served = httpx.get(f"http://{entry['targets'][0]}/metrics").text
+    finally:
+        service.stop()
+        thread.join()
+
+    assert entry["labels"] == {"driver": "jobs"}
+    assert "k2_jobs{" in served
+    assert not file.exists()

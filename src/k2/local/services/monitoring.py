@@ -3,8 +3,8 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from k2.feeds.live.feed_state import MAX_PLACES, is_taken, placed
 from k2.home.atomic_files import replace_whole
 from k2.home.ports import LOOPBACK
 from k2.local.services.service import answers
-from k2.observability.job_metrics import job_metrics_port
+from k2.observability.scrape_targets import prometheus_folder, scrape_target, target_file
 from k2.settings import Settings
 from k2.shipped import shipped_folder
 
@@ -74,7 +74,7 @@ class Prometheus:
     @property
     def folder(self) -> Path:
         """``K2_HOME/prometheus``."""
-        return _folder(self.settings)
+        return prometheus_folder(self.settings)
 
     @property
     def marker(self) -> str:
@@ -95,9 +95,6 @@ class Prometheus:
         kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
         listed = kafka if self.targets.kafka else []
         replace_whole(self.folder / "targets" / "kafka.json", json.dumps(listed).encode())
-        port = job_metrics_port(self.settings) if self.settings.service else 0
-        jobs = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": "jobs"}}] if port else []
-        replace_whole(self.folder / "targets" / "jobs.json", json.dumps(jobs).encode())
 
     def command(self) -> list[str]:
         """Return the program and its arguments."""
@@ -183,33 +180,19 @@ class Alertmanager:
         return answers(f"{self.url}/-/ready")
 
 
-@contextmanager
-def feed_target(settings: Settings, place: int, port: int) -> Iterator[None]:
+def feed_target(settings: Settings, place: int, port: int) -> AbstractContextManager[None]:
     """Have Prometheus read a feed's metrics until the block ends.
 
     A process that is killed leaves its entry, which then raises FeedDown.
     """
-    file = _feed_file(settings, place)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    entry = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": "feed"}}]
-    replace_whole(file, json.dumps(entry).encode())
-    yield
-    file.unlink(missing_ok=True)
+    return scrape_target(settings, placed("feed", place), port, driver="feed")
 
 
 def _clear_feeds(settings: Settings) -> None:
     """Remove feeds that no longer run, so that a new run begins without their alert."""
     for place in range(MAX_PLACES):
         if not is_taken(settings, place):
-            _feed_file(settings, place).unlink(missing_ok=True)
-
-
-def _feed_file(settings: Settings, place: int) -> Path:
-    return _folder(settings) / "targets" / f"{placed('feed', place)}.json"
-
-
-def _folder(settings: Settings) -> Path:
-    return settings.home / "prometheus"
+            target_file(settings, placed("feed", place)).unlink(missing_ok=True)
 
 
 def _program(*names: str) -> Path | None:
