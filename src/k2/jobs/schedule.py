@@ -15,7 +15,7 @@ import structlog
 
 from k2.errors import K2Error
 from k2.jobs.model import JobState
-from k2.periodic import PeriodicTask
+from k2.periodic import PeriodicTask, Trouble
 
 if TYPE_CHECKING:
     from k2.jobs.registry import Registry
@@ -57,6 +57,7 @@ class JobSchedule:
             (job, job.every.total_seconds() * number / len(jobs)) for number, job in enumerate(jobs)
         ]
         self._asked: dict[str, str] = {}
+        self._trouble = Trouble(log, "schedule_waits")
         self._begins = clock() + START_SECONDS
         self._thread = PeriodicTask("k2-jobs-schedule", _LOOK_SECONDS, self._look)
 
@@ -100,4 +101,6 @@ class JobSchedule:
         try:
             self.look_once()
         except K2Error as error:
-            log.warning("schedule_waits", reason=str(error))
+            self._trouble.is_there(error)
+        else:
+            self._trouble.is_over()

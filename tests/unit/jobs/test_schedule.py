@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from k2.errors import ConfigError, UnavailableError
 from k2.jobs.kinds.quality_check import scheduled_checks
@@ -131,6 +132,32 @@ def periods_of(settings: Settings) -> dict[str, timedelta]:
         for job in scheduled_checks(settings)
         for name in job.params["check"].split(",")
     }
+
+
+def test_a_registry_that_does_not_answer_is_warned_of_once_until_it_does(
+    registry: Registry, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UnavailableError("The registry is locked.")
+
+    looks: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        "k2.jobs.schedule.PeriodicTask", lambda _name, _seconds, work: looks.append(work)
+    )
+    JobSchedule(registry, [JOB], clock=clock)
+    (look,) = looks
+    clock.now += 3600
+
+    with capture_logs() as logs:
+        for answers in (False, False, True, False):
+            clock.now += 600
+            with monkeypatch.context() as patched:
+                if not answers:
+                    patched.setattr(Registry, "submit", refuse)
+                look()
+            end_all(registry)
+
+    assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["schedule_waits"] * 2
 
 
 def test_every_check_is_scheduled_as_its_definition_says() -> None:

@@ -22,6 +22,7 @@ from k2.feeds.sessions.rows import EventRecord, rows_of
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
 from k2.home.instrument_lists import InstrumentLists
 from k2.home.locks import exclusive
+from k2.periodic import Trouble
 from k2.settings import Settings
 from k2.storage.delta import ensure_table, open_table
 from k2.storage.maintenance.log_cleanup import LogRetention
@@ -48,6 +49,7 @@ class SessionRecorder:
             self.settings.kept_versions, {}, self.settings.history_minutes * 60
         )
         self._writer = ArrowWriter(self.settings.lake, retention)
+        self._trouble = Trouble(log, "feed_sessions_wait")
 
     def record(self) -> int:
         """Record what is new; return how many events that were. Nothing is made where there are none.
@@ -76,7 +78,9 @@ class SessionRecorder:
         except InUseError:
             return
         except K2Error as error:
-            log.warning("feed_sessions_wait", reason=str(error)[:200])
+            self._trouble.is_there(error)
+        else:
+            self._trouble.is_over()
 
     def _record_partition(
         self, reader: CommittedReader, name: str, partition: int, low: int, end: int

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from k2.errors import InUseError
+from k2.errors import InUseError, UnavailableError
 from k2.feeds.live.feed_record import FeedRecord
 from k2.feeds.live.journal import EVENTS_TOPIC, FeedJournal
 from k2.feeds.sessions.recorder import SessionRecorder
@@ -156,6 +157,24 @@ def test_while_another_process_records_nothing_is_written(tmp_path: Path, topic:
         keeper.try_record()
 
     assert keeper.record() == 1
+
+
+def test_a_kafka_that_does_not_answer_is_warned_of_once_until_it_does(
+    tmp_path: Path, topic: Topic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper = recorder(tmp_path, topic)
+
+    def refuse(_self: SessionRecorder) -> int:
+        raise UnavailableError("Kafka does not answer.")
+
+    with capture_logs() as logs:
+        for answers in (False, False, True, False):
+            with monkeypatch.context() as patched:
+                if not answers:
+                    patched.setattr(SessionRecorder, "record", refuse)
+                keeper.try_record()
+
+    assert [log["event"] for log in logs] == ["feed_sessions_wait"] * 2
 
 
 def test_without_events_there_is_no_table(tmp_path: Path, topic: Topic) -> None:
