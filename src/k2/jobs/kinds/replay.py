@@ -16,6 +16,8 @@ from k2.jobs.model import StepResult
 
 if TYPE_CHECKING:
     from k2.avro.encoding import Encoder
+    from k2.exchanges.parsing import RawRecord
+    from k2.feeds.archive_holes import ArchiveHoles
     from k2.feeds.replay import Sink
 
 SPEEDS = {"max": 0.0, "1x": 1.0, "10x": 10.0}
@@ -103,7 +105,14 @@ def _send_file(
     encode: "Encoder",
     sink: "Sink",
 ) -> dict[str, Any]:
+    from k2.feeds.archive_holes import ArchiveHoles
     from k2.feeds.replay import FileCounts, Pace, replay_lines
+
+    holes = ArchiveHoles(exchange)
+
+    def encode_and_follow(record: "RawRecord") -> bytes:
+        holes.take(record)
+        return encode(record)
 
     chunks = _Chunks(file, params.progress_interval)
     pace = Pace(SPEEDS[params.speed], wait=run.wait)
@@ -115,7 +124,8 @@ def _send_file(
             counts = FileCounts(str(file))
             lines, more = chunks.take(number)
             market = params.market if len(exchange.markets) > 1 else None
-            replay_lines(lines, exchange, encode, sink, counts, pace, market=market)
+            replay_lines(lines, exchange, encode_and_follow, sink, counts, pace, market=market)
+            _note(holes, file, sink)
             return StepResult(rows=counts.lines, data={**counts.as_json(), "more": more})
 
         data = run.step(f"send {file.name} {number + 1}", send).data
@@ -123,6 +133,25 @@ def _send_file(
             setattr(total, name, getattr(total, name) + data[name])
         number, more = number + 1, bool(data["more"])
     return total.as_json()
+
+
+def _note(holes: "ArchiveHoles", file: Path, sink: "Sink") -> None:
+    """Tell which numbers the file skips: coverage knows by that that they cannot be had from it.
+
+    A run that goes on after a crash begins to follow them where it goes on.
+    """
+    from k2.feeds.archive_holes import ARCHIVE_GAP
+    from k2.feeds.live.journal import FeedJournal
+
+    for skipped in holes.found():
+        journal = FeedJournal(
+            holes.exchange.name,
+            skipped.service.name,
+            lambda record: sink.send(record.topic, record.key, record.value, record.time_ms),
+        )
+        numbers = {"first": skipped.first, "last": skipped.last}
+        journal.write(ARCHIVE_GAP, markets=[skipped.market], reason=file.name, **numbers)
+    sink.flush()
 
 
 class _Chunks:

@@ -39,15 +39,7 @@ class Broker:
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Path:
-    lines = [
-        json.dumps(
-            {
-                **{"e": "trade", "E": 1735689600123, "s": "BTCUSDT", "t": number, "p": "9.5"},
-                **{"q": "1", "T": 1735689600120, "m": False, "M": True},
-            }
-        )
-        for number in range(98)
-    ]
+    lines = [trade(number) for number in range(98)]
     file = tmp_path / "binance.jsonl"
     file.write_text("\n".join([*lines, '{"result":null,"id":1}', "nonsense"]) + "\n")
     return file
@@ -61,6 +53,15 @@ def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
     )
     monkeypatch.setattr("k2.feeds.producer.FeedProducer", lambda _kafka: found)
     return found
+
+
+def trade(number: int) -> str:
+    return json.dumps(
+        {
+            **{"e": "trade", "E": 1735689600123, "s": "BTCUSDT", "t": number, "p": "9.5"},
+            **{"q": "1", "T": 1735689600120, "m": False, "M": True},
+        }
+    )
 
 
 @pytest.fixture
@@ -125,3 +126,20 @@ def test_pieces_of_a_recording_are_the_same_whichever_were_read_before(
         assert [line.message for line in found] == lines[number * size : (number + 1) * size]
         assert more == ((number + 1) * size < len(lines))
         assert pieces.take(number) == (found, more)
+
+
+@pytest.mark.parametrize("interval", [2, 100], ids=["between two steps", "within a step"])
+def test_numbers_that_a_recording_skips_are_noted_for_coverage(
+    local: Settings, tmp_path: Path, broker: Broker, interval: int
+) -> None:
+    file = tmp_path / "holey.jsonl"
+    file.write_text("\n".join(map(trade, (1, 2, 6, 7))) + "\n")
+    params = {"files": [str(file)], "exchange": "binance", "progress_interval": interval}
+    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+        job = engine.registry.submit("replay", params).job
+        wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+
+    (event,) = [json.loads(record) for record in broker.records if record.startswith(b"{")]
+    assert (event["event"], event["service"]) == ("archive_gap", "binance-spot")
+    assert (event["markets"], event["first"], event["last"]) == (["BTCUSDT"], 3, 5)
+    assert event["reason"] == "holey.jsonl"
