@@ -46,6 +46,7 @@ log = structlog.get_logger("k2.up")
 READY = "ready"  # in K2_HOME/run: the process that is up
 _TICK = 0.5
 _SESSIONS_SECONDS = 10.0
+_FEED_START_SECONDS = 60.0  # by which a feed has its first record on a slow machine
 _STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
 
 
@@ -138,7 +139,7 @@ def _up(
         service.start()
     (settings.run / READY).write_text(str(os.getpid()))
     watch = _Watch(settings, stack, engine, feed, endpoints, console, service)
-    watch.until(None if run.seconds is None else time.monotonic() + run.seconds)
+    watch.until(run.seconds)
     if feed is not None:
         feed.stop()
     recording.stop()
@@ -178,10 +179,14 @@ class _Watch:
     console: Console
     service: ServiceProcess | None = None
 
-    def until(self, end: float | None) -> None:
-        """Look after everything until then; None is for ever."""
+    def until(self, seconds: float | None) -> None:
+        """Look after everything for so long, or for as long as the feed; None is for ever."""
+        patience = _FEED_START_SECONDS if self.feed is not None else 0.0
+        end = None if seconds is None else time.monotonic() + seconds + patience
         with self._shown() as live:
-            while end is None or time.monotonic() < end:
+            while end is None or (
+                time.monotonic() < end and not (self.feed and self.feed.has_ended)
+            ):
                 self._tick(live)
 
     def until_drained(self) -> None:

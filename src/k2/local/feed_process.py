@@ -49,6 +49,11 @@ class FeedProcess:
             self._ended_at = None
             self.process = self._start()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the feed has done what it was asked for, and ended by itself."""
+        return self.process.poll() == 0
+
     def stop(self) -> None:
         """Ask the feed to send what it holds and end; a second call does nothing."""
         if self.process.poll() is None:

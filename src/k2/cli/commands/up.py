@@ -52,7 +52,8 @@ def up(
         float, typer.Option(min=0, max=1, help="Share of contracts, as of `k2 simulate`.")
     ] = 0.0,
     duration: Annotated[
-        str | None, typer.Option("--for", help="Stop by itself after this long, such as 60s.")
+        str | None,
+        typer.Option("--for", help="Stop by itself after this long of the feed, such as 60s."),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Return once all is up; `k2 down` stops it.")
@@ -84,8 +85,9 @@ def up(
     shares = ("--aggregates", str(aggregates), "--contracts", str(contracts))
     simulation = ("--rate", rate, *shares)
     command = _feed_command(settings, feed, simulation, exchange, symbols, config)
+    limit = ("--for", duration) if duration else ()
     if detach:
-        options = ["--feed", feed, *simulation, *(["--for", duration] if duration else [])]
+        options = ["--feed", feed, *simulation, *limit]
         options += command[2:] if feed is Feed.LIVE else []
         options += ["--streams" if streams else "--no-streams"]
         options += ["--monitoring"] if monitoring else []
@@ -94,7 +96,7 @@ def up(
         for line in addresses(settings):
             typer.echo(line)
         return
-    run = Run(command, seconds, streams, monitoring)
+    run = Run((*command, *limit) if command else (), seconds, streams, monitoring)
     if quiet is None:
         quiet = not (sys.stdout.isatty() or sys.stderr.isatty())
     if not supervise(settings, run, Console(stderr=not sys.stdout.isatty(), quiet=quiet)):

@@ -133,6 +133,15 @@ def test_the_simulator_s_shares_are_passed_on(k2, planned):
     assert run.feed == asked
 
 
+def test_the_feed_counts_a_run_s_time_itself_from_its_first_record(k2, planned):
+    k2("up", "--for", "5s")
+    k2("up", "--for", "5s", "--feed", "none")
+
+    fed, unfed = planned
+    assert fed.feed[-2:] == ("--for", "5s")
+    assert (unfed.feed, unfed.seconds) == ((), 5.0)
+
+
 @pytest.mark.parametrize("share", ["-0.1", "1.1", "half"])
 def test_what_is_no_share_is_refused_before_anything_starts(k2, planned, share):
     said = k2("up", "--aggregates", share)
