@@ -1,6 +1,7 @@
 """``k2 feed``: trades live from the exchanges' websockets."""
 
 import asyncio
+import gc
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -77,6 +78,9 @@ def run_command(
         server = serve(run.registry, settings.bind_host, port + place if port else 0)
         held.callback(server.close)
         held.enter_context(feed_target(settings, place, server.port))
+        # What the start made stays. To look through it for garbage would hold up trades each time.
+        gc.collect()
+        gc.freeze()
         asyncio.run(run.run(seconds_of(duration) if duration else None))
     summary = run.summary()
     if as_json:

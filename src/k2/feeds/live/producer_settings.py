@@ -17,6 +17,7 @@ def producer_settings(bootstrap: str, extra: Mapping[str, Any]) -> dict[str, Any
         "enable.idempotence": True,
         "acks": "all",
         "linger.ms": 5,
+        "socket.nagle.disable": True,  # else a small batch waits for the answer to the one before
         "compression.type": "lz4",
         "partitioner": "murmur2_random",
         "queue.buffering.max.messages": MAX_QUEUED * 2,
