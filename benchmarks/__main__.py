@@ -25,6 +25,7 @@ from benchmarks import (
     live_feed,
     scale_out,
     scenarios,
+    service_api,
     sizes,
     stages,
 )
@@ -58,6 +59,7 @@ def main() -> int:
         "catch_up": lambda: scenarios.catch_up(arguments.records),
         "gold_reads": _gold_reads,
         "live_feed": live_feed.live_feed,
+        "service_api": service_api.service_api,
     }
     for name in arguments.names or list(plan):
         result = plan[name]()
