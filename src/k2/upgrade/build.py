@@ -19,6 +19,7 @@ from k2.gold.transform import to_gold
 from k2.home.instrument_lists import InstrumentLists
 from k2.quality.table_diff import newest_offsets
 from k2.settings import Settings
+from k2.silver.known_schemas import KnownSchemas
 from k2.silver.rebuild import Rebuild
 from k2.silver.schema_lookup import SchemaLookup
 from k2.silver.tables import silver_trades
@@ -28,7 +29,6 @@ from k2.storage.scan import data_files, scan
 from k2.storage.table import Layer, Table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
-from k2.upgrade.known_schemas import KnownSchemas
 from k2.upgrade.plan import Plan, Workplace, replaced_tables
 
 _GOLD_APP = "upgrade-gold/v1"

@@ -15,6 +15,7 @@ from k2.cli import app
 from k2.cli.commands.upgrade import upgrade_command
 from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
+from k2.exchanges.binance import BINANCE
 from k2.exchanges.instruments import Fact
 from k2.gold.processor import GoldProcessor
 from k2.gold.table import GOLD_TRADES
@@ -32,6 +33,7 @@ from k2.storage.writers.writer import TxnId
 pytestmark = pytest.mark.unit
 
 BATCH = 333  # no batch of the home's own was as large
+OF_AN_UNKNOWN_SCHEMA = [("error_type", "=", "schema")]
 LOADED = [(e, t(e)) for e in EXCHANGES for t in (silver_trades, duplicates, dead_letters)]
 
 
@@ -99,10 +101,10 @@ def texts(bars: pa.Table) -> Counter[str]:
     return Counter(map(str, bars.to_pylist()))
 
 
-def rebuilt(capsys) -> tuple[int, dict[str, Any]]:
+def rebuilt(capsys, exchange: str = "kraken") -> tuple[int, dict[str, Any]]:
     """What `k2 rebuild silver --dry-run` says, and its exit code."""
     capsys.readouterr()
-    arguments = ["rebuild", "silver", "--exchange", "kraken", "--dry-run", "--json"]
+    arguments = ["rebuild", "silver", "--exchange", exchange, "--dry-run", "--json"]
     code = app.run(app._app, arguments, "k2")
     return code, json.loads(capsys.readouterr().out)
 
@@ -121,3 +123,12 @@ def test_a_changed_list_shows_in_a_dry_run_and_changes_no_stored_row(upgraded, c
     assert silver["changed"] == {"symbol": 14}
     assert [(table["added"], table["removed"]) for table in (silver, *others)] == [(0, 0)] * 3
     assert {table.name: rows(upgraded.lake, table) for table in [*kraken, GOLD_TRADES]} == before
+
+
+def test_a_dry_run_without_a_registry_takes_as_unknown_what_was_unknown(upgraded, capsys):
+    unknown = scan_table(upgraded.lake, dead_letters(BINANCE), where=OF_AN_UNKNOWN_SCHEMA).table()
+
+    code, said = rebuilt(capsys, "binance")
+
+    assert unknown.num_rows
+    assert (code, said["equal"]) == (0, True)

@@ -113,6 +113,7 @@ def _decide(
     from k2.bronze.table import bronze_trades
     from k2.home.instrument_lists import InstrumentLists
     from k2.offline import schemas_of
+    from k2.silver.known_schemas import KnownSchemas
     from k2.silver.rebuild import Rebuild, scratch_settings
     from k2.silver.tables import resolutions
     from k2.storage.delta import table_path
@@ -130,7 +131,7 @@ def _decide(
     rebuild = Rebuild(
         exchange,
         scratch,
-        schemas_of(run.settings),
+        KnownSchemas(schemas_of(run.settings), run.settings.lake, exchange),
         schema_text(exchange.reader_schema),
         InstrumentLists(run.settings),
     )

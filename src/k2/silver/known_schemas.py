@@ -1,4 +1,4 @@
-"""Writers' schemas for an upgrade, which works without a running registry."""
+"""Writers' schemas for who decides Bronze again, which works without a running registry."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +30,13 @@ class KnownSchemas:
         """
         try:
             return self.registry.schema_by_id(schema_id)
-        except UnavailableError:
+        except UnavailableError as error:
             wanted = [("error_type", "=", "schema"), ("schema_id", "=", schema_id)]
             letters = scan_table(self.lake, dead_letters(self.exchange), ["error_reasons"], wanted)
             reasons = letters.table()["error_reasons"].to_pylist()
             if any(UNKNOWN_SCHEMA in each for each in reasons):
                 return None
-            raise
+            raise UnavailableError(
+                f"Bronze of {self.exchange.title} has records of schema {schema_id}, which neither the"
+                f" cache, nor the dead letters, nor a registry tells: {error}"
+            ) from error
