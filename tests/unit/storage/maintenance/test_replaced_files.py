@@ -2,7 +2,10 @@
 
 import os
 import time
+from pathlib import Path
+from urllib.parse import unquote
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -61,6 +64,11 @@ def age(lake, seconds):
             os.utime(path, (old, old))
 
 
+def files_of(table):
+    """The files of the version that a reader has opened."""
+    return {Path(unquote(uri.removeprefix("file://"))) for uri in table.file_uris()}
+
+
 def rows(table):
     return sorted(table.to_pyarrow_table()["offset"].to_pylist())
 
@@ -93,6 +101,25 @@ def test_what_none_refers_to_goes_and_the_table_is_whole(lake):
     for version in range(oldest, stored(lake).version() + 1):
         assert rows(stored(lake, version))
     assert remove_replaced_files(stored(lake), HOUR) == 0
+
+
+def test_a_reader_of_the_newest_version_has_the_hour_and_no_more(lake):
+    retention = LogRetention(1, {}, HOUR)
+    pinned = files_of(stored(lake))
+    write(ArrowWriter(lake), range(120, 160))
+    replaced = pinned - files_of(stored(lake))
+
+    age(lake, HOUR - 60)
+    retention.trim_log(stored(lake), TABLE)
+    remove_replaced_files(stored(lake), HOUR)
+    read_late = sum(pq.read_metadata(file).num_rows for file in pinned)
+    age(lake, 120)
+    retention.trim_log(stored(lake), TABLE)
+    remove_replaced_files(stored(lake), HOUR)
+
+    assert read_late == 120
+    assert replaced
+    assert not any(file.exists() for file in replaced)
 
 
 def test_young_files_stay_which_a_writer_may_be_about_to_commit(lake):
