@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documents import PAGES, ROOT, Block, blocks
+from tests.support.home import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -142,6 +143,8 @@ def test_what_a_page_says_can_be_typed(folder: Path, page: Path) -> None:
     python = ""
     if page.name != "README.md" and not (folder / ".k2/run/ready").exists():
         finish(type_in(folder, "k2 up --detach"))
+        log = folder / ".k2/lake/gold_trades/_delta_log"  # pages take a lake with trades as given
+        wait_until(lambda: len(list(log.glob("*.json"))) > 1)
     for block in blocks(page):
         if block.is_shell:
             run_block(folder, block)
