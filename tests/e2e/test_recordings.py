@@ -35,6 +35,10 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
     assert counts == TRADES
     assert drained["drained"] is True
     assert set(drained["backlog"].values()) == {0}
+    rows = rows_by_step(home)
+    assert list(rows) == ["bronze", "silver", "gold", "ohlcv", "backlog"]
+    # Streams that run already may have taken some before the drain began.
+    assert rows["gold"] == len(expected) or streams == "--streams"
     assert home.rows("gold_trades") == len(expected)
     assert compare(home.folder, expected) == []
     assert check_bars(home.folder, map(sent_of, expected.values())) == []
@@ -52,6 +56,15 @@ def test_recorded_trades_reach_gold_once_and_exact_however_often_they_are_replay
 
     home.require_nothing_left()
     assert home.json("balance", "--tables-only")["balanced"] is True
+
+
+def rows_by_step(home: K2Home) -> dict[str, int]:
+    """What each step of the newest `k2 drain` took."""
+    newest = home.json("jobs", "list", "--kind", "drain")[0]["id"]
+    events = [event["data"] for event in home.json("jobs", "logs", newest)]
+    told = [(event["step"], event["rows_done"]) for event in events if "step" in event]
+    before = [0, *(rows for _, rows in told)]
+    return {step: rows - was for (step, rows), was in zip(told, before, strict=False)}
 
 
 def replay(home: K2Home) -> dict[str, int]:

@@ -11,7 +11,7 @@ from deltalake import DeltaTable
 
 from k2.avro.schema_files import schema_text
 from k2.bars.processor import rebuild as rebuild_bars
-from k2.bars.table import BARS_APP, GOLD_OHLCV
+from k2.bars.table import BARS, BARS_APP, GOLD_OHLCV
 from k2.bronze.table import bronze_trades
 from k2.exchanges import Exchange
 from k2.gold.table import GOLD_TRADES
@@ -37,6 +37,7 @@ _STREAM_VERSION = 1  # of the streams whose checkpoints are made here
 _GOLD_STREAM = f"{Layer.GOLD}/v{_STREAM_VERSION}"
 
 Say = Callable[[str], None]
+StepEnded = Callable[[str, int], None]  # the step's name, and the rows that it wrote or decided
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class Build:
     exchanges: Sequence[Exchange]
     registry: SchemaLookup
 
-    def run(self, say: Say) -> None:
+    def run(self, say: Say, ended: StepEnded = lambda _step, _rows: None) -> None:
         """Make Silver with its dead letters and duplicates, Gold, the bars and the checkpoints.
+
+        ``ended`` is called at the end of each step.
 
         Raises:
             UnavailableError: a record names a schema that neither the cache nor a registry has.
@@ -58,9 +61,9 @@ class Build:
             for table in replaced_tables([exchange]):
                 ensure_table(self._home.lake, table)
             if exchange.name in self.plan.bronze:
-                self._silver(exchange, say)
-        self._gold(say)
-        self._bars(say)
+                ended(f"{Layer.SILVER}-{exchange.name}", self._silver(exchange, say))
+        ended(Layer.GOLD, self._gold(say))
+        ended(BARS, self._bars(say))
         self._checkpoints()
 
     def _bronze(self, exchange: Exchange) -> DeltaTable:
@@ -72,7 +75,7 @@ class Build:
     def _home(self) -> Settings:
         return self.workplace.build
 
-    def _silver(self, exchange: Exchange, say: Say) -> None:
+    def _silver(self, exchange: Exchange, say: Say) -> int:
         bronze, done = self._bronze(exchange), 0
 
         def count(rows: int) -> None:
@@ -86,16 +89,19 @@ class Build:
         schemas = KnownSchemas(self.registry, self.workplace.settings.lake, exchange)
         lists = InstrumentLists(self.workplace.settings)
         Rebuild(exchange, self._home, schemas, reader, lists).run(bronze, None, ends, count)
+        return done
 
-    def _gold(self, say: Say) -> None:
+    def _gold(self, say: Say) -> int:
         gold = ensure_table(self._home.lake, GOLD_TRADES)
         done = gold.transaction_version(_GOLD_APP)
-        writer = ArrowWriter(self._home.lake)
+        writer, written = ArrowWriter(self._home.lake), 0
         for batch, part in enumerate(self._parts_of_silver()):
             if done is None or batch > done:
                 say(f"Writing Gold: part {batch + 1}")
                 rows = to_gold(_read(*part), self._home.lateness_minutes)
                 writer.append(GOLD_TRADES, TxnId(_GOLD_APP, batch), rows)
+                written += rows.num_rows
+        return written
 
     def _parts_of_silver(self) -> Iterator[tuple[DeltaTable, list[int]]]:
         """Cut Silver's files, which stay as they are, into the same parts on every run."""
@@ -114,10 +120,13 @@ class Build:
             if chosen:
                 yield silver, chosen
 
-    def _bars(self, say: Say) -> None:
+    def _bars(self, say: Say) -> int:
         ensure_table(self._home.lake, GOLD_OHLCV)
-        for day, _ in rebuild_bars(self._home):
+        written = 0
+        for day, bars in rebuild_bars(self._home):
             say(f"Making the bars of {day}")
+            written += bars
+        return written
 
     def _checkpoints(self) -> None:
         """Say of each stream that it has read all there is of the tables before it."""

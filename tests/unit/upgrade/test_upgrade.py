@@ -44,6 +44,10 @@ def contents(lake, tables=TABLES):
     }
 
 
+def rows_in_all(lake, table):
+    return scan_table(lake, table).table().num_rows
+
+
 def versions(lake):
     stored = {table.name: open_table(lake, table) for table in TABLES}
     return {name: table.version() for name, table in stored.items()}
@@ -213,5 +217,11 @@ def test_the_command_upgrades_as_a_job_that_is_on_record(old_home, capsys):
     assert all(account["balanced"] for account in said["balance"])
     with looking(Settings.load()) as registry:
         (job,) = registry.jobs(kind="upgrade")
-    assert (str(job.state), job.steps_done) == ("completed", 1)
+        rows_of = {step.name: step.rows for step in registry.steps(job.id)}
+    bronze = {account["exchange"]: account["bronze"] for account in said["balance"]}
+    assert str(job.state) == "completed"
+    assert list(rows_of)[-4:] == ["gold", "ohlcv", "proof", "swap"]
+    assert {name: rows_of[f"silver-{name}"] for name in bronze} == bronze
+    assert rows_of["gold"] == rows_in_all(old_home.lake, GOLD_TRADES)
+    assert rows_of["proof"] == sum(bronze.values())
     assert old_tables(old_home.lake, EXCHANGES) == []

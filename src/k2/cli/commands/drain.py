@@ -1,17 +1,19 @@
 """``k2 drain``: wait, or work, until Gold and its bars have all that is in Kafka."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.status import Status
 
 from k2.bars.table import BARS
 from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.options import seconds_of
 from k2.cli.render.printing import print_json
+from k2.cli.step_lines import StepLines, print_result
 from k2.engine.engine import Engine
 from k2.engine.maintenance_schedule import MaintenanceSchedule
 from k2.engine.stream import Stream
@@ -24,7 +26,7 @@ from k2.jobs.stream_control import StreamControl
 from k2.jvm.driver import local_session
 from k2.jvm.session_lifetime import stop_session
 from k2.observability.logs import configure_logs
-from k2.observability.status import read_status
+from k2.observability.status import StreamStatus, read_status
 from k2.quality.backlog import backlog
 from k2.quality.step_goal import KafkaEnds, StepGoal, kafka_ends, step_goal
 from k2.settings import Settings
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 _STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
+_LOOK_SECONDS = 2.0
 
 
 def drain(
@@ -56,10 +59,10 @@ def drain(
     endpoints = find_endpoints(settings)
     ends = kafka_ends(endpoints.kafka, EXCHANGES)  # says at once when Kafka does not answer
     if here:
-        found = _drain_here(settings, endpoints, ends, seconds)
-    else:
-        params = {"timeout_seconds": seconds}
-        found = run_as_job(settings, "drain", params, title="Draining", detach=detach)
+        print_result(_drain_here(settings, endpoints, ends, seconds))
+        return
+    params = {"timeout_seconds": seconds}
+    found = run_as_job(settings, "drain", params, title="Draining", detach=detach)
     if as_json:
         print_json(found)
     else:
@@ -72,7 +75,9 @@ def _drain_here(
     began = time.monotonic()
     console = Console(stderr=True)
     with console.status("Draining …") as spinner:
-        _drain(settings, endpoints, ends, began + seconds, spinner, console)
+        _drain(
+            settings, endpoints, ends, began + seconds, StepLines(spinner, for_job=True), console
+        )
         SessionRecorder(settings, endpoints.kafka).try_record()
     left = backlog(settings, EXCHANGES, endpoints.kafka)
     return {"drained": True, "seconds": round(time.monotonic() - began, 1), "backlog": left}
@@ -83,7 +88,7 @@ def _drain(
     endpoints: Endpoints,
     ends: KafkaEnds,
     limit: float,
-    spinner: Status,
+    progress: StepLines,
     console: Console,
 ) -> None:
     addresses = (endpoints.kafka, endpoints.registry, settings.spark_master)
@@ -109,15 +114,12 @@ def _drain(
                 # Those that hand on to each other run here all, or are refused together.
                 and (len(steps) > 1 or not _runs_elsewhere(stream, settings))
             ]
-            goals = [step_goal(settings, _streams_of(step, streams), ends) for step in steps]
-            left = max(goal.rows_left() for goal in goals)
-            spinner.update(f"Draining {steps[-1]}: {left:,} rows to go")
+            followed = _Followed(list(steps), settings, streams, ends, progress)
+            left = followed.rows_left()
+            progress.update(f"Draining {steps[-1]}: {left:,} rows to go")
             if free and left:
-                _run(free, spark(), settings, limit, schedule)
-            for step in steps:
-                # What the step before has taken by now, which is all that this one must have.
-                goal = step_goal(settings, _streams_of(step, streams), ends)
-                _wait(settings, goal, step, limit, spinner.update)
+                _run(free, spark(), settings, limit, schedule, followed)
+            followed.wait(limit)
     finally:
         for started in session:
             stop_session(started)
@@ -129,8 +131,10 @@ def _run(
     settings: Settings,
     limit: float,
     schedule: MaintenanceSchedule,
+    followed: "_Followed",
 ) -> None:
     def check_time() -> None:
+        followed.look(engine.statuses)
         if time.monotonic() > limit:
             waiting = [f"{state.name}: {state.error}" for state in engine.statuses if state.error]
             raise _late("; ".join(waiting) or "a batch is still running")
@@ -140,17 +144,67 @@ def _run(
         spark, settings, streams, available_now=True, schedule=schedule, control=control
     ) as engine:
         engine.run_to_end(check_time)
+        followed.note(engine.statuses)
 
 
-def _wait(
-    settings: Settings, goal: StepGoal, step: str, limit: float, say: Callable[[str], None]
-) -> None:
-    while left := goal.rows_left():
-        say(f"Draining {step}: {left:,} rows to go")
-        _refuse_failed(settings, step)
-        if time.monotonic() > limit:
-            raise _late(f"{step} has {left:,} rows to go")
-        time.sleep(0.5)
+@dataclass
+class _Followed:
+    """Tells of each step, in order, when it has all that it must have."""
+
+    steps: list[str]  # that are left
+    settings: Settings
+    streams: Sequence[Stream]
+    ends: KafkaEnds
+    progress: StepLines
+    _rows: Counter[str] = field(
+        default_factory=Counter
+    )  # by step: taken here, or to be taken elsewhere
+    _looked: float = 0.0
+
+    def rows_left(self) -> int:
+        """Return how many rows the step has to take that has the most."""
+        self._rows = Counter({step: self._goal(step).rows_left() for step in self.steps})
+        return max(self._rows.values())
+
+    def note(self, statuses: Iterable[StreamStatus]) -> None:
+        """Note what streams took that run here."""
+        taken: Counter[str] = Counter()
+        for status in statuses:
+            taken[_step_of(status.name, status.layer)] += status.rows
+        self._rows |= taken
+
+    def look(self, statuses: Iterable[StreamStatus]) -> None:
+        """Look now and then, while streams run here."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        self.note(statuses)
+        while self.steps and not self._goal(self.steps[0]).rows_left():
+            self._end()
+        self._looked = time.monotonic()
+
+    def wait(self, limit: float) -> None:
+        """Wait for the steps that are left, each for what the step before has taken by then.
+
+        Raises:
+            UnavailableError: the time is up.
+            FailedError: a stream of the step is down.
+        """
+        while self.steps:
+            step, goal = self.steps[0], self._goal(self.steps[0])
+            while left := goal.rows_left():
+                self.progress.update(f"Draining {step}: {left:,} rows to go")
+                _refuse_failed(self.settings, step)
+                if time.monotonic() > limit:
+                    raise _late(f"{step} has {left:,} rows to go")
+                time.sleep(0.5)
+            self._end()
+
+    def _end(self) -> None:
+        step = self.steps.pop(0)
+        self.progress.ended(step, self._rows[step])
+
+    def _goal(self, step: str) -> StepGoal:
+        return step_goal(self.settings, _streams_of(step, self.streams), self.ends)
 
 
 def _streams_of(step: str, streams: Sequence[Stream]) -> list[Stream]:

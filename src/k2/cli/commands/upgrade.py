@@ -11,6 +11,7 @@ from rich.console import Console
 
 from k2.cli.job_client import DETACH_HELP, run_as_job
 from k2.cli.render.printing import print_json, print_table
+from k2.cli.step_lines import StepLines, print_result
 from k2.engine.stream import lock_names
 from k2.errors import FailedError
 from k2.exchanges import EXCHANGES
@@ -52,7 +53,10 @@ def upgrade_command(
     """
     settings = Settings.load()
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    if here or _has_nothing_to_do(settings):
+    if here:
+        print_result(_briefly(upgrade_here(settings, dry_run, keep_old, for_job=True)))
+        return
+    if _has_nothing_to_do(settings):
         found = upgrade_here(settings, dry_run, keep_old)
     else:
         params = {"dry_run": dry_run, "keep_old": keep_old}
@@ -67,8 +71,10 @@ def _has_nothing_to_do(settings: Settings) -> bool:
     return not (Workplace(settings).moves.exists() or old_tables(settings.lake, EXCHANGES))
 
 
-def upgrade_here(settings: Settings, dry_run: bool, keep_old: bool) -> dict[str, Any]:
-    """Upgrade in this process, and return what was done.
+def upgrade_here(
+    settings: Settings, dry_run: bool, keep_old: bool, for_job: bool = False
+) -> dict[str, Any]:
+    """Upgrade in this process, and return what was done; ``for_job`` prints a line at each step's end.
 
     Raises:
         K2Error: it cannot be done; the tables are as they were.
@@ -82,7 +88,7 @@ def upgrade_here(settings: Settings, dry_run: bool, keep_old: bool) -> dict[str,
         if not old:
             remove(workplace)
             return {"upgraded": False, "tables": []}
-        summary = _build(workplace)
+        summary = _build(workplace, for_job)
         if not dry_run:
             tables = [table.name for table in replaced_tables(EXCHANGES)]
             begin_swap(workplace, tables, _streams_of(workplace))
@@ -103,16 +109,26 @@ def _alone(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _build(workplace: Workplace) -> Summary:
+def _build(workplace: Workplace, for_job: bool) -> Summary:
     settings = workplace.settings
     refuse_lost_bronze(settings, EXCHANGES)
     plan = make_plan(settings, EXCHANGES)
     if not begin(workplace, plan):
         _refuse_small_disk(settings)
     with Console(stderr=True).status("Upgrading …") as spinner:
-        Build(workplace, plan, EXCHANGES, schemas_of(settings)).run(spinner.update)
+        progress = StepLines(spinner, for_job)
+        Build(workplace, plan, EXCHANGES, schemas_of(settings)).run(progress.update, progress.ended)
         spinner.update("Accounting for every record, and comparing …")
-        return prove(workplace, EXCHANGES)
+        summary = prove(workplace, EXCHANGES)
+        progress.ended("proof", sum(account.bronze for account in summary.balances))
+        return summary
+
+
+def _briefly(found: dict[str, Any]) -> dict[str, Any]:
+    """Keep one example of what differs, which is enough for the registry."""
+    for difference in found.get("differences", ()):
+        difference["samples"] = {n: s[:1] for n, s in difference["samples"].items()}
+    return found
 
 
 def _streams_of(workplace: Workplace) -> list[str]:

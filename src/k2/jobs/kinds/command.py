@@ -18,19 +18,6 @@ _END_SECONDS = 30.0
 _PART_BYTES = 1 << 16
 
 
-def run_command(run: JobRun, arguments: Sequence[str]) -> bytes:
-    """Run a command of K2 to its end and return what it printed.
-
-    Raises:
-        StandStill: somebody wants the job to stop; the command has ended as by Ctrl-C.
-        K2Error: it failed, or printed nothing; its class follows the exit code.
-    """
-    printed = b"\n".join(printed_lines(run, arguments))
-    if not printed:
-        raise _error_of(0, "")
-    return printed
-
-
 def printed_lines(
     run: JobRun, arguments: Sequence[str], *, answers: Collection[int] = (0,), niceness: int = 0
 ) -> Generator[bytes]:

@@ -2,13 +2,18 @@
 
 from typing import Any
 
-import orjson
 from pydantic import Field
 
 from k2.jobs.job_run import JobRun
-from k2.jobs.kinds.command import ONCE, run_command
+from k2.jobs.kinds.command_steps import run_command_in_steps
 from k2.jobs.kinds.kind import JobKind, JobParams
-from k2.jobs.model import StepResult
+
+DRAINED = (
+    "bronze",
+    "silver",
+    "gold",
+    "ohlcv",
+)  # the layers, and the bars, in the order of the rows
 
 
 class DrainParams(JobParams):
@@ -21,13 +26,8 @@ class DrainParams(JobParams):
 
 def run_drain(run: JobRun, params: DrainParams) -> dict[str, Any]:
     """Run `k2 drain` as a process of its own, which has a Spark that the service has not."""
-
-    def drain() -> StepResult:
-        arguments = ["drain", "--here", "--timeout", f"{params.timeout_seconds:f}s", "--json"]
-        found = orjson.loads(run_command(run, arguments))
-        return StepResult(rows=1, data=found)
-
-    return dict(run.step("drain", drain, policy=ONCE).data)
+    arguments = ["drain", "--here", "--timeout", f"{params.timeout_seconds:f}s"]
+    return run_command_in_steps(run, arguments, [*DRAINED, "backlog"])
 
 
 DRAIN = JobKind(

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import orjson
 from pydantic import Field
 
+from k2.exchanges import EXCHANGES
 from k2.jobs.job_run import JobRun
-from k2.jobs.kinds.command import ONCE, run_command
+from k2.jobs.kinds.command_steps import run_command_in_steps
 from k2.jobs.kinds.kind import JobKind, JobParams
-from k2.jobs.model import StepResult
 
 
 class UpgradeParams(JobParams):
@@ -22,18 +21,14 @@ def run_upgrade(run: JobRun, params: UpgradeParams) -> dict[str, Any]:
     """Run `k2 upgrade` in a process that takes its memory with it. Begun again, it goes on where it
     ended.
     """
-
-    def upgrade() -> StepResult:
-        options = [
-            *(["--dry-run"] if params.dry_run else []),
-            *(["--keep-old"] if params.keep_old else []),
-        ]
-        found = orjson.loads(run_command(run, ["upgrade", "--here", *options, "--json"]))
-        for difference in found.get("differences", ()):  # one example is enough for the registry
-            difference["samples"] = {n: s[:1] for n, s in difference["samples"].items()}
-        return StepResult(rows=1, data=found)
-
-    return dict(run.step("upgrade", upgrade, policy=ONCE).data)
+    options = [
+        *(["--dry-run"] if params.dry_run else []),
+        *(["--keep-old"] if params.keep_old else []),
+    ]
+    steps = [*(f"silver-{exchange.name}" for exchange in EXCHANGES), "gold", "ohlcv", "proof"]
+    return run_command_in_steps(
+        run, ["upgrade", "--here", *options], steps if params.dry_run else [*steps, "swap"]
+    )
 
 
 UPGRADE = JobKind(

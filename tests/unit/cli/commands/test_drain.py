@@ -2,13 +2,17 @@
 
 import time
 
+import orjson
 import pytest
 from rich.console import Console
 
 from k2.bars.table import BARS
 from k2.cli.commands import drain
+from k2.cli.step_lines import StepLines
 from k2.home.endpoints import Endpoints
 from k2.home.locks import exclusive
+from k2.jobs.kinds.drain import DRAINED
+from k2.observability.status import StreamStatus
 
 pytestmark = pytest.mark.unit
 
@@ -39,6 +43,7 @@ def engines(monkeypatch):
     class Engine:
         def __init__(self, spark, settings, streams, available_now, schedule=None, control=None):
             self.steps = sorted({step_of(stream) for stream in streams}, key=STEPS.index)
+            self.statuses = [StreamStatus(step, step, None) for step in self.steps]
 
         def __enter__(self):
             return self
@@ -48,6 +53,9 @@ def engines(monkeypatch):
 
         def run_to_end(self, check_time):
             ran.append(self.steps)
+            check_time()
+            for status in self.statuses:
+                status.rows = 7
             following = STEPS[STEPS.index(self.steps[-1]) + 1 :]
             waiting.update(dict.fromkeys(self.steps, 0) | dict.fromkeys(following[:1], 7))
 
@@ -60,7 +68,8 @@ def engines(monkeypatch):
 
 def run(settings):
     console = Console(quiet=True)
-    drain._drain(settings, ENDPOINTS, {}, time.monotonic() + 5, console.status(""), console)
+    progress = StepLines(console.status(""), for_job=True)
+    drain._drain(settings, ENDPOINTS, {}, time.monotonic() + 5, progress, console)
 
 
 def test_streams_that_hand_on_run_together(settings, engines):
@@ -81,3 +90,20 @@ def test_beside_a_process_that_holds_a_table_the_others_run_one_after_the_other(
         run(settings)
 
     assert engines == ONE_BY_ONE
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_each_step_is_told_once_in_order_with_its_rows(settings, engines, capsys, together):
+    run(settings.model_copy(update={"chain_streams": together}))
+
+    told = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert told == [{"step": step, "rows": 7} for step in DRAINED]
+
+
+def test_a_step_that_has_all_already_is_told_without_rows(settings, engines, capsys, monkeypatch):
+    monkeypatch.setattr(drain, "step_goal", lambda *_: Goal(dict.fromkeys(STEPS, 0), []))
+
+    run(settings)
+
+    told = [orjson.loads(line)["rows"] for line in capsys.readouterr().out.splitlines()]
+    assert (engines, told) == ([], [0, 0, 0, 0])
