@@ -61,7 +61,7 @@ def drain(
     if here:
         print_result(_drain_here(settings, endpoints, ends, seconds))
         return
-    params = {"timeout_seconds": seconds}
+    params = {"timeout_seconds": seconds, "fail_on_nothing": False}  # all drained is well
     found = run_as_job(settings, "drain", params, title="Draining", detach=detach)
     if as_json:
         print_json(found)

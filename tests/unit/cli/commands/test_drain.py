@@ -11,7 +11,7 @@ from k2.cli.commands import drain
 from k2.cli.step_lines import StepLines
 from k2.home.endpoints import Endpoints
 from k2.home.locks import exclusive
-from k2.jobs.kinds.drain import DRAINED
+from k2.jobs.kinds.drain import DRAIN, DRAINED
 from k2.observability.status import StreamStatus
 
 pytestmark = pytest.mark.unit
@@ -107,3 +107,20 @@ def test_a_step_that_has_all_already_is_told_without_rows(settings, engines, cap
 
     told = [orjson.loads(line)["rows"] for line in capsys.readouterr().out.splitlines()]
     assert (engines, told) == ([], [0, 0, 0, 0])
+
+
+def test_nothing_left_to_drain_is_no_failure(home, k2, monkeypatch):
+    asked = {}
+
+    def job(_settings, kind, params, **_):
+        asked[kind] = DRAIN.validated(params)
+        return {"seconds": 0.1}
+
+    monkeypatch.setattr(drain, "find_endpoints", lambda _: ENDPOINTS)
+    monkeypatch.setattr(drain, "kafka_ends", lambda *_: {})
+    monkeypatch.setattr(drain, "run_as_job", job)
+
+    said = k2("drain")
+
+    assert said.code == 0
+    assert asked["drain"].fail_on_nothing is False
