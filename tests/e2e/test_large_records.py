@@ -1,4 +1,4 @@
-"""Records that are a thousand times larger than trades, and good ones behind them."""
+"""Records that are a thousand times larger than trades, beside the streams and before them."""
 
 import json
 import random
@@ -10,7 +10,7 @@ from confluent_kafka import Producer
 from k2.avro.schema_files import schema_text
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.exchanges.kraken import KRAKEN
-from tests.support.home import K2Home
+from tests.support.home import K2Home, wait_until
 from tests.support.trades import framed, kraken_raw
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -19,6 +19,7 @@ KIB, MIB = 1024, 1024 * 1024
 # 12,000 records, one gigabyte; with its header the largest is what Kafka takes at most.
 SIZES = {64 * KIB: 11_400, 256 * KIB: 480, MIB: 100, 8 * MIB - 512: 20}
 GOOD = 200
+MANY = str(10**12)
 
 
 def large_records() -> Iterator[bytes]:
@@ -63,6 +64,43 @@ def test_twelve_thousand_large_records_are_dead_letters_and_the_good_ones_behind
     home.run("drain", "--timeout", "900s")
 
     assert home.rows("dlq_kraken_trades") == sum(SIZES.values())
+    assert home.rows("gold_trades") == GOOD
+    assert home.json("balance")["balanced"] is True
+    home.run("down")
+
+
+def test_large_records_that_come_while_streams_run_stop_nothing(home: K2Home) -> None:
+    home.run("up", "--detach", "--rate", "200/s")
+    wait_until(lambda: home.rows("gold_trades") > 500, why=home.output.read_text)
+
+    send(home, large_records(), good_records(registry(home)))
+    home.run("drain", "--timeout", "900s")
+
+    assert home.rows("dlq_kraken_trades") >= sum(SIZES.values())
+    assert home.json("balance")["balanced"] is True
+    home.run("status", "--check")
+    home.run("down")
+
+
+def test_a_batch_that_dies_of_want_of_memory_again_is_taken_in_smaller_parts(
+    home: K2Home,
+) -> None:
+    home.run("up", "--feed", "none", "--no-streams", "--detach")
+    send(home, (bytes([n % 256]) * 256 * KIB for n in range(4_000)), good_records(registry(home)))
+    # As if nobody had looked at the records before: a gigabyte in one batch.
+    unlimited = {"K2_MAX_KAFKA_BYTES_PER_BATCH": MANY}
+
+    died = home.run_raw("drain", "--timeout", "600s", **unlimited)
+
+    assert died.returncode == 1, died.stdout + died.stderr
+    assert "Traceback" not in died.stdout + died.stderr
+    starts = 1
+    while home.run_raw("drain", "--timeout", "600s", **unlimited).returncode:
+        starts += 1
+        assert (
+            starts <= 2
+        )  # the first start takes it as it was: a batch may have been killed by hand
+    assert home.rows("dlq_kraken_trades") == 4_000
     assert home.rows("gold_trades") == GOOD
     assert home.json("balance")["balanced"] is True
     home.run("down")

@@ -8,6 +8,7 @@ no table has any of it.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -62,6 +63,7 @@ class BatchLimit:
             return
         size, allowed = nbytes / rows, self.settings.max_kafka_bytes_per_batch
         is_full = rows > 0.9 * self._limit and self._limit < self.settings.max_records_per_batch
+        is_full = is_full and self._limit_after_death() is None
         full = size * self._limit / allowed
         if (full > _TOO_MANY and self._limit > 1) or (full < _TOO_FEW and is_full):
             self._size = size
@@ -81,26 +83,26 @@ class BatchLimit:
         waiting = self._waiting(reader.watermarks(self.topic))
         if sum(end - first for first, end in waiting.values()) >= _LOOK_FROM:
             most = self._limit_for(self._mean_size(reader, waiting))
-        planned = self._unwritten(written)
-        if planned is None:
+        most = min(most, self._limit_after_death() or most)
+        batch = self._unwritten(written)
+        if batch is None:
             return most
-        batch, records = planned
-        deaths = self._count_start(batch)
-        most = min(most, max(records // int(_SMALLER ** (deaths - 1)), _FEWEST))
+        ends = planned_ends(self.checkpoint, self.topic, batch) or {}
+        starts = self._starts()
+        records = sum(end - starts.get(partition, 0) for partition, end in ends.items())
+        most = min(most, self._count_start(batch, records, ends))
         if records > most:
             log.warning("batch_planned_anew", topic=self.topic, batch_id=batch, records=most)
             remove_file(self.checkpoint / "offsets" / str(batch))
         return most
 
-    def _unwritten(self, written: int | None) -> tuple[int, int] | None:
-        """The batch that was planned and is in no table, and how many records it has."""
+    def _unwritten(self, written: int | None) -> int | None:
+        """The batch that was planned and is in no table."""
         batch = newest(self.checkpoint / "offsets")
         committed = newest(self.checkpoint / "commits")
-        if batch is None or batch == committed or (written is not None and written >= batch):
+        if batch == committed or (batch is not None and written is not None and written >= batch):
             return None
-        ends = planned_ends(self.checkpoint, self.topic, batch) or {}
-        starts = self._starts()
-        return batch, sum(end - starts.get(partition, 0) for partition, end in ends.items())
+        return batch
 
     def _starts(self) -> dict[int, int]:
         """Where the next batch begins: after the last one, or where one begins that was planned and is in no table."""
@@ -124,16 +126,32 @@ class BatchLimit:
         ]
         return max(sum(sizes) / len(sizes), 1.0) if sizes else 1.0
 
-    def _count_start(self, batch: int) -> int:
-        """Count the starts that found this batch planned and unwritten, this start included."""
-        path = self.checkpoint / _FILE
-        try:
-            said: dict[str, int] = orjson.loads(path.read_bytes())
-        except FileNotFoundError:
-            said = {}
+    def _count_start(self, batch: int, records: int, ends: dict[int, int]) -> int:
+        """Count the starts that found this batch planned and unwritten, this one included; return its limit."""
+        said = self._attempts()
         starts = said["starts"] + 1 if said.get("batch") == batch else 1
-        write_lines(path, [orjson.dumps({"batch": batch, "starts": starts}).decode()])
-        return starts
+        most = max(records // int(_SMALLER ** (starts - 1)), _FEWEST)
+        attempts = {**said, "batch": batch, "starts": starts}
+        if starts > 1:
+            before = said.get("until", {})
+            until = {str(p): max(end, before.get(str(p), 0)) for p, end in ends.items()}
+            attempts |= {"records": most, "until": before | until}
+        write_lines(self.checkpoint / _FILE, [orjson.dumps(attempts).decode()])
+        return most
+
+    def _limit_after_death(self) -> int | None:
+        """The limit of the parts of a batch that died again; None once all of it is read."""
+        said, starts = self._attempts(), self._starts()
+        until: dict[str, int] = said.get("until", {})
+        is_read = all(starts.get(int(partition), 0) >= end for partition, end in until.items())
+        return None if is_read else int(said["records"])
+
+    def _attempts(self) -> dict[str, Any]:
+        try:
+            said: dict[str, Any] = orjson.loads((self.checkpoint / _FILE).read_bytes())
+        except FileNotFoundError:
+            return {}
+        return said
 
 
 def _spread(first: int, end: int) -> list[int]:

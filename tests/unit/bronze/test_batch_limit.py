@@ -116,6 +116,37 @@ def test_a_batch_that_dies_again_is_taken_in_ever_smaller_parts(kafka, limited):
     assert limits == [10_000, 1_250, 64, 64, 64]
 
 
+def test_all_of_a_batch_that_died_again_is_taken_in_the_smaller_parts_and_what_follows_is_not(
+    kafka, limited
+):
+    kafka(end=20_000, size=100)
+    for _ in range(2):
+        plan(limited, 10_000)
+        limits = limited.records(written=None)
+    assert limits == 1_250
+
+    for batch, end in enumerate(range(1_250, 10_000, 1_250)):
+        plan(limited, end, batch, commit=True)
+        limited.observe(1_250, 1_250 * 100)  # full, and no reason to start again
+        assert limited.records(written=batch) == 1_250
+    plan(limited, 10_000, 7, commit=True)
+
+    assert limited.records(written=7) == 120_000
+
+
+def test_a_part_that_dies_too_is_taken_in_parts_of_its_own(kafka, limited):
+    kafka(end=10_000, size=100)
+    limits = []
+    for end in (10_000, 10_000, 1_250):
+        plan(limited, end)
+        limits.append(limited.records(written=None))
+    plan(limited, 64, commit=True)
+    kafka(end=10_000, size=100)
+
+    assert limits == [10_000, 1_250, 64]
+    assert limited.records(written=0) == 64
+
+
 def test_records_that_become_large_make_the_query_start_again_with_a_limit_for_them(kafka, limited):
     kafka(end=0, size=0)
     assert limited.records(written=None) == 120_000
