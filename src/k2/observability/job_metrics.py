@@ -12,6 +12,8 @@ from k2.settings import Settings
 
 _SECONDS = (1, 5, 15, 60, 300, 900, 3_600, 14_400)
 
+# There from the start: of a counter that begins with its first failure, no increase shows that one.
+_STEP_ERRORS = ("ConfigError", "ContractError", "FailedError", "InUseError", "UnavailableError")
 
 PORT_OFFSET = 5  # after the first stream's port: the one that no stream has
 
@@ -97,6 +99,8 @@ class JobMetrics:
         for kind in self.numbers.kind_names():
             for outcome in ("completed", "failed"):
                 self._seconds.labels(kind, outcome)
+            for error in _STEP_ERRORS:
+                self._failures.labels(kind, error)
         self.registry.register(_AtScrape(self.numbers))
 
     def ended(self, kind: str, outcome: str, seconds: float) -> None:
