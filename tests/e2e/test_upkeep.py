@@ -4,6 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -163,10 +164,13 @@ def learn_schema(home: K2Home) -> None:
 
 
 def data_files(home: K2Home, table: str) -> set[str]:
-    folder = home.folder / "lake" / table
-    return {str(path.relative_to(folder)) for path in folder.rglob("*.parquet")} - {
-        str(path.relative_to(folder)) for path in (folder / "_delta_log").glob("*.parquet")
-    }
+    """A table's data files; ``_packing`` and other scratch folders come and go beside them."""
+    top, found = home.folder / "lake" / table, set()
+    for folder, below, names in os.walk(top):  # which bears a folder that has just gone
+        below[:] = [name for name in below if not name.startswith("_")]
+        parquet = (Path(folder, name) for name in names if name.endswith(".parquet"))
+        found |= {str(path.relative_to(top)) for path in parquet}
+    return found
 
 
 def live_files(home: K2Home, table: str) -> set[str]:
@@ -186,7 +190,8 @@ def hours_pass(home: K2Home) -> None:
         noted = home.folder / "run" / "maintenance" / stream["name"]
         noted.parent.mkdir(exist_ok=True)
         noted.touch()
-    for folder in ("lake", "run/maintenance"):
-        for path in (home.folder / folder).rglob("*"):
-            if path.is_file():
-                os.utime(path, (back, back))
+    for top in ("lake", "run/maintenance"):
+        for folder, _, names in os.walk(home.folder / top):
+            for name in names:
+                with suppress(FileNotFoundError):  # streams run, and so does their upkeep
+                    os.utime(Path(folder, name), (back, back))
