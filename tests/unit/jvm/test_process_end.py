@@ -19,9 +19,10 @@ pytestmark = [pytest.mark.unit, pytest.mark.timeout(60)]
 END_SECONDS = 5.0
 STARTING = 0.5  # orderly seconds of these jobs, so that a test does not wait for four
 
-# Stands for Spark's JVM: starts the job, and alone can read what it prints.
+# Stands for Spark's JVM: starts the job, and alone can read what it prints. Below `nohup`, SIGHUP would end neither.
 JVM = """\
-import os, subprocess, sys
+import os, signal, subprocess, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 job = subprocess.Popen([sys.argv[1], "-c", sys.argv[2]], stdout=subprocess.PIPE,
     stderr=subprocess.STDOUT, env=os.environ | {"PYSPARK_GATEWAY_PORT": "1"})
 while job.stdout.readline() != b"runs\\n":
