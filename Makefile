@@ -22,8 +22,8 @@ help: ## Print this help
 	  /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: demo
-demo: setup ## See it work: simulated trades to Gold for 60 s, then a summary
-	@$(BIN)/k2 up --feed simulate --for 60s
+demo: setup ## See it work: simulated trades to Gold for 45 s, then a summary
+	@$(BIN)/k2 up --feed simulate --for 45s
 
 .PHONY: setup
 setup: java .venv/.synced .venv/.jars ## Get everything K2 needs: Python packages and jars
