@@ -1,20 +1,17 @@
 """One run of the local stack: start everything in order, supervise it, stop it in order."""
 
 import os
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TextIO
 
 import structlog
 from rich.console import Console
-from rich.live import Live
 
 from k2.cli.render.run_summary import print_summary
-from k2.cli.render.streams import streams_table
+from k2.cli.run_watch import RunWatch, say
 from k2.connectors.committed_reader import CommittedReader
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.engine.engine import Engine
@@ -36,7 +33,6 @@ from k2.observability.logs import configure_logs
 from k2.observability.metrics_server import check_ports
 from k2.observability.redaction import redacted
 from k2.periodic import PeriodicTask
-from k2.quality.backlog import backlog
 from k2.settings import Settings
 from k2.storage.table import Layer
 from k2.topology import all_streams, consumers_of, port_of, schema_cache, stream_names
@@ -44,10 +40,7 @@ from k2.topology import all_streams, consumers_of, port_of, schema_cache, stream
 log = structlog.get_logger("k2.up")
 
 READY = "ready"  # in K2_HOME/run: the process that is up
-_TICK = 0.5
 _SESSIONS_SECONDS = 10.0
-_FEED_START_SECONDS = 60.0  # by which a feed has its first record on a slow machine
-_STUCK_SECONDS = 120.0  # without a record taken after the feed has ended
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
             )
         monitoring = None
         if run.monitoring:
-            monitoring = Monitoring.found(settings, partial(_say, console))
+            monitoring = Monitoring.found(settings, partial(say, console))
         stack = LocalStack(settings, monitoring.agent if monitoring else None)
         started.callback(_say_stopped, settings, stack, console)
         started.callback(stack.stop)
@@ -83,7 +76,7 @@ def supervise(settings: Settings, run: Run, console: Console) -> bool:
             with stack.disk_space.named():  # whatever finds no room first
                 return _up(settings, run, console, stack, monitoring, started)
         except KeyboardInterrupt:
-            _say(console, "Stopping …")
+            say(console, "Stopping …")
             return True
         finally:
             (settings.run / READY).unlink(missing_ok=True)
@@ -100,18 +93,18 @@ def _up(
     engine: Engine | None = None
     driver = LastingDriver(settings, console)
     started.callback(lambda: driver.stop(engine is not None and _has_run(engine)))
-    local = stack.start(lambda text: _say(console, text), driver.start if run.streams else _nothing)
+    local = stack.start(lambda text: say(console, text), driver.start if run.streams else _nothing)
     endpoints = Endpoints(local.kafka, local.registry)
     if settings.kafka:
         fed = f"the feed's trades ({run.feed[0]}) go there" if run.feed else "nothing is simulated"
-        _say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {fed}.")
+        say(console, f"K2_KAFKA={redacted(settings.kafka)} is used, no local Kafka; {fed}.")
     _prepare_exchanges(settings, endpoints)
     # Before the streams, which start the faster for having something to start for.
     feed = FeedProcess(settings, run.feed) if run.feed else None
     if feed is not None:
         started.callback(feed.stop)
     if driver.session is not None:
-        _say(console, "Starting the streams …")
+        say(console, "Starting the streams …")
         streams = all_streams(
             settings, endpoints.kafka, endpoints.registry, settings.spark_master, together=True
         )
@@ -127,26 +120,28 @@ def _up(
         engine.publish()  # who is told that we are up finds the streams
     if monitoring is not None:
         statuses = engine.statuses if engine is not None else []
-        monitoring.start(stack, statuses, driver.session, partial(_say, console))
+        monitoring.start(stack, statuses, driver.session, partial(say, console))
     recorder = SessionRecorder(settings, endpoints.kafka)
     recording = PeriodicTask("k2-feed-sessions", _SESSIONS_SECONDS, recorder.try_record)
     started.callback(recording.stop)
     recording.start()
     service = None
     if settings.service:
-        service = ServiceProcess(settings, partial(_say, console))
+        service = ServiceProcess(settings, partial(say, console))
         started.callback(service.stop)
         service.start()
     (settings.run / READY).write_text(str(os.getpid()))
-    watch = _Watch(settings, stack, engine, feed, endpoints, console, service)
+    watch = RunWatch(settings, stack, engine, feed, endpoints, console, service)
     watch.until(run.seconds)
     if feed is not None:
         feed.stop()
     recording.stop()
     recorder.try_record()
+    if service is not None:
+        service.ask_to_end()  # takes seconds, which the streams need too
     if engine is None:
         return True
-    _say(console, "Time is up; the streams take what is left …")
+    say(console, "Time is up; the streams take what is left …")
     watch.until_drained()
     balanced = print_summary(settings, CommittedReader(endpoints.kafka))
     return balanced and not engine.failures
@@ -169,68 +164,6 @@ def _has_run(engine: Engine) -> bool:
     return any(status.name == Layer.GOLD and status.batches for status in engine.statuses)
 
 
-@dataclass
-class _Watch:
-    settings: Settings
-    stack: LocalStack
-    engine: Engine | None
-    feed: FeedProcess | None
-    endpoints: Endpoints
-    console: Console
-    service: ServiceProcess | None = None
-
-    def until(self, seconds: float | None) -> None:
-        """Look after everything for so long, or for as long as the feed; None is for ever."""
-        patience = _FEED_START_SECONDS if self.feed is not None else 0.0
-        end = None if seconds is None else time.monotonic() + seconds + patience
-        with self._shown() as live:
-            while end is None or (
-                time.monotonic() < end and not (self.feed and self.feed.has_ended)
-            ):
-                self._tick(live)
-
-    def until_drained(self) -> None:
-        """Look after everything until Gold has all; give up when nothing has moved for long."""
-        before: dict[str, int] = {}
-        end = 0.0
-        with self._shown() as live:
-            while any((left := self._backlog()).values()):
-                if left != before:
-                    before, end = left, time.monotonic() + _STUCK_SECONDS
-                if time.monotonic() > end:
-                    _say(self.console, "Not all caught up; the next run goes on from here.")
-                    return
-                self._tick(live)
-
-    def _backlog(self) -> dict[str, int]:
-        return backlog(self.settings, EXCHANGES, self.endpoints.kafka)
-
-    @contextmanager
-    def _shown(self) -> Iterator[Live | None]:
-        if self.engine is None or not self.console.is_terminal:
-            yield None
-            return
-        with Live(console=self.console, refresh_per_second=2, transient=True) as live:
-            yield live
-
-    def _tick(self, live: Live | None) -> None:
-        self.stack.disk_space.look()
-        self.stack.revive()
-        if self.engine is not None:
-            running = self.engine.watch()
-            self.engine.publish()
-            if live is not None:
-                title = f"K2 in {self.settings.home} — Ctrl-C ends it"
-                live.update(streams_table((s.public() for s in self.engine.statuses), title))
-            if not running:
-                raise self.engine.failures[0]
-        if self.feed is not None:
-            self.feed.look()
-        if self.service is not None:
-            self.service.look()
-        time.sleep(_TICK)
-
-
 def _open_log(settings: Settings) -> TextIO:
     """Open the run's log: what is printed for people does not belong there."""
     return (settings.logs / "k2.log").open("a", encoding="utf-8")
@@ -238,13 +171,8 @@ def _open_log(settings: Settings) -> TextIO:
 
 def _say_stopped(settings: Settings, stack: LocalStack, console: Console) -> None:
     if stack.has_begun:  # one that was refused the home has stopped nothing
-        _say(console, f"Stopped. Everything is in {settings.home}.")
+        say(console, f"Stopped. Everything is in {settings.home}.")
 
 
 def _nothing() -> None:
     pass
-
-
-def _say(console: Console, text: str) -> None:
-    with suppress(OSError):  # a terminal that was closed hears nothing, and all else goes on
-        console.print(text, highlight=False, markup=False, soft_wrap=True)

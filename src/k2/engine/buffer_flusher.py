@@ -31,6 +31,10 @@ class BufferFlusher:
     def stop(self) -> None:
         """Stop the thread and write all buffers, so that the next start has nothing to catch up with."""
         self._thread.stop()
+        self.flush_all()
+
+    def flush_all(self) -> None:
+        """Write all buffers, due or not."""
         for task in self._tasks:
             self.flush(task)
 

@@ -6,7 +6,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 import structlog
@@ -98,12 +97,7 @@ class Engine:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop the streams and release their tables."""
         self.stop()
 
@@ -137,6 +131,11 @@ class Engine:
         note_lags(self._tasks)
         file = path or self.settings.run / "streams.json"
         write_status(file, self.statuses, {"spark_ui": self._ui})
+
+    def flush_buffers(self) -> None:
+        """Write what streams have buffered, due or not: where no more comes, nobody should wait for it."""
+        if self._flusher is not None:
+            self._flusher.flush_all()
 
     def run_to_end(self, on_tick: Callable[[], None] = lambda: None) -> None:
         """Wait until every available-now stream is done.

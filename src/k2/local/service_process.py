@@ -22,7 +22,7 @@ class ServiceProcess:
         self._settings, self._tell = settings, tell
         self._child: subprocess.Popen[bytes] | None = None
         self._pause, self._again_at = _FIRST_PAUSE, 0.0
-        self._told = False
+        self._told = self._asked = False
 
     def start(self) -> None:
         """Start it; what becomes of it :meth:`look` sees."""
@@ -32,6 +32,8 @@ class ServiceProcess:
 
     def look(self) -> None:
         """Say once where it is; start it again if it has died."""
+        if self._asked:
+            return
         if self._child is None:
             if self._again_at and time.monotonic() >= self._again_at:
                 self.start()
@@ -52,11 +54,17 @@ class ServiceProcess:
         self._tell(f"The jobs' service ended ({code}) and is started again: {words}")
         self._pause = min(self._pause * 2, _MAX_PAUSE)
 
+    def ask_to_end(self) -> None:
+        """Begin what :meth:`stop` waits for; it is not looked after any more."""
+        if self._child is not None and self._child.poll() is None and not self._asked:
+            self._asked = True  # a second signal would cut its end short
+            self._child.terminate()
+
     def stop(self) -> None:
         """Let it end: jobs stop at their next step and go on at the next start."""
+        self.ask_to_end()
         child, self._child, self._again_at = self._child, None, 0.0
         if child is not None and child.poll() is None:
-            child.terminate()
             try:
                 child.wait(_STOP_SECONDS)
             except subprocess.TimeoutExpired:

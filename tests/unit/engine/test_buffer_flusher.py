@@ -56,6 +56,14 @@ def test_what_is_due_is_written_without_being_asked(told):
     assert told == [7]
 
 
+def test_where_no_more_comes_nothing_waits_until_it_is_due(told):
+    running = flushing(Buffer(5), told)
+
+    running.flush_all()
+
+    assert told == [5]
+
+
 def test_the_end_writes_what_is_not_due(told):
     running = flushing(Buffer(3), told)
     running.start()
