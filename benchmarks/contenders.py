@@ -137,7 +137,8 @@ def k2(source: Source, variant: Variant = STANDARD, name: str = "k2") -> Figures
         found = Figures(
             name, source.records, 0, seconds, total.streams_cpu - bars, total.peak_memory, {}, steps
         )
-        return judged(found, folder / "lake", source)
+        # Only tables of today's definition can be compacted here.
+        return judged(found, folder / "lake", source, is_packed=not variant.revision)
 
 
 def _marks(folder: Path) -> dict[str, float]:
@@ -156,7 +157,9 @@ def _marks(folder: Path) -> dict[str, float]:
     }
 
 
-def judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Figures:
+def judged(
+    found: Figures, lake: Path, source: Source, gold: bool = True, is_packed: bool = True
+) -> Figures:
     """Hold a run's tables to the manifest, and add its trades and their bytes."""
     found.trades = require_truth(lake, source.manifest, gold)
     layers = {"silver": ["silver_binance_trades", "silver_kraken_trades"]}
@@ -166,7 +169,7 @@ def judged(found: Figures, lake: Path, source: Source, gold: bool = True) -> Fig
         tables = [DeltaTable(lake / name) for name in names]
         size = sum(files_of(table).bytes for table in tables)
         found.bytes_per_trade[layer] = round(size / found.trades, 1)
-        if found.contender.startswith("k2"):
+        if is_packed and found.contender.startswith("k2"):
             packed = sum(map(_packed, names, tables))
             found.bytes_per_trade[f"{layer}, compacted"] = round(packed / found.trades, 1)
     return found
