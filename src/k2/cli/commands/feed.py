@@ -19,19 +19,17 @@ from k2.cli.app import group_of
 from k2.cli.options import seconds_of
 from k2.cli.refill_jobs import RefillGapJobs
 from k2.cli.render.printing import print_json, print_table
-from k2.connectors.kafka import ensure_topics
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import FailedError, InUseError, PartlyDoneError, UnavailableError
 from k2.exchanges import exchange_named
 from k2.exchanges.live_services import LIVE_SERVICES
 from k2.feeds.live.confirm import confirmed
 from k2.feeds.live.feed_state import feed_place
-from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan, FeedPlans
 from k2.feeds.live.run import LiveRun
 from k2.feeds.sessions.recorder import SessionRecorder
 from k2.feeds.sessions.table import OPS_FEED_SESSIONS
-from k2.feeds.topics import prepare_topics
+from k2.feeds.topics import prepare_events_topic, prepare_topics
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.instrument_lists import InstrumentLists
 from k2.local.services.monitoring import feed_target
@@ -160,7 +158,7 @@ def _encoders(
         prepare_topics(endpoints, source, settings.topic_partitions)
         ids = registry.register(source)
         encoders[name] = encoder(schema_text(source.reader_schema), ids[source.reader_schema])
-    ensure_topics(endpoints.kafka, [EVENTS_TOPIC], 1)
+    prepare_events_topic(endpoints)
     return encoders
 
 

@@ -83,7 +83,7 @@ def prepare_encoder(run: JobRun, exchange: Exchange) -> "Encoder":
     from k2.avro.encoding import encoder
     from k2.avro.schema_files import schema_text
     from k2.connectors.schema_registry import SchemaRegistry
-    from k2.feeds.topics import prepare_topics
+    from k2.feeds.topics import prepare_events_topic, prepare_topics
     from k2.home.endpoints import find_endpoints
     from k2.retry import call_with_retry
 
@@ -91,6 +91,7 @@ def prepare_encoder(run: JobRun, exchange: Exchange) -> "Encoder":
 
     def prepare() -> dict[str, int]:
         prepare_topics(endpoints, exchange, run.settings.topic_partitions)
+        prepare_events_topic(endpoints)  # no live feed may ever have run
         return SchemaRegistry(endpoints.registry).register(exchange)
 
     ids = call_with_retry(prepare, policy=run.policy, sleep=run.wait)
