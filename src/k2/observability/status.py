@@ -127,4 +127,12 @@ def _read_live(path: Path) -> dict[str, Any] | None:
     if status is None or time.time() - status["written_at"] >= _STALE_SECONDS:
         return None
     is_here = status.get("host") in (None, socket.gethostname())
-    return status if not is_here or psutil.pid_exists(status["pid"]) else None
+    return status if not is_here or _runs(status["pid"]) else None
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended stays a zombie where nobody asks how, as in containers without an init."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

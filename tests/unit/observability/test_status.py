@@ -2,11 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from k2.observability.status import StreamStatus, freshness, read_status, write_status
+from k2.observability.status import StreamStatus, freshness, read_status, running, write_status
 
 pytestmark = pytest.mark.unit
 
@@ -77,3 +79,17 @@ def test_a_status_that_cannot_be_read_is_none(tmp_path, content):
         path.write_bytes(content)
 
     assert read_status(path) is None
+
+
+def test_a_run_that_has_ended_and_that_nobody_has_asked_about_does_not_run(settings, status):
+    settings.run.mkdir(parents=True)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # a zombie now
+    write_status(settings.run / "streams.json", [status], {})
+    written = json.loads((settings.run / "streams.json").read_text())
+    (settings.run / "streams.json").write_text(json.dumps(written | {"pid": ended.pid}))
+
+    found = running(settings)
+    ended.wait()
+
+    assert found["streams"] == []
