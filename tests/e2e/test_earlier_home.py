@@ -4,6 +4,7 @@ import json
 import tarfile
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -21,6 +22,7 @@ SENT = {
 }
 # Nine places: a dead letter to the code that wrote the homes, a trade since prices have fourteen.
 FITS_NOW = Decimal("1.123456789")
+DAY_US = 86_400_000_000
 Trade = tuple[str, str, int, Decimal, Decimal]
 OF_COINBASE = 40  # trades, replayed and therefore in no manifest
 
@@ -41,20 +43,22 @@ def sent(manifests: list[Path]) -> list[Trade]:
     """
     lines = [json.loads(x) for file in manifests for x in file.read_text().splitlines()]
     # Trades now, so that another record of their number repeats them.
-    fit_now = {
-        (x["exchange"], x["symbol"], x["trade_id"])
-        for x in lines
-        if x.get("defect") == "price_too_fine"
-    }
+    fit_now = {numbered(x) for x in lines if x.get("defect") == "price_too_fine"}
     first: dict[tuple[object, ...], Trade] = {}
     for x in lines:
-        is_repeated = (x["exchange"], x["symbol"], x["trade_id"]) in fit_now
-        if x["kind"] in ("trade", "late") and not is_repeated:
+        if x["kind"] in ("trade", "late") and numbered(x) not in fit_now:
             price, quantity = Decimal(x["price"]), Decimal(x["quantity"])
             trade = (x["exchange"], x["symbol"], x["time_us"], price, quantity)
-            number = x["trade_id"]
-            first.setdefault((*trade[:2], number) if number is not None else trade, trade)
+            first.setdefault(trade if x["trade_id"] is None else numbered(x), trade)
     return sorted(first.values())
+
+
+def numbered(x: dict[str, Any]) -> tuple[object, ...]:
+    """What names a trade that has a number: its day too, since a market may begin its numbers anew some day.
+
+    The archive is of one day, and what a test sends of the day on which it runs.
+    """
+    return x["exchange"], x["symbol"], x["trade_id"], x["time_us"] // DAY_US
 
 
 def stored(home: K2Home) -> list[Trade]:
