@@ -15,6 +15,8 @@ from contextlib import suppress
 
 import psutil
 
+from k2.home.process_life import is_alive
+
 _ORDERLY_SECONDS = 3.0  # for streams to stop and the session to end; the JVM ends after that
 _LOOK_SECONDS = 0.2
 _EXIT_CODE = 1
@@ -46,7 +48,7 @@ class ProcessEnd:
 
     def _watch(self) -> None:
         while True:
-            if self._jvm is not None and not _is_alive(self._jvm):
+            if self._jvm is not None and not is_alive(self._jvm):
                 os._exit(_EXIT_CODE)
             if time.monotonic() >= self._ends_at:
                 self._kill()
@@ -73,10 +75,3 @@ def _find_jvm() -> psutil.Process | None:
         above = psutil.Process().parents()
         return next((process for process in above if process.name() == "java"), None)
     return None
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False

@@ -14,6 +14,7 @@ import psutil
 
 from k2.environment import inherited
 from k2.home.atomic_files import replace_whole
+from k2.home.process_life import is_alive
 
 # Linux tells a child when the *thread* that started it ends, so one thread that lives as long as
 # the process starts them all.
@@ -74,8 +75,8 @@ class ProcessRecord:
         try:
             process = psutil.Process(self.pid)
             same = (
-                read_start(process) == self.started
-                and process.status() != psutil.STATUS_ZOMBIE
+                is_alive(process)
+                and read_start(process) == self.started
                 and (not self.marker or self.marker in process.cmdline())
             )
         except psutil.Error:

@@ -13,6 +13,7 @@ import orjson
 import psutil
 
 from k2.home.atomic_files import replace_whole
+from k2.home.process_life import is_alive
 from k2.observability.kafka_lag import kafka_lag
 from k2.settings import Settings
 
@@ -131,8 +132,7 @@ def _read_live(path: Path) -> dict[str, Any] | None:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs; one that has ended stays a zombie where nobody asks how, as in containers without an init."""
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return is_alive(psutil.Process(pid))
     except psutil.NoSuchProcess:
         return False
