@@ -158,9 +158,9 @@ def _marks(folder: Path) -> dict[str, float]:
 
 
 def judged(
-    found: Figures, lake: Path, source: Source, gold: bool = True, is_packed: bool = True
+    found: Figures, lake: Path, source: Source, gold: bool = True, is_packed: bool = False
 ) -> Figures:
-    """Hold a run's tables to the manifest, and add its trades and their bytes."""
+    """Hold a run's tables to the manifest, and add its trades and their bytes, compacted too if ``is_packed``."""
     found.trades = require_truth(lake, source.manifest, gold)
     layers = {"silver": ["silver_binance_trades", "silver_kraken_trades"]}
     if gold:
@@ -169,7 +169,7 @@ def judged(
         tables = [DeltaTable(lake / name) for name in names]
         size = sum(files_of(table).bytes for table in tables)
         found.bytes_per_trade[layer] = round(size / found.trades, 1)
-        if is_packed and found.contender.startswith("k2"):
+        if is_packed:
             packed = sum(map(_packed, names, tables))
             found.bytes_per_trade[f"{layer}, compacted"] = round(packed / found.trades, 1)
     return found
