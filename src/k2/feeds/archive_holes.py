@@ -1,5 +1,6 @@
 """Which trades a recording or an archive lacks by itself: numbers that it skips."""
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import NamedTuple
@@ -34,7 +35,9 @@ class ArchiveHoles:
     """Follows the numbers of one recording, in its own order. What was before its first trade is no hole."""
 
     exchange: Exchange
-    _numbers: dict[tuple[str, str], MarketNumbers] = field(default_factory=dict)
+    _numbers: dict[tuple[str, str], MarketNumbers] = field(
+        default_factory=lambda: defaultdict(MarketNumbers)
+    )
 
     def __post_init__(self) -> None:
         self._services = services_of(self.exchange.name)
@@ -44,8 +47,7 @@ class ArchiveHoles:
         market = record.get("market", SPOT)
         for service in self._services:
             if service.market == market and (numbers := service.numbers(record)) is not None:
-                known = self._numbers.setdefault((service.name, record["symbol"]), MarketNumbers())
-                known.take(*numbers, 0, 0)
+                self._numbers[service.name, record["symbol"]].take(*numbers, 0, 0)
                 return
 
     def found(self) -> list[SkippedRange]:

@@ -144,7 +144,8 @@ def _note(holes: "ArchiveHoles", file: Path, sink: "Sink") -> None:
     from k2.feeds.archive_holes import ARCHIVE_GAP
     from k2.feeds.live.journal import FeedJournal
 
-    for skipped in holes.found():
+    found = holes.found()
+    for skipped in found:
         journal = FeedJournal(
             holes.exchange.name,
             skipped.service.name,
@@ -152,7 +153,8 @@ def _note(holes: "ArchiveHoles", file: Path, sink: "Sink") -> None:
         )
         numbers = {"first": skipped.first, "last": skipped.last}
         journal.write(ARCHIVE_GAP, markets=[skipped.market], reason=file.name, **numbers)
-    sink.flush()
+    if found:
+        sink.flush()
 
 
 class _Chunks:

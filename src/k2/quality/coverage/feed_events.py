@@ -70,10 +70,10 @@ class FeedEvents:
             for market in (symbol, "")
             for cause in _within(self.by_market.get((exchange, market), []), gap)
         }
-        # What the exchange itself says explains more than that the connection ended then.
-        # Where the archive lacks the trades, too, it matters no more that a feed was down.
         if self._is_skipped(exchange, symbol, gap):
             causes.add(Cause.SOURCE_ARCHIVE)
+        # What the exchange itself says explains more than that the connection ended then. Where the
+        # archive lacks the trades, too, it matters no more that a feed was down.
         for cause in (Cause.EXCHANGE_HALTED, Cause.SOURCE_ARCHIVE, Cause.FEED_DOWN):
             if cause in causes:
                 return cause
