@@ -22,6 +22,7 @@ from k2.exchanges import EXCHANGES
 from k2.feeds.sessions.recorder import SessionRecorder
 from k2.home.endpoints import Endpoints, find_endpoints
 from k2.home.locks import is_held
+from k2.jobs.kinds.drain import DRAINED
 from k2.jobs.stream_control import StreamControl
 from k2.jvm.driver import local_session
 from k2.jvm.session_lifetime import stop_session
@@ -30,13 +31,12 @@ from k2.observability.status import StreamStatus, read_status
 from k2.quality.backlog import backlog
 from k2.quality.step_goal import KafkaEnds, StepGoal, kafka_ends, step_goal
 from k2.settings import Settings
-from k2.storage.table import Layer, Table
+from k2.storage.table import Table
 from k2.topology import all_streams, all_tables, consumers_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-_STEPS = (Layer.BRONZE, Layer.SILVER, Layer.GOLD, BARS)
 _LOOK_SECONDS = 2.0
 
 
@@ -97,7 +97,7 @@ def _drain(
     schedule = MaintenanceSchedule(settings, consumers_of(streams, settings))
     # Of streams that do not, each would end before the one ahead of it has written.
     are_chained = any(stream.chained is not None for stream in streams)
-    groups = [_STEPS] if are_chained else [(step,) for step in _STEPS]
+    groups = [DRAINED] if are_chained else [(step,) for step in DRAINED]
     session: list[SparkSession] = []
 
     def spark() -> "SparkSession":
@@ -156,9 +156,8 @@ class _Followed:
     streams: Sequence[Stream]
     ends: KafkaEnds
     progress: StepLines
-    _rows: Counter[str] = field(
-        default_factory=Counter
-    )  # by step: taken here, or to be taken elsewhere
+    # By step: taken here, or to be taken elsewhere.
+    _rows: Counter[str] = field(default_factory=Counter)
     _looked: float = 0.0
 
     def rows_left(self) -> int:

@@ -5,7 +5,7 @@ The command prints ``{"step": name, "rows": rows}`` at the end of each step but 
 done, and repeat others; the job records each once, in the order of ``steps``.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -42,8 +42,8 @@ def run_command_in_steps(
 
 class _Command:
     def __init__(self, run: JobRun, arguments: Sequence[str], steps: Sequence[str]) -> None:
-        self._run, self._arguments, self._steps = run, arguments, list(steps)
-        self._printed: Generator[bytes] | None = None
+        self._command, self._steps = arguments[0], list(steps)
+        self._printed = printed_lines(run, arguments)  # which begins with the first line wanted
         self._last: dict[str, Any] = {}
 
     def rows_of(self, name: str) -> int:
@@ -61,22 +61,19 @@ class _Command:
         """Wait for the end of the command, and return what it found."""
         while "result" not in self._last:
             self._last = self._next()
-        for _ in self._printed or ():  # it fails where the command does at its very end
+        for _ in self._printed:  # it fails where the command does at its very end
             pass
         return dict(self._last["result"])
 
     def end(self) -> None:
         """End the command, if it runs."""
-        if self._printed is not None:
-            self._printed.close()
+        self._printed.close()
 
     def _next(self) -> dict[str, Any]:
-        if self._printed is None:
-            self._printed = printed_lines(self._run, self._arguments)
         try:
             return dict(orjson.loads(next(self._printed)))
         except StopIteration as error:
-            raise FailedError(f"`k2 {self._arguments[0]}` ended without a result.") from error
+            raise FailedError(f"`k2 {self._command}` ended without a result.") from error
 
     def _place(self, line: dict[str, Any]) -> int:
         return self._steps.index(line["step"]) if "step" in line else len(self._steps)

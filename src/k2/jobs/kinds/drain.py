@@ -8,12 +8,8 @@ from k2.jobs.job_run import JobRun
 from k2.jobs.kinds.command_steps import run_command_in_steps
 from k2.jobs.kinds.kind import JobKind, JobParams
 
-DRAINED = (
-    "bronze",
-    "silver",
-    "gold",
-    "ohlcv",
-)  # the layers, and the bars, in the order of the rows
+# The layers, and the bars, in the order of the rows; their own names would bring the tables' libraries.
+DRAINED = ("bronze", "silver", "gold", "ohlcv")
 
 
 class DrainParams(JobParams):
