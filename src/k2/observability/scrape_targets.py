@@ -20,15 +20,25 @@ def target_file(settings: Settings, name: str) -> Path:
     return prometheus_folder(settings) / "targets" / f"{name}.json"
 
 
-@contextmanager
-def scrape_target(settings: Settings, name: str, port: int, driver: str) -> Iterator[None]:
-    """Have Prometheus read a port of this machine until the block ends; its series carry ``driver``.
+def write_target(settings: Settings, name: str, port: int | None, driver: str) -> Path:
+    """Have Prometheus read a port of this machine, whose series carry ``driver``; without a port none.
 
-    A process that is killed leaves its entry, by which its absence is seen.
+    Returns:
+        The file that says so.
     """
     file = target_file(settings, name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    entry = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": driver}}]
-    replace_whole(file, json.dumps(entry).encode())
+    entry = {"targets": [f"{LOOPBACK}:{port}"], "labels": {"driver": driver}}
+    replace_whole(file, json.dumps([entry] if port else []).encode())
+    return file
+
+
+@contextmanager
+def scrape_target(settings: Settings, name: str, port: int, driver: str) -> Iterator[None]:
+    """Have Prometheus read a port until the block ends.
+
+    A process that is killed leaves its entry, by which its absence is seen.
+    """
+    file = write_target(settings, name, port, driver)
     yield
     file.unlink(missing_ok=True)

@@ -13,7 +13,12 @@ from k2.feeds.live.feed_state import MAX_PLACES, is_taken, placed
 from k2.home.atomic_files import replace_whole
 from k2.home.ports import LOOPBACK
 from k2.local.services.service import answers
-from k2.observability.scrape_targets import prometheus_folder, scrape_target, target_file
+from k2.observability.scrape_targets import (
+    prometheus_folder,
+    scrape_target,
+    target_file,
+    write_target,
+)
 from k2.settings import Settings
 from k2.shipped import shipped_folder
 
@@ -92,9 +97,7 @@ class Prometheus:
         _clear_feeds(self.settings)
         text = (self.shipped / "prometheus" / "prometheus.yml").read_text(encoding="utf-8")
         replace_whole(self.folder / "prometheus.yml", self._adapted(text).encode())
-        kafka = [{"targets": [f"{LOOPBACK}:{self.targets.kafka}"], "labels": {"driver": "kafka"}}]
-        listed = kafka if self.targets.kafka else []
-        replace_whole(self.folder / "targets" / "kafka.json", json.dumps(listed).encode())
+        write_target(self.settings, "kafka", self.targets.kafka, driver="kafka")
 
     def command(self) -> list[str]:
         """Return the program and its arguments."""
