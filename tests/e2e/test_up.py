@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from k2.jvm.jars import Group
+from tests.support.finished_home import rows
 from tests.support.home import PATIENCE, K2Home, wait_until
 from tests.support.jar_cache import archived, cache_without_archives
 
@@ -30,7 +31,7 @@ def test_told_to_stop_a_run_ends_cleanly_and_the_next_one_goes_on(
     home: K2Home, number: signal.Signals
 ) -> None:
     run = home.start("up", "--rate", "300/s")
-    wait_until(lambda: gold_rows(home) > 300, why=home.output.read_text)
+    wait_until(lambda: rows(home, "gold_trades") > 300, why=home.output.read_text)
 
     run.send_signal(number)
 
@@ -94,16 +95,6 @@ def test_a_home_in_use_is_refused_by_name_and_its_run_goes_on(home: K2Home) -> N
     assert {service["state"] for service in services.values()} == {"up"}
     home.run("down")
     home.require_nothing_left()
-
-
-def gold_rows(home: K2Home) -> int:
-    """Count without starting anything: the number of rows that the log promises."""
-    from deltalake import DeltaTable
-
-    folder = home.folder / "lake" / "gold_trades"
-    if not DeltaTable.is_deltatable(str(folder)):
-        return 0
-    return sum(DeltaTable(str(folder)).get_add_actions(flatten=True)["num_records"].to_pylist())
 
 
 def finish(home: K2Home) -> None:

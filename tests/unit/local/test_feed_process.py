@@ -11,6 +11,7 @@ from k2.errors import FailedError
 from k2.local import feed_process
 from k2.local.feed_process import FeedProcess, require_feed
 from k2.settings import Settings
+from tests.support.started_programs import Started
 
 pytestmark = pytest.mark.unit
 
@@ -54,19 +55,6 @@ def test_a_feed_that_was_through_or_was_ended_is_no_failure(
     settings: Settings, program: str
 ) -> None:
     require_feed(ended(program, settings), settings)
-
-
-class Started:
-    """Stands for ``start_tied``: each start is a process that runs a program."""
-
-    def __init__(self, *programs: str) -> None:
-        self.programs = list(programs)
-        self.processes: list[subprocess.Popen[bytes]] = []
-
-    def __call__(self, *_: object) -> "subprocess.Popen[bytes]":
-        program = self.programs.pop(0)
-        self.processes.append(subprocess.Popen([sys.executable, "-c", program]))
-        return self.processes[-1]
 
 
 @pytest.fixture

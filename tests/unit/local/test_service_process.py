@@ -1,7 +1,6 @@
 """The jobs' service of a run: begun to end while others still work, and looked after until then."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from k2.local import service_process
 from k2.local.service_process import ServiceProcess
 from k2.settings import Settings
+from tests.support.started_programs import Started
 
 pytestmark = pytest.mark.unit
 
@@ -26,52 +26,44 @@ time.sleep(60)
 
 
 @pytest.fixture
-def child(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[ServiceProcess, list["subprocess.Popen[bytes]"]]]:
+def started(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Started]:
     settings.logs.mkdir(parents=True, exist_ok=True)
     settings.run.mkdir(parents=True, exist_ok=True)
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(*_: object) -> "subprocess.Popen[bytes]":
-        command = [sys.executable, "-c", ENDS_IN_ORDER]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE))
-        return started[-1]
-
-    monkeypatch.setattr(service_process, "start_tied", start)
+    found = Started(ENDS_IN_ORDER, ENDS_IN_ORDER, stdout=subprocess.PIPE)
+    monkeypatch.setattr(service_process, "start_tied", found)
     monkeypatch.setattr(service_process, "_FIRST_PAUSE", 0.0)
-    service = ServiceProcess(settings, lambda _: None)
-    service.start()
-    assert started[0].stdout is not None
-    assert started[0].stdout.readline() == b"up\n"
-    yield service, started
-    for process in started:
+    yield found
+    for process in found.processes:
         process.kill()
         process.communicate()
 
 
-def test_a_service_that_was_asked_to_end_is_told_once_and_not_started_again(
-    child: tuple[ServiceProcess, list["subprocess.Popen[bytes]"]],
-) -> None:
-    service, started = child
+@pytest.fixture
+def service(settings: Settings, started: Started) -> ServiceProcess:
+    service = ServiceProcess(settings, lambda _: None)
+    service.start()
+    stdout = started.processes[0].stdout
+    assert stdout is not None
+    assert stdout.readline() == b"up\n"
+    return service
 
+
+def test_a_service_that_was_asked_to_end_is_told_once_and_not_started_again(
+    service: ServiceProcess, started: Started
+) -> None:
     service.ask_to_end()
     service.ask_to_end()
     service.stop()
     service.look()
 
-    assert [process.returncode for process in started] == [0]
+    assert [process.returncode for process in started.processes] == [0]
 
 
-def test_while_it_ends_nobody_takes_it_for_dead(
-    child: tuple[ServiceProcess, list["subprocess.Popen[bytes]"]],
-) -> None:
-    service, started = child
-
+def test_while_it_ends_nobody_takes_it_for_dead(service: ServiceProcess, started: Started) -> None:
     service.ask_to_end()
-    started[0].wait(10)
+    started.processes[0].wait(10)
     service.look()
     service.look()
 
-    assert len(started) == 1
+    assert len(started.processes) == 1
     service.stop()

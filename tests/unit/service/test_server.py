@@ -3,6 +3,8 @@
 import json
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from queue import Queue
 
 import httpx
@@ -49,19 +51,25 @@ def test_an_address_of_another_machine_is_said(settings: Settings) -> None:
         JobService(with_token, KINDS).run()
 
 
-def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settings) -> None:
-    any_port = settings.model_copy(update={"api_port": 0, "metrics_port": 0})
-    service, is_ready = JobService(any_port, KINDS), threading.Event()
-    thread = threading.Thread(target=service.run, args=(lambda _url: is_ready.set(),))
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The address of a service that runs until the block ends."""
+    service, ready = JobService(settings, KINDS), Queue[str]()
+    thread = threading.Thread(target=service.run, args=(ready.put,))
     thread.start()
     try:
-        assert is_ready.wait(60)
-        file = settings.home / "prometheus" / "targets" / "jobs.json"
-        (entry,) = json.loads(file.read_text())
-        served = httpx.get(f"http://{entry['targets'][0]}/metrics").text
+        yield ready.get(timeout=60)
     finally:
         service.stop()
         thread.join()
+
+
+def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settings) -> None:
+    file = settings.home / "prometheus" / "targets" / "jobs.json"
+
+    with serving(settings.model_copy(update={"api_port": 0, "metrics_port": 0})):
+        (entry,) = json.loads(file.read_text())
+        served = httpx.get(f"http://{entry['targets'][0]}/metrics").text
 
     assert entry["labels"] == {"driver": "jobs"}
     assert "k2_jobs{" in served
@@ -69,15 +77,11 @@ def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settin
 
 
 def test_small_answers_do_not_wait_for_the_client_s_acknowledgement(settings: Settings) -> None:
-    service, ready = JobService(settings.model_copy(update={"api_port": 0}), KINDS), Queue[str]()
-    thread = threading.Thread(target=service.run, args=(ready.put,))
-    thread.start()
-    try:
-        with httpx.Client(base_url=ready.get(timeout=60)) as client:
-            taken = [client.get("/v1/jobs").elapsed.total_seconds() for _ in range(20)]
-    finally:
-        service.stop()
-        thread.join()
+    with (
+        serving(settings.model_copy(update={"api_port": 0})) as url,
+        httpx.Client(base_url=url) as client,
+    ):
+        taken = [client.get("/v1/jobs").elapsed.total_seconds() for _ in range(20)]
 
     # A system that delays acknowledgements does so for 40 ms.
     assert min(taken) < 0.03

@@ -6,22 +6,23 @@ from typing import Any
 
 import pytest
 
-from k2.feeds.live import connection, failures, gap_filler, refill, session
-from k2.retry import RetryPolicy
+from k2.feeds.live import connection
 from tests.support.exchange_server import ExchangeServer
-from tests.unit.feeds.live.running_feed import Running, is_listened_to, play, running, until
+from tests.unit.feeds.live.running_feed import (
+    Running,
+    is_listened_to,
+    play,
+    running,
+    shorten_pauses,
+    until,
+)
 
 pytestmark = pytest.mark.unit
 
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = RetryPolicy(attempts=6, first_seconds=0.05, max_seconds=0.3)
-    monkeypatch.setattr(failures, "PAUSES", soon)
-    monkeypatch.setattr(refill, "REQUESTS", soon)
-    monkeypatch.setattr(gap_filler, "WAITS", soon)
-    monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.2)
+    shorten_pauses(monkeypatch)
 
 
 def kinds(feed: Running) -> list[str]:

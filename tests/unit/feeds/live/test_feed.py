@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import failures, gap_filler, refill, run, session, spool
-from k2.retry import RetryPolicy
+from k2.feeds.live import run, spool
 from tests.support.exchange_server import ExchangeServer
 from tests.unit.feeds.live.running_feed import (
     MARKETS,
@@ -16,6 +15,7 @@ from tests.unit.feeds.live.running_feed import (
     is_listened_to,
     play,
     running,
+    shorten_pauses,
     until,
 )
 
@@ -26,12 +26,7 @@ SERVICES = sorted(MARKETS)
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = RetryPolicy(attempts=6, first_seconds=0.05, max_seconds=0.3)
-    monkeypatch.setattr(failures, "PAUSES", soon)
-    monkeypatch.setattr(refill, "REQUESTS", soon)
-    monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.2)
-    monkeypatch.setattr(gap_filler, "WAITS", soon)
+    shorten_pauses(monkeypatch)
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -10,10 +10,15 @@ from typing import Any
 import pytest
 
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import gap_filler, refill, session, silent_subscriptions
-from k2.retry import RetryPolicy
+from k2.feeds.live import gap_filler, session, silent_subscriptions
 from tests.support.exchange_server import ExchangeServer
-from tests.unit.feeds.live.running_feed import MARKETS, Running, is_listened_to, until
+from tests.unit.feeds.live.running_feed import (
+    MARKETS,
+    Running,
+    is_listened_to,
+    shorten_pauses,
+    until,
+)
 
 pytestmark = pytest.mark.unit
 
@@ -23,11 +28,8 @@ SERVICES = sorted(MARKETS)
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = RetryPolicy(attempts=6, first_seconds=0.05, max_seconds=0.3)
-    monkeypatch.setattr(refill, "REQUESTS", soon)
-    monkeypatch.setattr(gap_filler, "WAITS", soon)
+    shorten_pauses(monkeypatch)
     monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.1)
-    monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
     monkeypatch.setattr(session, "_OVERLAP_SECONDS", 0.5)
     monkeypatch.setattr(silent_subscriptions, "ASK_SECONDS", 0.05)
     monkeypatch.setattr(silent_subscriptions, "GRACE_SECONDS", 0.1)
