@@ -39,7 +39,7 @@ class Verdict:
 def validate_each(
     exchange: Exchange, messages: Sequence[bytes], instruments: Instruments | None = None
 ) -> list[Verdict]:
-    """MessageValidator messages, each by itself; nothing is stored and nobody is asked.
+    """Validate messages, each by itself; nothing is stored and nobody is asked.
 
     ``instruments`` say what the markets' names mean; without them the list that K2 ships.
     """
@@ -98,7 +98,7 @@ class MessageValidator:
         self._working: asyncio.Task[None] | None = None
 
     async def validate(self, message: bytes) -> Verdict:
-        """MessageValidator one message."""
+        """Validate one message."""
         answer: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
         self._waiting.append((message, answer))
         if self._working is None or self._working.done():

@@ -1,5 +1,6 @@
 """What a service finds when it starts: jobs that another left, and registries that it cannot use."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,11 @@ from sqlalchemy import text
 
 from k2.errors import ConfigError
 from k2.jobs.database import Database
+from k2.jobs.engine import JobEngine
 from k2.jobs.model import JobState
 from k2.jobs.outbox import events_about
 from k2.settings import Settings
-from tests.support.jobs import engine_of, noted, wait_for, wait_for_state
+from tests.support.jobs import KINDS, engine_of, noted, wait_for, wait_for_state
 
 
 def test_what_a_stopped_service_left_goes_on_at_its_next_start(
@@ -30,6 +32,20 @@ def test_what_a_stopped_service_left_goes_on_at_its_next_start(
 
     assert set(noted(ledger).values()) == {1}
     assert still.state is JobState.PAUSED
+
+
+def test_a_command_does_not_wait_for_an_engine_that_has_done_its_work(settings: Settings) -> None:
+    waits = []
+    for _ in range(3):
+        engine = JobEngine(settings, KINDS)
+        engine.start()
+        job = engine.registry.submit("count", {"steps": 1}).job
+        wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+        began = time.monotonic()
+        engine.stop()
+        waits.append(time.monotonic() - began)
+
+    assert min(waits) < 0.9  # dbos alone takes a second or more
 
 
 @pytest.mark.parametrize("damage", ["cut", "text"])

@@ -6,7 +6,7 @@ from typing import Any
 from dbos import DBOS, DBOSClient
 from sqlalchemy import Connection, text
 
-from k2.errors import UnavailableError
+from k2.errors import K2Error, UnavailableError
 from k2.jobs import tables
 from k2.jobs.database import Database
 from k2.jobs.engine.log_filter import quieten_dbos
@@ -87,6 +87,16 @@ def prepare(database: Database) -> None:
         DBOS.migrate(database.url)
     with database.writing() as connection:
         tables.install(connection)
+
+
+def has_work(database: Database, executor: str) -> bool:
+    """Tell whether an executor has a job that has not ended for dbos; assumed where nobody answers."""
+    under_way = "SELECT 1 FROM workflow_status WHERE status = 'PENDING' AND executor_id = :executor"
+    try:
+        with database.reading() as connection:
+            return connection.execute(text(under_way), {"executor": executor}).first() is not None
+    except K2Error:
+        return True
 
 
 def open_registry(settings: Settings, kinds: JobKinds) -> Registry:

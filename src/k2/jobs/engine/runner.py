@@ -16,7 +16,7 @@ from k2.errors import K2Error, NothingDoneError
 from k2.home.locks import exclusive
 from k2.jobs.database import Database
 from k2.jobs.engine.executor_lock import ExecutorLock, take_over
-from k2.jobs.engine.queue import NAME, VERSION, JobQueue, prepare
+from k2.jobs.engine.queue import NAME, VERSION, JobQueue, has_work, prepare
 from k2.jobs.engine.serialization import JobJson
 from k2.jobs.engine.single_start import SingleStart
 from k2.jobs.engine.watchdog import GRACE_SECONDS, TAKEOVER_SECONDS, WATCH_SECONDS, Watchdog
@@ -124,7 +124,8 @@ class JobEngine:
                 "max_executor_threads": max(_THREADS, self.options.concurrency + 4),
                 "log_level": "WARNING",
                 "run_migrations": False,
-                "notification_listener_polling_interval_sec": 5.0,
+                # No job waits for a notification, so a look costs nothing; the end waits for the last one.
+                "notification_listener_polling_interval_sec": self.options.poll_seconds,
             }
         )
         for kind in self.registry.kinds:
@@ -151,7 +152,13 @@ class JobEngine:
             return
         self.stopping.set()
         self.watchdog.stop()
-        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=_STOP_SECONDS)
+        DBOS.destroy(
+            destroy_registry=True,
+            # dbos sleeps for a second before it looks whether a workflow is still there.
+            workflow_completion_timeout_sec=(
+                _STOP_SECONDS if has_work(self.database, self.executor) else 0
+            ),
+        )
         self._started = False
         self.database.close()
         self._held.close()

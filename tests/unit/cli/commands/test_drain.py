@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from k2.bars.table import BARS
+from k2.cli import draining
 from k2.cli.commands import drain
 from k2.cli.step_lines import StepLines
 from k2.home.endpoints import Endpoints
@@ -59,17 +60,17 @@ def engines(monkeypatch):
             following = STEPS[STEPS.index(self.steps[-1]) + 1 :]
             waiting.update(dict.fromkeys(self.steps, 0) | dict.fromkeys(following[:1], 7))
 
-    monkeypatch.setattr(drain, "Engine", Engine)
-    monkeypatch.setattr(drain, "step_goal", lambda _, streams, __: Goal(waiting, streams))
-    monkeypatch.setattr(drain, "local_session", lambda *_: None)
-    monkeypatch.setattr(drain, "stop_session", lambda _: None)
+    monkeypatch.setattr(draining, "Engine", Engine)
+    monkeypatch.setattr(draining, "step_goal", lambda _, streams, __: Goal(waiting, streams))
+    monkeypatch.setattr(draining, "local_session", lambda *_: None)
+    monkeypatch.setattr(draining, "stop_session", lambda _: None)
     return ran
 
 
 def run(settings):
     console = Console(quiet=True)
     progress = StepLines(console.status(""), for_job=True)
-    drain._drain(settings, ENDPOINTS, {}, time.monotonic() + 5, progress, console)
+    draining._drain(settings, ENDPOINTS, {}, time.monotonic() + 5, progress, console)
 
 
 def test_streams_that_hand_on_run_together(settings, engines):
@@ -101,7 +102,7 @@ def test_each_step_is_told_once_in_order_with_its_rows(settings, engines, capsys
 
 
 def test_a_step_that_has_all_already_is_told_without_rows(settings, engines, capsys, monkeypatch):
-    monkeypatch.setattr(drain, "step_goal", lambda *_: Goal(dict.fromkeys(STEPS, 0), []))
+    monkeypatch.setattr(draining, "step_goal", lambda *_: Goal(dict.fromkeys(STEPS, 0), []))
 
     run(settings)
 
@@ -117,7 +118,7 @@ def test_nothing_left_to_drain_is_no_failure(home, k2, monkeypatch):
         return {"seconds": 0.1}
 
     monkeypatch.setattr(drain, "find_endpoints", lambda _: ENDPOINTS)
-    monkeypatch.setattr(drain, "kafka_ends", lambda *_: {})
+    monkeypatch.setattr(drain, "watermarks", lambda *_: {})
     monkeypatch.setattr(drain, "run_as_job", job)
 
     said = k2("drain")
