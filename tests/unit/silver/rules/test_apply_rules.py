@@ -3,9 +3,8 @@
 import pyarrow as pa
 import pytest
 
-from k2.silver.rules.apply_rules import reasons
+from k2.silver.rules.apply_rules import error_reasons
 from k2.silver.rules.rule import Rule
-from k2.sql import query
 
 pytestmark = pytest.mark.unit
 
@@ -13,11 +12,16 @@ RULES = [Rule("a_not_positive", "a > 0"), Rule("b_not_positive", "b > 0")]
 ROWS = [(1, 1), (0, 1), (0, 0), (None, 1), (None, None)]
 
 
+def judge(rows, fillers=()):
+    a, b = (pa.array([row[place] for row in rows], pa.int64()) for place in (0, 1))
+    is_filler = pa.array([number in fillers for number in range(len(rows))])
+    table = pa.table({"a": a, "b": b, "is_filler": is_filler})
+    return error_reasons(table, RULES).to_pylist()
+
+
 @pytest.fixture(scope="module")
 def judged():
-    a, b = (pa.array([row[place] for row in ROWS], pa.int64()) for place in (0, 1))
-    sql = f"select {reasons(RULES)} as broken from rows"  # noqa: S608
-    return query(sql, rows=pa.table({"a": a, "b": b}))["broken"].to_pylist()
+    return judge(ROWS)
 
 
 @pytest.mark.parametrize(
@@ -36,3 +40,19 @@ def test_a_row_is_judged(judged, row, broken):
 
 def test_no_row_is_lost(judged):
     assert len(judged) == len(ROWS)
+
+
+def test_rows_that_are_all_clean_break_nothing():
+    assert judge([(1, 1), (2, 2)]) == [None, None]
+
+
+def test_rows_that_are_all_broken_say_why():
+    assert judge([(0, 1), (1, 0)]) == [["a_not_positive"], ["b_not_positive"]]
+
+
+def test_no_rows_break_nothing():
+    assert judge([]) == []
+
+
+def test_a_filler_is_one_whatever_else_it_breaks():
+    assert judge([(1, 1), (0, 0), (1, 1)], fillers=[0, 1]) == [["filler"], ["filler"], None]
