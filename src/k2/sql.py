@@ -49,7 +49,26 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
 def query_batches(sql: str, rows: int) -> Iterator[pa.RecordBatch]:
     """Yield what ``sql`` selects, some ``rows`` at a time, without holding all of it."""
     with _engine().cursor() as asked:
-        yield from asked.sql(sql).to_arrow_reader(rows)
+        yield from batches_of(asked.sql(sql).to_arrow_reader(rows))
+
+
+def batches_of(answer: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+    """Yield the rest of DuckDB's answer; an error is DuckDB's own, of which pyarrow makes an ``OSError``."""
+    try:
+        yield from answer
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise _error_of(str(error)) from error
+
+
+def _error_of(said: str) -> Exception:
+    """The error of the class whose name the text begins with, such as "Out of Memory Error: …"."""
+    import duckdb
+
+    name = said.partition(" Error: ")[0].replace(" ", "")
+    kind: type[Exception] = getattr(duckdb, f"{name}Exception", duckdb.Error)
+    return kind(said)
 
 
 def text(value: str) -> str:

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from k2.sql import query, text
+from k2.sql import query, query_batches, text
 
 pytestmark = pytest.mark.unit
 
@@ -44,6 +44,15 @@ def test_a_question_that_fails_leaves_the_next_one_alone():
         query("select no_such_column from rows", rows=pa.table({"n": [1]}))
 
     assert query("select n from rows", rows=pa.table({"n": [2]}))["n"].to_pylist() == [2]
+
+
+def test_an_error_after_the_first_rows_is_duckdbs_too():
+    late = "select if(n < 90_000, n, ('x' || n)::int) as n from range(100_000) t(n)"
+    parts = query_batches(late, 2_048)
+
+    assert next(parts).num_rows == 2_048
+    with pytest.raises(duckdb.ConversionException):
+        list(parts)
 
 
 @pytest.mark.parametrize("value", ["", "plain", "it's", "''", "a\\b", "\N{PILE OF POO}"])

@@ -1,6 +1,6 @@
 """A relation: rows that can be read as Arrow, Polars, pandas or DuckDB."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from k2.errors import ConfigError, FailedError
+from k2.sql import batches_of
 from k2.storage.read_errors import named_read_errors
 
 if TYPE_CHECKING:
@@ -63,12 +64,12 @@ class Relation:
             ContractError: a file is missing or damaged.
         """
         rows, self._planned = self._planned, None
-        with named_query_errors():
+        with named_query_errors(self.files):
             if rows is None:
                 rows = self._database.cursor().sql(self._sql)
             reader = rows.to_arrow_reader(batch_rows)
         schema = _in_utc(reader.schema)
-        return pa.RecordBatchReader.from_batches(schema, _read(reader, schema))
+        return pa.RecordBatchReader.from_batches(schema, _read(reader, schema, self.files))
 
     def to_polars(self) -> Any:
         """Return a ``polars.DataFrame``.
@@ -102,8 +103,8 @@ class Relation:
 
 
 @contextmanager
-def named_query_errors() -> Iterator[None]:
-    """Raise DuckDB's errors about a query as K2's own, without the quoted line.
+def named_query_errors(files: Iterable[str] = ()) -> Iterator[None]:
+    """Raise DuckDB's errors about a query of ``files`` as K2's own, without the quoted line.
 
     Raises:
         ConfigError: the query is wrong.
@@ -113,7 +114,7 @@ def named_query_errors() -> Iterator[None]:
     import duckdb
 
     try:
-        with named_read_errors():
+        with named_read_errors(files):
             yield
     except duckdb.ConnectionException:
         raise ConfigError("The lake is closed; read its relations before.") from None
@@ -136,9 +137,11 @@ def _in_utc(schema: pa.Schema) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _read(reader: pa.RecordBatchReader, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    with named_query_errors():
-        for batch in reader:
+def _read(
+    reader: pa.RecordBatchReader, schema: pa.Schema, files: Iterable[str]
+) -> Iterator[pa.RecordBatch]:
+    with named_query_errors(files):
+        for batch in batches_of(reader):
             yield batch.cast(schema)
 
 

@@ -160,7 +160,7 @@ class RecentBalance:
         if not files:
             return _PLACES.empty_table()
         listed = ", ".join(map(text, files))
-        with named_read_errors():
+        with named_read_errors(files):
             found = query(
                 f'select "partition", "offset" from read_parquet([{listed}],'  # noqa: S608
                 " hive_partitioning = false)"

@@ -1,29 +1,34 @@
 """Turn DuckDB's errors about stored files into one sentence with a remedy."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from k2.errors import ContractError, K2Error, first_line
+from k2.sql import query_batches, text
 
 _COLOR = re.compile(r"\x1b\[\d+m")  # of the trees in which delta-rs tells an error's causes
+_FEW_ROWS = 10_000  # that are held of a file which is looked through
 _FILE = re.compile(r"""["'](?P<path>[^"']+\.parquet)["']""")
 
 
 @contextmanager
-def named_read_errors() -> Iterator[None]:
+def named_read_errors(files: Iterable[str] = ()) -> Iterator[None]:
     """Raise errors of reading stored tables as K2's own; also usable as a decorator.
 
+    DuckDB names a file that it cannot open, but none of which a page is damaged: then each of ``files`` is
+    looked through.
+
     Raises:
-        ContractError: a file is missing or damaged; the message names it.
+        ContractError: a file is missing or damaged; the message names it where it can.
     """
     try:
         yield
     except Exception as error:
-        named = read_error(error)
+        named = read_error(error, files)
         if named is None:
             raise
         raise named from error
@@ -46,17 +51,32 @@ def named_log_errors(table: str) -> Iterator[None]:
         raise ContractError(f"The log of table {table} cannot be read: {why}.") from error
 
 
-def read_error(error: Exception) -> K2Error | None:
+def read_error(error: Exception, files: Iterable[str] = ()) -> K2Error | None:
     """Return the error that says which stored file stops a reader; None when it is no such error."""
     from duckdb import (  # costs a tenth of a second, and most processes see no error
         Error,
         PermissionException,
     )
 
-    found = _FILE.search(str(error)) if isinstance(error, Error) else None
-    if found is None or isinstance(error, PermissionException) or "*" in found["path"]:
+    if not isinstance(error, Error) or isinstance(error, PermissionException):
         return None
-    path = Path(found["path"])
+    if found := _FILE.search(str(error)):
+        return None if "*" in found["path"] else _of_file(Path(found["path"]), error)
+    # What its Parquet reader finds in a page has no class of its own, as all else has.
+    if type(error) is not Error:
+        return None
+    for file in files:
+        try:
+            for _ in query_batches(f"from read_parquet({text(file)})", _FEW_ROWS):
+                pass
+        except Error:
+            return _of_file(Path(file), error)
+    return ContractError(
+        f"A stored file is damaged: {first_line(str(error))}. Restore it from a backup."
+    )
+
+
+def _of_file(path: Path, error: Exception) -> K2Error:
     table, file = _table_and_file(path)
     if not path.exists():
         return ContractError(

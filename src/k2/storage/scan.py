@@ -46,7 +46,7 @@ class Scan:
         Raises:
             ContractError: a file is missing or is not readable.
         """
-        with named_read_errors():
+        with named_read_errors(self.files):
             found = query(f"select * from ({self.sql}) where {where}")  # noqa: S608 — our own SQL
         return found.cast(self.schema)
 
@@ -56,7 +56,7 @@ class Scan:
         Raises:
             ContractError: a file is missing or is not readable.
         """
-        with named_read_errors():
+        with named_read_errors(self.files):
             for batch in query_batches(self.sql, rows):
                 yield batch.cast(self.schema)
 

@@ -202,6 +202,13 @@ def test_a_missing_file_is_a_sentence_wherever_it_shows(lake: k2.Lake) -> None:
             read()
 
 
+def test_a_query_that_fails_late_is_a_sentence(lake: k2.Lake) -> None:
+    late = "select if(n < 900_000, n, ('x' || n)::int) as n from range(1_000_000) t(n)"
+
+    with pytest.raises(ConfigError, match="Could not convert string 'x9"):
+        lake.sql(late).arrow(2_048).read_all()
+
+
 def test_a_lake_that_is_closed_gives_no_rows(home: Path) -> None:
     with k2.Lake(home) as lake:
         found = lake.trades()

@@ -212,6 +212,9 @@ def damage(path: Path, how: str) -> None:
         path.write_bytes(path.read_bytes()[:-20])
     elif how == "empty":
         path.write_bytes(b"")
+    elif how == "page":  # of the first column, at its header
+        content = path.read_bytes()
+        path.write_bytes(content[:4] + bytes(reversed(range(1, 250))) + content[253:])
 
 
 @pytest.mark.parametrize(
@@ -220,12 +223,18 @@ def damage(path: Path, how: str) -> None:
     ids=["table", "parts"],
 )
 @pytest.mark.parametrize(
-    ("how", "said"), [("gone", "lacks the file"), ("cut", "damaged"), ("empty", "damaged")]
+    ("how", "said"),
+    [
+        ("gone", "lacks the file"),
+        ("cut", "damaged"),
+        ("empty", "damaged"),
+        ("page", "damaged"),
+    ],
 )
 def test_a_damaged_file_is_a_sentence_with_its_name(
     gold: DeltaTable, read: Callable[[Scan], Any], how: str, said: str
 ) -> None:
-    found = scan(gold, ["price"])
+    found = scan(gold)
     damage(Path(found.files[3]), how)
 
     with pytest.raises(ContractError, match=f"Table gold_trades .*{said}") as caught:

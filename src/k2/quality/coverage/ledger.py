@@ -76,7 +76,7 @@ class Ledger:
         parts = [[]] if after else [[("day", ">=", near)], [("day", "<", near)]]
         for part in parts:
             rows = scan_table(self.lake, OPS_COVERAGE, columns, [*bounds, *part])
-            with named_read_errors():
+            with named_read_errors(rows.files):
                 for row in query(
                     f"select exchange, symbol, {'min' if after else 'max'}(hour) as hour"  # noqa: S608
                     f" from ({rows.sql}) where trades > 0 group by all"

@@ -49,7 +49,7 @@ def side_records(
         return {}
     resolved = scan_table(lake, resolutions(exchange), place, in_hour)
     bronze = scan_table(lake, bronze_trades(exchange), [*place, "key"], in_hour)
-    with named_read_errors():
+    with named_read_errors((*double.files, *dead.files, *resolved.files, *bronze.files)):
         found = query(f"""
             with side as (
                 select {_PLACE}, true as is_double from ({double.sql})

@@ -14,6 +14,7 @@ from fastavro import parse_schema, schemaless_reader
 from k2.avro.wire_format import HEADER_LENGTH
 from k2.exchanges import Exchange
 from k2.silver.dead_letters.store import RECORD, dead_letter_database
+from k2.sql import batches_of
 from k2.storage.read_errors import named_read_errors
 
 _LIST = """
@@ -71,7 +72,7 @@ def all_dead_letters(lake: Path, exchange: Exchange) -> Iterator[pa.RecordBatch]
     """Return every dead letter with its resolution, by offset, a page at a time."""
     with named_read_errors(), dead_letter_database(lake, exchange) as database:
         query = f"select * from letters order by {RECORD}"  # noqa: S608 — our own names
-        yield from database.sql(query).to_arrow_reader(_PAGE)
+        yield from batches_of(database.sql(query).to_arrow_reader(_PAGE))
 
 
 def decoded(value: bytes | None, schemas: Mapping[int, str]) -> dict[str, Any] | None:
