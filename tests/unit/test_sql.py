@@ -47,7 +47,8 @@ def test_a_question_that_fails_leaves_the_next_one_alone():
 
 
 def test_an_error_after_the_first_rows_is_duckdbs_too():
-    late = "select if(n < 90_000, n, ('x' || n)::int) as n from range(100_000) t(n)"
+    # So late that DuckDB, which reads ahead, has not met it before the first rows are asked for.
+    late = "select if(n < 9_900_000, n, ('x' || n)::int) as n from range(10_000_000) t(n)"
     parts = query_batches(late, 2_048)
 
     assert next(parts).num_rows == 2_048
