@@ -15,11 +15,13 @@ from k2.quality.coverage.gaps import Gap
 from k2.quality.coverage.hour_query import (
     HOUR,
     NOTHING,
+    Span,
     dead_numbers,
     islands,
     measuring,
     only_in,
     unreadable_between,
+    with_others,
 )
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, silver_trades
@@ -83,8 +85,12 @@ class HourReader:
         self._silver = _Stored.of(self.settings, silver_trades(self.exchange))
         self._gold = _Stored.of(self.settings, GOLD_TRADES)
 
-    def facts(self, hour: datetime) -> list[HourFacts]:
+    def facts(
+        self, hour: datetime, others: Iterable[datetime] = (), spans: Sequence[Span] = ()
+    ) -> list[HourFacts]:
         """Return the facts of each market that has trades in an hour.
+
+        A number within ``spans`` that a trade of one of the ``others`` has, hours too, is not missing.
 
         Raises:
             ContractError: a file is missing or is not readable.
@@ -96,6 +102,8 @@ class HourReader:
         ]
         of_exchange: list[Condition] = [("exchange", "=", self.exchange.name)]
         silver = self._silver.select(_NUMBERED, around)
+        if spans:
+            silver = with_others(self.exchange, silver, self._of_hours(others), spans)
         in_gold = self._in_gold(hour, of_exchange)
         rows = self._measure(hour, silver)
         trades = {row["symbol"]: row["trades"] for row in rows}
@@ -119,6 +127,13 @@ class HourReader:
             rows = self._ask(islands(self.exchange, silver, symbol, low, high))
             found += [(row["first"], row["last"]) for row in rows]
         return found
+
+    def _of_hours(self, hours: Iterable[datetime]) -> str:
+        parts = [
+            self._silver.select(_NUMBERED, [("timestamp", ">=", h), ("timestamp", "<", h + HOUR)])
+            for h in hours
+        ]
+        return " union all ".join(f"({part})" for part in parts)
 
     def _explain(self, hour: datetime, rows: list[dict[str, Any]]) -> None:
         """Take from the gaps those of records that nobody could read: dead letters without a number."""

@@ -1,5 +1,7 @@
 """What an hour's trades show, asked in SQL: counts, numbers and the gaps between them, silence."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from k2.exchanges import Exchange
@@ -7,6 +9,17 @@ from k2.quality.coverage.table import MAX_GAPS
 from k2.sql import literal, text
 
 HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Span:
+    """The numbers of a market's hour."""
+
+    symbol: str
+    low: int
+    high: int
+
+
 # What is missing for less long may be on its way: a feed asks for what it lacks at once.
 SETTLE = timedelta(minutes=1)
 NOTHING = "select null::varchar as symbol where false"
@@ -39,6 +52,18 @@ def dead_numbers(letters: str, silver: str) -> str:
     """  # noqa: S608 — our own SQL
 
 
+def with_others(exchange: Exchange, silver: str, others: str, spans: Sequence[Span]) -> str:
+    """Return the SQL for an hour's rows, and those of others whose numbers are within the hour's."""
+    first, _ = _numbers(exchange)
+    listed = ", ".join(f"({text(span.symbol)}, {span.low}, {span.high})" for span in spans)
+    return f"""
+        ({silver}) union all
+        select other.* from ({others}) other
+            join (values {listed}) as spans(of_symbol, low, high) on symbol = of_symbol
+        where {first} between low and high
+    """  # noqa: S608 — our own SQL
+
+
 def measuring(
     exchange: Exchange,
     hour: datetime,
@@ -50,7 +75,7 @@ def measuring(
     """Return the SQL for what the trades of an hour show, a row a market.
 
     ``silver``, ``only_in_gold`` and the numbers of ``dead`` letters are of the hour and of a little before
-    and after it. A gap is of no number that one of them has; it ends in the hour, and is not newer
+    and after it, ``silver`` of other hours too. A gap is of no number that one of them has; it ends in the hour, and is not newer
     than ``SETTLE``. Numbers are of the exchange's definition.
     """
     end = hour + HOUR

@@ -15,7 +15,7 @@ from k2.quality.coverage.feed_events import FeedEvents
 from k2.quality.coverage.hour_facts import HourFacts, HourReader
 from k2.quality.coverage.hour_query import HOUR
 from k2.quality.coverage.ledger import Ledger, MarketKey, changed_rows
-from k2.quality.coverage.other_hours import numbers_elsewhere
+from k2.quality.coverage.other_hours import facts_of_hours, numbers_elsewhere
 from k2.quality.coverage.side_records import NO_MARKET, SideRecords, side_records
 from k2.quality.coverage.states import Condition
 from k2.quality.coverage.timeline import Market, Row, facts_of, hour_of, rows_of
@@ -93,9 +93,8 @@ class CoverageUpdate:
     ) -> list[Row]:
         facts: dict[MarketKey, list[HourFacts]] = defaultdict(list)
         for reader in self._readers.values():
-            for hour in sorted(hours):
-                for fact in reader.facts(hour):
-                    facts[reader.exchange.name, fact.symbol].append(fact)
+            for fact in facts_of_hours(self.ledger, reader, sorted(hours)):
+                facts[reader.exchange.name, fact.symbol].append(fact)
         side: dict[MarketKey, dict[datetime, SideRecords]] = defaultdict(dict)
         recounted: dict[str, set[datetime]] = defaultdict(set)
         for exchange in self.exchanges:

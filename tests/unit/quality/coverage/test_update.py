@@ -237,6 +237,28 @@ def test_a_late_trade_of_an_earlier_hour_leaves_no_gap_where_its_number_would_be
     assert (rows[TWELVE]["observed"], rows[TWELVE]["missing"]) == (58, 0)
 
 
+def test_of_many_late_trades_none_leaves_a_gap_in_either_hour(
+    lake: PlantedLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are more than a row names, and one number is missing for good."""
+    for module in ("hour_query", "timeline"):
+        monkeypatch.setattr(f"k2.quality.coverage.{module}.MAX_GAPS", 20)
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] == 850)
+    for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT"):
+        if row["first_trade_id"] in range(731, 891, 2):
+            row["timestamp"] = ELEVEN + 30 * MINUTE
+            row["exchange_hour"] = ELEVEN.hour
+
+    update(lake, NOW + 70 * MINUTE)
+
+    rows = [ledger(lake)[hour] for hour in (ELEVEN, TWELVE)]
+    gaps = [[(gap["first_id"], gap["last_id"]) for gap in row["gaps"]] for row in rows]
+    assert gaps == [[(850, 850)], []]
+    assert [row["missing"] for row in rows] == [1, 0]
+    assert [row["observed"] for row in rows] == [440, 99]
+    assert [row["condition"] for row in rows] == ["degraded", "available"]
+
+
 def test_a_record_that_nobody_could_read_explains_the_number_that_is_missing(
     lake: PlantedLake,
 ) -> None:
