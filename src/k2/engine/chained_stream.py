@@ -137,6 +137,10 @@ class ChainedStream:
         with self.mutex:
             self.is_catching_up, self.is_behind = False, self.is_behind or is_behind
 
+    def next_version(self, upstream: Table) -> int | None:
+        """Return the first version of a table that the stream has not read; None inside one, or before the first."""
+        return next_version(self._position().starts[self.reads.index(upstream)])
+
     def has_unread(self, repeated: Mapping[str, int]) -> bool:
         """Tell whether there is something upstream that will not be passed in memory.
 

@@ -13,7 +13,7 @@ from k2.engine.chained_stream import ChainedStream
 from k2.engine.processor import BatchResult
 from k2.gold.table import GOLD_TRADES
 from k2.settings import Settings
-from k2.storage.checkpoints.offset_log import OffsetLog, next_version
+from k2.storage.checkpoints.offset_log import OffsetLog, next_version, table_offset
 from k2.storage.delta import ensure_table
 from k2.storage.writers.arrow import ArrowWriter
 from k2.storage.writers.writer import TxnId
@@ -49,6 +49,17 @@ class Bars:
         rows = self.writer.hold(arrow(GOLD_TRADES, [trade]))
         written = rows.append(GOLD_TRADES, TxnId("gold/v1", batch))
         return BatchResult("gold/v1", batch, written, output=rows)
+
+    def take_by_query(self):
+        """Do what the stream's own query does: read to Gold's newest version."""
+        position, log = OffsetLog(self.checkpoint).position(1), OffsetLog(self.checkpoint)
+        first = next_version(position.starts[0]) or 0 if position.starts else 0
+        end = self.writer.version(GOLD_TRADES) + 1
+        log.plan(position.batch, (table_offset(self.writer.table_id(GOLD_TRADES), end),), 0, 0)
+        trades = self.trades[max(first - 1, 0) : end - 1]
+        rows = self.writer.hold(arrow(GOLD_TRADES, trades)).map_arrow(*self.buffer.reduction)
+        self.chained.processor.process(rows, TxnId(APP, position.batch))
+        log.commit(position.batch, 0)
 
     def stored(self):
         return numbers(stored(self))
@@ -108,11 +119,42 @@ def test_a_batch_that_was_not_passed_on_leaves_all_to_the_query(bars):
     assert bars.chained.is_behind
 
 
-def test_while_the_query_runs_nothing_is_kept_for_later(bars):
+def test_what_comes_while_the_query_runs_follows_what_it_read(bars):
     bars.buffer.add(bars.gold(0))
-
     bars.chained.begin_catch_up()
-    bars.buffer.add(bars.gold(1))
+    read = bars.gold(1)
+    bars.buffer.add(read)  # the query has begun, but has not looked how far Gold is
+    bars.take_by_query()
+    bars.buffer.add(bars.gold(2))
+
+    while_it_runs = (bars.buffer.is_due, bars.buffer.flush())
+    bars.chained.finish_catch_up()
+
+    assert while_it_runs == (False, None)
+    assert bars.buffer.is_due
+    assert bars.buffer.flush().rows == 1
+    assert not bars.chained.is_behind
+    assert bars.stored() == plain_bars(bars.trades)
+
+
+def test_what_the_query_read_is_not_taken_again(bars):
+    bars.chained.begin_catch_up()
+    bars.buffer.add(bars.gold(0))
+    bars.take_by_query()
+    bars.chained.finish_catch_up()
+
+    assert bars.buffer.flush() is None
+    assert not bars.chained.is_behind
+    assert bars.stored() == plain_bars(bars.trades)
+
+
+def test_more_than_a_query_of_an_hour_leaves_is_left_to_the_next_query(bars, monkeypatch):
+    monkeypatch.setattr("k2.engine.batch_buffer._MAX_HELD", 2)
+    bars.chained.begin_catch_up()
+
+    for batch in range(3):
+        bars.buffer.add(bars.gold(batch))
+    bars.chained.finish_catch_up()
 
     assert bars.buffer.flush() is None
     assert bars.chained.is_behind

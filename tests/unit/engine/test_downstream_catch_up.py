@@ -11,10 +11,12 @@ from k2.bronze.table import bronze_trades
 from k2.engine import downstream_catch_up as catching_up
 from k2.engine.chained_stream import ChainedStream
 from k2.engine.downstream_catch_up import DownstreamCatchUp
+from k2.engine.request_server import request_server
 from k2.engine.stream import Stream
 from k2.engine.stream_scheduler import StreamScheduler
 from k2.engine.stream_task import StreamTask
 from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
+from k2.engine.table_requests import MAINTAIN, REPLAY, Request
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
@@ -22,6 +24,7 @@ from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
 from k2.storage.writers.arrow import ArrowWriter
+from tests.support.control import MemoryControl
 from tests.support.streams import idle_stream
 from tests.support.trades import append_bronze, framed, kraken_raw
 
@@ -144,3 +147,30 @@ def test_who_is_behind_at_the_start_is_found(run: Run) -> None:
 
     assert chained(run.silver).is_behind
     assert not chained(run.gold).is_behind
+
+
+def serve(run: Run, task: StreamTask, kind: str) -> Any:
+    request = Request(kind, task.stream.name, {}, "id-1")
+    control = MemoryControl(request)
+    request_server(run.tasks, run.settings, control).serve_once()
+    return control.answers["id-1"]
+
+
+def test_maintenance_of_a_table_leaves_its_readers_as_they_are(run: Run) -> None:
+    """Their own queries would find nothing new, and hold up the streams for seconds."""
+    assert BRONZE.name in serve(run, run.bronze, MAINTAIN)
+
+    assert not chained(run.silver).is_behind
+
+
+@pytest.mark.parametrize(("trades", "is_behind"), [(2, True), (0, False)])
+def test_readers_are_behind_a_replay_that_added_trades(
+    run: Run, trades: int, is_behind: bool
+) -> None:
+    silver = replace(run.silver.stream, requests={REPLAY: lambda *_: {"trades": trades}})
+    run.tasks[1] = run.silver = replace(run.silver, stream=silver)
+
+    serve(run, run.silver, REPLAY)
+
+    assert chained(run.gold).is_behind is is_behind
+    assert run.silver.rows_out == trades
