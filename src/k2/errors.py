@@ -85,7 +85,15 @@ def is_full_disk(error: BaseException | str) -> bool:
     """Tell whether an error, whoever's it is, or its text says that a disk has no room left."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return True
-    return FULL_DISK.search(str(error)) is not None
+    return FULL_DISK.search(text_of(error)) is not None
+
+
+def text_of(error: BaseException | str) -> str:
+    """Return an error's text; that of one whose JVM has ended is gone with it."""
+    try:
+        return str(error)
+    except Exception:  # Py4J asks the JVM
+        return f"{type(error).__name__}, whose text went with the JVM that had it"
 
 
 def first_line(text: str, most: int = 400) -> str:

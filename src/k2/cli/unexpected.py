@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from k2.environment import inherited
-from k2.errors import K2Error, first_line
+from k2.errors import K2Error, first_line, text_of
 from k2.observability.redaction import redacted
 
 _MAX_TEXT = 300
@@ -20,7 +20,8 @@ def describe_unexpected(error: BaseException) -> str:
     It goes to ``K2_HOME/logs/k2.log``, or with ``K2_LOG_LEVEL=debug`` to standard error.
     """
     name = type(error).__name__
-    text = first_line(str(error), _MAX_TEXT) if str(error).strip() else ""
+    said = text_of(error)
+    text = first_line(said, _MAX_TEXT) if said.strip() else ""
     sentence = f"Unexpected {name}{': ' if text else ''}{text.rstrip('.')}."
     trace = redacted("".join(traceback.format_exception(error)))
     log = _find_log()

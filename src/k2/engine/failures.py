@@ -1,7 +1,7 @@
 """Turn the failure of a query into one K2 error: a sentence, and whether a retry may help."""
 
 from k2.engine.stream import StreamHandle
-from k2.errors import FailedError, K2Error, first_line
+from k2.errors import FailedError, K2Error, first_line, text_of
 from k2.observability.failure_kinds import find_cause
 
 
@@ -11,11 +11,11 @@ def cause_of(running: StreamHandle) -> K2Error:
         return running.failure
     if running.failure is not None:
         kind = type(running.failure).__name__
-        return classify(running.stream.name, f"{kind}: {running.failure}")
+        return classify(running.stream.name, f"{kind}: {text_of(running.failure)}")
     try:
         exception = running.query.exception()
     except Exception as error:
-        return FailedError(f"Spark's JVM no longer answers: {first_line(str(error))}")
+        return FailedError(f"Spark's JVM no longer answers: {first_line(text_of(error))}")
     if exception is None:
         return FailedError(f"Stream {running.stream.name} stopped without an error.")
     return classify(running.stream.name, exception)
@@ -23,5 +23,5 @@ def cause_of(running: StreamHandle) -> K2Error:
 
 def classify(stream: str, exception: Exception | str) -> K2Error:
     """Turn Spark's account of a failure into K2's."""
-    text = str(exception)
+    text = text_of(exception)
     return find_cause(text).error_for(stream, text)

@@ -6,11 +6,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from k2.engine.downstream_catch_up import DownstreamCatchUp
+from k2.engine.failures import classify
 from k2.engine.first_batch_order import FirstBatchOrder
 from k2.engine.processor import BatchResult
 from k2.engine.rows_available import RowsAvailable
 from k2.engine.stream import StreamHandle, start
 from k2.engine.stream_task import StreamTask, is_read
+from k2.errors import K2Error
 from k2.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,15 +62,20 @@ class StreamScheduler:
             chained.begin_catch_up()
 
         def start_it() -> StreamHandle:
-            return start(
-                task.stream,
-                self._spark,
-                self._settings,
-                # A chained stream's query catches up, and ends.
-                self._available_now or chained is not None,
-                lambda report: self._on_batch(task, report),
-                lambda: self._wait(task),
-            )
+            try:
+                return start(
+                    task.stream,
+                    self._spark,
+                    self._settings,
+                    # A chained stream's query catches up, and ends.
+                    self._available_now or chained is not None,
+                    lambda report: self._on_batch(task, report),
+                    lambda: self._wait(task),
+                )
+            except K2Error:
+                raise
+            except Exception as error:  # Spark's: this stream's failure, and not the run's
+                raise classify(task.stream.name, error) from error
 
         task.starting = self._threads.submit(start_it)
         return True

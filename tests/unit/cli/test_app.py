@@ -322,7 +322,17 @@ class Panic(BaseException):
     """As delta-rs raises, which is no ``Exception``."""
 
 
-DEFECTS = [ZeroDivisionError("division by zero"), Panic("Invalid url\nand more"), ValueError()]
+class Gone(Exception):
+    """As Py4J raises, which asks a JVM for the text."""
+
+    def __str__(self):
+        raise ConnectionRefusedError
+
+
+DEFECTS = [
+    *(ZeroDivisionError("division by zero"), Panic("Invalid url\nand more")),
+    *(ValueError(), Gone()),
+]
 
 
 @pytest.fixture(params=DEFECTS, ids=lambda error: type(error).__name__)

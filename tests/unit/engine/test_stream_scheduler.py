@@ -10,6 +10,7 @@ import pytest
 from k2.engine.stream import Stream
 from k2.engine.stream_scheduler import StreamScheduler
 from k2.engine.stream_task import StreamTask
+from k2.errors import UnavailableError
 from k2.exchanges import EXCHANGES
 from k2.gold.table import GOLD_TRADES
 from k2.observability.status import StreamStatus
@@ -119,3 +120,17 @@ def test_a_stream_whose_start_ends_while_the_run_does_is_there_to_be_stopped(
 
     assert run.silver.starting is None
     assert run.silver.running is not None
+
+
+def test_what_spark_says_of_a_start_is_the_streams_failure(
+    run: Run, go: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Started:
+        raise RuntimeError("java.net.ConnectException: Connection refused")
+
+    monkeypatch.setattr("k2.engine.stream_scheduler.start", refuse)
+    run.starter.begin(run.silver)
+
+    assert run.silver.starting is not None
+    with pytest.raises(UnavailableError, match=r"silver-.*Connection refused"):
+        run.silver.starting.result(10)
