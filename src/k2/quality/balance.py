@@ -17,7 +17,7 @@ from k2.exchanges import Exchange
 from k2.home.locks import is_held
 from k2.quality.consistent_cut import Cut, take_cuts
 from k2.quality.kafka_account import Found, KafkaAccount
-from k2.quality.offset_blocks import OffsetBlocks, Source, offsets_database
+from k2.quality.offset_blocks import OffsetBlocks, Source, spilling_database
 from k2.quality.table_account import TableAccount
 from k2.quality.verified_offsets import VerifiedOffsets
 from k2.settings import Settings
@@ -124,7 +124,7 @@ def _account(settings: Settings, cut: Cut, broker: Broker | None) -> ExchangeBal
     resolved = cut.files["resolved"]
     sources["resolved_as_trade"] = Source(resolved, "outcome = 'trade'")
     sources["resolved_as_duplicate"] = Source(resolved, "outcome = 'duplicate'")
-    with offsets_database(settings.run / "spill") as database:
+    with spilling_database(settings.run / "spill") as database:
         blocks = OffsetBlocks(database, sources)
         kafka = KafkaAccount(blocks, VerifiedOffsets.load(kafka_path), marks, ask)
         kafka.compare(cut.read)

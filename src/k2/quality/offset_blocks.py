@@ -137,10 +137,11 @@ def runs_of(blocks: Iterable[tuple[int, int]]) -> Iterator[Run]:
 
 
 @contextmanager
-def offsets_database(scratch: Path) -> Iterator["DuckDBPyConnection"]:
-    """Open a database with little memory, which spills under ``scratch``."""
+def spilling_database(scratch: Path, memory: str = _MEMORY) -> Iterator["DuckDBPyConnection"]:
+    """Open a database with so much memory, which spills under ``scratch``."""
+    scratch.parent.mkdir(parents=True, exist_ok=True)
     with utc_database() as database:
-        database.execute(f"set memory_limit = '{_MEMORY}'")
+        database.execute(f"set memory_limit = '{memory}'")
         database.execute(f"set temp_directory = {text(str(scratch))}")
         database.execute("set preserve_insertion_order = false")
         yield database

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from k2.quality.offset_blocks import BLOCK, OffsetBlocks, Run, Source, offsets_database, runs_of
+from k2.quality.offset_blocks import BLOCK, OffsetBlocks, Run, Source, runs_of, spilling_database
 
 pytestmark = pytest.mark.unit
 
@@ -33,8 +33,8 @@ def test_memory_does_not_grow_with_the_offsets(tmp_path: Path) -> None:
     files = {n: write(tmp_path / f"{n}.parquet", range(n)).files[0] for n in (BLOCK, MANY)}
     program = (
         "import resource, sys; from pathlib import Path\n"
-        "from k2.quality.offset_blocks import OffsetBlocks, Source, offsets_database\n"
-        "with offsets_database(Path(sys.argv[2])) as database:\n"
+        "from k2.quality.offset_blocks import OffsetBlocks, Source, spilling_database\n"
+        "with spilling_database(Path(sys.argv[2])) as database:\n"
         "    OffsetBlocks(database, {'bronze': Source([sys.argv[1]])})\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )
@@ -60,7 +60,7 @@ def test_blocks_that_follow_each_other_are_one_run_and_a_run_is_bounded() -> Non
 def test_the_offsets_that_a_set_lacks_are_named(tmp_path: Path) -> None:
     source = write(tmp_path / "a.parquet", range(3, 10))
 
-    with offsets_database(tmp_path) as database:
+    with spilling_database(tmp_path) as database:
         blocks = OffsetBlocks(database, {"bronze": source})
 
         assert blocks.absent("bronze", Run(0, 0, 12)) == [0, 1, 2, 10, 11]

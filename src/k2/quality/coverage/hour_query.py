@@ -23,6 +23,9 @@ class Span:
 # What is missing for less long may be on its way: a feed asks for what it lacks at once.
 SETTLE = timedelta(minutes=1)
 NOTHING = "select null::varchar as symbol where false"
+NO_RANGES = (
+    "select null::varchar as symbol, null::bigint as first, null::bigint as last where false"
+)
 
 
 def only_in(gold: str, silver: str) -> str:
@@ -52,15 +55,13 @@ def dead_numbers(letters: str, silver: str) -> str:
     """  # noqa: S608 — our own SQL
 
 
-def with_others(exchange: Exchange, silver: str, others: str, spans: Sequence[Span]) -> str:
-    """Return the SQL for an hour's rows, and those of others whose numbers are within the hour's."""
-    first, _ = _numbers(exchange)
+def within(spans: Sequence[Span], islands: str) -> str:
+    """Return the SQL for the ranges among ``islands`` that meet a span of their market's."""
     listed = ", ".join(f"({text(span.symbol)}, {span.low}, {span.high})" for span in spans)
     return f"""
-        ({silver}) union all
-        select other.* from ({others}) other
-            join (values {listed}) as spans(of_symbol, low, high) on symbol = of_symbol
-        where {first} between low and high
+        select i.symbol, i.first, i.last from ({islands}) i
+            join (values {listed}) as spans(symbol, low, high)
+                on i.symbol = spans.symbol and i.first <= high and i.last >= low
     """  # noqa: S608 — our own SQL
 
 
@@ -71,11 +72,13 @@ def measuring(
     silver: str,
     only_in_gold: str = NOTHING,
     dead: str = NOTHING,
+    elsewhere: str = NO_RANGES,
 ) -> str:
     """Return the SQL for what the trades of an hour show, a row a market.
 
     ``silver``, ``only_in_gold`` and the numbers of ``dead`` letters are of the hour and of a little before
-    and after it, ``silver`` of other hours too. A gap is of no number that one of them has; it ends in the hour, and is not newer
+    and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no number that one
+    of them has; it ends in the hour, and is not newer
     than ``SETTLE``. Numbers are of the exchange's definition.
     """
     end = hour + HOUR
@@ -93,6 +96,8 @@ def measuring(
             select symbol, "timestamp" as ts, in_silver, is_dead, {inside} as inside,
                 {first} as first, {last} as last, "partition", "offset"
             from stored
+            union all by name
+            select *, false as inside from ({elsewhere})
         ), ordered as (
             select symbol, ts, inside, is_dead, first, coalesce(last, first) as last,
                 if(lag("partition") over w = "partition", lag("offset") over w, null) as low,
@@ -143,39 +148,56 @@ def unreadable_between(gaps: str, letters: str, bronze: str) -> str:
     of one market have one key.
     """
     return f"""
-        with keyed as (
-            select b."partition", b."offset", b.key, d."offset" is not null as is_dead
-            from ({bronze}) b left join (select * from ({letters}) where message_id is null) d
-                using ("partition", "offset")
+        with gaps as ({gaps}), wanted as (
+            select "partition", "offset", true as is_dead from ({letters}) where message_id is null
+            union all
+            select distinct "partition", high, false from gaps
+        ), keyed as (
+            select "partition", "offset", key, is_dead
+            from ({bronze}) join wanted using ("partition", "offset")
         )
         select place, count(*) as n
-        from ({gaps}) g
+        from gaps g
             join keyed trade on trade."partition" = g."partition" and trade."offset" = g.high
+                and not trade.is_dead
             join keyed dead on dead.is_dead and dead."partition" = g."partition"
                 and dead."offset" between g.low and g.high and dead.key = trade.key
         group by all
     """  # noqa: S608 — our own SQL
 
 
-def islands(exchange: Exchange, silver: str, symbol: str, low: int, high: int) -> str:
-    """Return the SQL for the ranges of numbers from ``low`` to ``high`` that a market's trades have."""
+def extents(exchange: Exchange, silver: str) -> str:
+    """Return the SQL for each market's smallest and largest number."""
+    first, last = _numbers(exchange)
+    return f"""
+        select symbol, min(first) as low, max(coalesce(last, first)) as high
+        from (select symbol, {first} as first, {last} as last from ({silver}))
+        where first is not null group by all
+    """  # noqa: S608 — our own SQL
+
+
+def islands(exchange: Exchange, silver: str) -> str:
+    """Return the SQL for the ranges of numbers that each market's trades have, without a hole in any."""
     first, last = _numbers(exchange)
     return f"""
         with numbered as (
-            select first, coalesce(last, first) as last
-            from (select {first} as first, {last} as last from ({silver}) where symbol = {text(symbol)})
-            where first <= {high} and coalesce(last, first) >= {low}
+            select symbol, first, coalesce(last, first) as last
+            from (select symbol, {first} as first, {last} as last from ({silver}))
+            where first is not null
         ), marked as (
             select *, coalesce(
                 first > 1 + max(last) over (
-                    order by first, last rows between unbounded preceding and 1 preceding),
+                    partition by symbol order by first, last
+                    rows between unbounded preceding and 1 preceding),
                 true) as is_new
             from numbered
         ), grouped as (
-            select *, count_if(is_new) over (order by first, last rows unbounded preceding) as island
+            select *, count_if(is_new) over (
+                partition by symbol order by first, last rows unbounded preceding) as island
             from marked
         )
-        select min(first) as first, max(last) as last from grouped group by island order by first
+        select symbol, min(first) as first, max(last) as last
+        from grouped group by symbol, island
     """  # noqa: S608 — our own SQL
 
 

@@ -1,56 +1,48 @@
 """Numbers that a gap lacks and another hour has: trades are not always numbered in the order of their times."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from k2.quality.coverage.gaps import Gap
-from k2.quality.coverage.hour_facts import HourFacts, HourReader
+from k2.quality.coverage.hour_facts import HourFacts
 from k2.quality.coverage.hour_query import Span
+from k2.quality.coverage.hour_reader import Extent, HourReader
 from k2.quality.coverage.ledger import Ledger, MarketKey
 from k2.quality.coverage.timeline import hour_of
-
-Extent = tuple[int, int]  # the smallest and the largest number
 
 _FAR = timedelta(days=2)  # how far from a gap its numbers are looked for
 
 
 def facts_of_hours(
-    ledger: Ledger, reader: HourReader, hours: Sequence[datetime]
+    ledger: Ledger, reader: HourReader, hours: Sequence[datetime], unknown: Iterable[datetime] = ()
 ) -> Iterator[HourFacts]:
     """Yield the facts of an exchange's hours; what an hour lacks and another one has is not missing in it.
 
-    Where trades are numbered in the order of their times each hour is read once.
+    ``unknown`` are hours that the ledger does not have yet. Where trades are numbered in the order of their
+    times no hour is read beside another.
     """
-    found = {hour: reader.facts(hour) for hour in hours}
-    with_gaps = [fact for facts in found.values() for fact in facts if fact.gap_count]
-    extents = _extents(ledger, reader.exchange.name, found) if with_gaps else {}
-    for hour, facts in found.items():
+    if not hours:
+        return
+    first, last = min(hours) - _FAR, max(hours) + _FAR
+    near = [hour for hour in unknown if first <= hour <= last]
+    of_hours = {hour: reader.extents(hour) for hour in {*hours, *near}}
+    by_market: dict[str, dict[datetime, Extent]] = defaultdict(dict)
+    for row in ledger.rows(first, last, reader.exchange.name):
+        if row["first_id"] is not None:
+            by_market[row["symbol"]][row["hour"]] = (row["first_id"], row["last_id"])
+    for hour, of_markets in of_hours.items():
+        for symbol, extent in of_markets.items():
+            by_market[symbol][hour] = extent
+    for hour in hours:
         others: set[datetime] = set()
         spans: list[Span] = []
-        for fact in facts:
-            if fact.gap_count and fact.first_id is not None and fact.last_id is not None:
-                of_market = extents[fact.symbol].items()
-                near = {h for h, e in of_market if _overlap(e, (fact.first_id, fact.last_id))}
-                if near := near - {hour}:
-                    others |= near
-                    spans.append(Span(fact.symbol, fact.first_id + 1, fact.last_id))
-        yield from reader.facts(hour, sorted(others), spans) if spans else facts
-
-
-def _extents(
-    ledger: Ledger, exchange: str, found: Mapping[datetime, Sequence[HourFacts]]
-) -> dict[str, dict[datetime, Extent]]:
-    """By market and hour the smallest and the largest number: of what was found, and near it of the ledger."""
-    extents: dict[str, dict[datetime, Extent]] = defaultdict(dict)
-    for row in ledger.rows(min(found) - _FAR, max(found) + _FAR, exchange):
-        if row["first_id"] is not None and row["hour"] not in found:
-            extents[row["symbol"]][row["hour"]] = (row["first_id"], row["last_id"])
-    for hour, facts in found.items():
-        for fact in facts:
-            if fact.first_id is not None and fact.last_id is not None:
-                extents[fact.symbol][hour] = (fact.first_id, fact.last_id)
-    return extents
+        for symbol, (low, high) in of_hours[hour].items():
+            beside = by_market[symbol].items()
+            if found := {h for h, e in beside if h != hour and _overlap(e, (low, high))}:
+                others |= found
+                spans.append(Span(symbol, low + 1, high))
+        yield from reader.facts(hour, sorted(others), spans)
 
 
 def _overlap(one: Extent, other: Extent) -> bool:

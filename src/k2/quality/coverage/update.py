@@ -12,17 +12,20 @@ from k2.exchanges import EXCHANGES, Exchange
 from k2.gold.table import GOLD_TRADES
 from k2.quality.coverage.changes import changed_hours
 from k2.quality.coverage.feed_events import FeedEvents
-from k2.quality.coverage.hour_facts import HourFacts, HourReader
+from k2.quality.coverage.hour_facts import HourFacts
 from k2.quality.coverage.hour_query import HOUR
+from k2.quality.coverage.hour_reader import HourReader
 from k2.quality.coverage.ledger import Ledger, MarketKey, changed_rows
 from k2.quality.coverage.other_hours import facts_of_hours, numbers_elsewhere
 from k2.quality.coverage.side_records import NO_MARKET, SideRecords, side_records
 from k2.quality.coverage.states import Condition
 from k2.quality.coverage.timeline import Market, Row, facts_of, hour_of, rows_of
-from k2.quality.offset_blocks import offsets_database
+from k2.quality.offset_blocks import spilling_database
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions
 
+# An hour of a million trades is sorted in it; with a half, twice as much time goes to spilling.
+_MEMORY = "512MB"
 # A file's time is that of before its commit, on the clock of whoever wrote it.
 _COMMITS_TAKE = timedelta(minutes=5)
 _FOLLOWED = timedelta(days=7)  # that a market without trades keeps getting rows
@@ -68,6 +71,7 @@ class CoverageUpdate:
                     {hour for hour in trades if hour.date() == day},
                     {name: {h for h in hours if h.date() == day} for name, hours in side.items()},
                     day == today,
+                    trades,
                 )
         return rows
 
@@ -90,10 +94,11 @@ class CoverageUpdate:
         hours: set[datetime],
         side_hours: Mapping[str, set[datetime]],
         is_today: bool,
+        changed: set[datetime],
     ) -> list[Row]:
         facts: dict[MarketKey, list[HourFacts]] = defaultdict(list)
         for reader in self._readers.values():
-            for fact in facts_of_hours(self.ledger, reader, sorted(hours)):
+            for fact in facts_of_hours(self.ledger, reader, sorted(hours), changed):
                 facts[reader.exchange.name, fact.symbol].append(fact)
         side: dict[MarketKey, dict[datetime, SideRecords]] = defaultdict(dict)
         recounted: dict[str, set[datetime]] = defaultdict(set)
@@ -113,7 +118,7 @@ class CoverageUpdate:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        with offsets_database(self.settings.run / "spill") as database:
+        with spilling_database(self.settings.run / "spill", _MEMORY) as database:
             self._readers = {
                 exchange.name: HourReader(self.settings, exchange, self.now, database)
                 for exchange in self.exchanges
