@@ -21,12 +21,15 @@ _IDLE: list["DuckDBPyConnection"] = []
 
 
 def utc_database() -> "DuckDBPyConnection":
-    """Return an empty database in memory that reckons and shows times in UTC."""
+    """Return an empty database in memory that reckons and shows times in UTC, as do its cursors."""
     # Where it is first used: half of the commands ask no table anything.
     import duckdb
 
+    # Of a program without a file, as jobs start theirs, DuckDB thinks that somebody types it, and after two
+    # seconds draws a progress bar on its standard output, where its answer is.
     database = duckdb.connect()
-    database.execute("set timezone = 'UTC'")
+    database.execute("set enable_progress_bar = false")
+    database.execute("set global timezone = 'UTC'")  # else a cursor has the machine's
     return database
 
 

@@ -1,5 +1,6 @@
 """SQL over Arrow tables: rows keep their order, threads do not meet, nothing stays."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -83,3 +84,42 @@ def test_a_program_with_threads_that_never_end_ends_quietly():
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+ASKED = """
+from k2.sql import query, query_batches, utc_database
+
+sql = "select cast(timestamptz '2026-07-01 12:00:00+00' as varchar) as t, current_setting('{setting}') as s"
+database = utc_database()
+for said in (
+    query(sql).to_pylist()[0],
+    next(query_batches(sql, 1)).to_pylist()[0],
+    dict(zip("ts", database.execute(sql).fetchone())),
+    dict(zip("ts", database.cursor().execute(sql).fetchone())),
+):
+    print(said["{column}"])
+"""
+
+
+def said(column, setting, zone):
+    """What DuckDB says on a machine of a time zone, in a program without a file: once for each way to ask."""
+    program = ASKED.format(column=column, setting=setting)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"TZ": zone},
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_a_long_question_draws_nothing_on_standard_output():
+    """A job reads what its command prints, and of a program without a file DuckDB thinks that somebody types it."""
+    assert said("s", "enable_progress_bar", "UTC") == ["False"] * 4
+
+
+def test_times_are_utc_wherever_the_machine_is():
+    assert said("t", "timezone", "America/New_York") == ["2026-07-01 12:00:00+00"] * 4
+    assert said("s", "timezone", "America/New_York") == ["UTC"] * 4
