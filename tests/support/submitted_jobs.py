@@ -36,8 +36,11 @@ def submit(
     )
 
 
-def start(home: K2Home, jars: str, master: str, job: Sequence[str]) -> "subprocess.Popen[bytes]":
-    with (home.folder.parent / "job").open("wb") as output:
+def start(
+    home: K2Home, jars: str, master: str, job: Sequence[str], log: str = "job"
+) -> "subprocess.Popen[bytes]":
+    """Start a job; what it says is added to a file of the name ``log`` beside the home."""
+    with (home.folder.parent / log).open("ab") as output:
         return subprocess.Popen(
             submit_command(jars, master, job),
             env=environment(home),
@@ -55,7 +58,8 @@ def submit_command(jars: str, master: str, job: Sequence[str]) -> list[str]:
     return [str(BIN / "spark-submit"), *options, str(script), *arguments]
 
 
-CLUSTER_SIZE = ("--executor-memory", "1g", "--total-executor-cores", "2")
+# What compose gives a job (docker/submit).
+CLUSTER_SIZE = ("--executor-memory", "512m", "--total-executor-cores", "1")
 
 
 def environment(home: K2Home) -> dict[str, str]:

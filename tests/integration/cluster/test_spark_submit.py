@@ -1,17 +1,15 @@
 """The jobs as `spark-submit` runs them: in one process, and on a standalone master and worker."""
 
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
-from k2.home.ports import free_port
 from tests.checker.manifest import check_manifest
 from tests.support.home import PATIENCE, K2Home, wait_until
-from tests.support.submitted_jobs import BIN, environment, start, submit, submit_to_end
+from tests.support.spark_cluster import cluster
+from tests.support.submitted_jobs import start, submit, submit_to_end
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(2400)]
 
@@ -99,42 +97,6 @@ def writer_of(home: K2Home, table: str) -> str:
     """What the newest append of a table says wrote it."""
     history = DeltaTable(str(home.folder / "lake" / table)).history()
     return str(next(entry for entry in history if entry["operation"] != "CREATE TABLE"))
-
-
-@contextmanager
-def cluster(home: K2Home) -> Iterator[str]:
-    """PySpark's own master and worker on loopback; gives the master's address."""
-    port = free_port()
-    master = f"spark://127.0.0.1:{port}"
-    options = ["--host", "127.0.0.1", "--webui-port", "0"]
-    work = home.folder.parent / "work"
-    with (
-        daemon(home, "master.Master", [*options, "--port", str(port)]) as log,
-        daemon(
-            home,
-            "worker.Worker",
-            [*options, "--cores", "2", "--memory", "2g", "--work-dir", str(work), master],
-        ) as worker_log,
-    ):
-        wait_until(lambda: "Successfully registered" in worker_log.read_text(), why=log.read_text)
-        yield master
-
-
-@contextmanager
-def daemon(home: K2Home, name: str, arguments: Sequence[str]) -> Iterator[Path]:
-    log = home.folder.parent / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [BIN / "spark-class", f"org.apache.spark.deploy.{name}", *arguments],
-            env=environment(home) | {"SPARK_DAEMON_MEMORY": "256m"},
-            stdout=output,
-            stderr=output,
-        )
-    try:
-        yield log
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def pids_below(pid: int) -> set[int]:
