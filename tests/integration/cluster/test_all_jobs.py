@@ -111,5 +111,5 @@ def test_all_jobs_run_at_once_and_each_ends_and_goes_on(home: K2Home) -> None:
         for name in JOBS:
             jobs.end(name)
             assert set(jobs.events(name)) & TROUBLE == set(), jobs.said(name)
-    sent = sum(1 for _ in manifest.open())
+    sent = len(manifest.read_text().splitlines())
     print(f"{sent:,} records in {MINUTES} minutes")
