@@ -9,6 +9,12 @@ from k2.quality.coverage.table import MAX_GAPS
 from k2.sql import literal, text
 
 HOUR = timedelta(hours=1)
+# What is missing for less long may be on its way: a feed asks for what it lacks at once.
+SETTLE = timedelta(minutes=1)
+NOTHING = "select null::varchar as symbol where false"
+NO_RANGES = (
+    "select null::varchar as symbol, null::bigint as first, null::bigint as last where false"
+)
 
 
 @dataclass(frozen=True)
@@ -18,14 +24,6 @@ class Span:
     symbol: str
     low: int
     high: int
-
-
-# What is missing for less long may be on its way: a feed asks for what it lacks at once.
-SETTLE = timedelta(minutes=1)
-NOTHING = "select null::varchar as symbol where false"
-NO_RANGES = (
-    "select null::varchar as symbol, null::bigint as first, null::bigint as last where false"
-)
 
 
 def only_in(gold: str, silver: str) -> str:
@@ -78,8 +76,8 @@ def measuring(
 
     ``silver``, ``only_in_gold`` and the numbers of ``dead`` letters are of the hour and of a little before
     and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no number that one
-    of them has; it ends in the hour, and is not newer
-    than ``SETTLE``. Numbers are of the exchange's definition.
+    of them has; it ends in the hour, and is not newer than ``SETTLE``. Numbers are of the exchange's
+    definition.
     """
     end = hour + HOUR
     first, last = _numbers(exchange)

@@ -61,7 +61,8 @@ class HourReader:
     database: "DuckDBPyConnection"
 
     def __post_init__(self) -> None:
-        self._made: dict[datetime, str] = {}
+        self._extents: dict[datetime, dict[str, Extent]] = {}
+        self._made: dict[datetime, str] = {}  # tables of ranges, by hour
         self._silver = _Stored.of(self.settings, silver_trades(self.exchange))
         self._gold = _Stored.of(self.settings, GOLD_TRADES)
 
@@ -83,22 +84,32 @@ class HourReader:
         of_exchange: list[Condition] = [("exchange", "=", self.exchange.name)]
         silver = self._silver.select(_NUMBERED, around)
         elsewhere = within(spans, self._islands(others)) if spans else NO_RANGES
-        in_gold, dead = self._in_gold(hour, of_exchange), self._dead(hour)
-        rows = self._measured(hour, silver, dead, elsewhere)
+        in_gold, letters = self._in_gold(hour, of_exchange), self._letters(hour)
+        dead = self._dead(hour, letters)
+
+        def measured(only_in_gold: str = NOTHING) -> list[dict[str, Any]]:
+            numbers = only_in_gold, dead, elsewhere
+            rows = self._ask(measuring(self.exchange, hour, self.now, silver, *numbers))
+            self._explain(rows, letters)
+            return rows
+
+        rows = measured()
         trades = {row["symbol"]: row["trades"] for row in rows}
         is_short = any(count > trades.get(symbol, 0) for symbol, (count, _) in in_gold.items())
         if is_short or any(row["gap_count"] for row in rows):
             # Silver may have lost rows, which the balance tells: what Gold has is not missing here.
             gold = self._gold.select(_NUMBERED_IN_GOLD, [*of_exchange, *around])
-            rows = self._measured(hour, silver, dead, elsewhere, only_in(gold, silver))
+            rows = measured(only_in(gold, silver))
         return [facts_of_row(row, hour, in_gold) for row in rows]
 
     def extents(self, hour: datetime) -> dict[str, Extent]:
         """Return the smallest and the largest number of each market that has trades in an hour."""
         if self.exchange.numbering is None:
             return {}
-        found = self._ask(extents(self.exchange, self._of_hour(hour)))
-        return {row["symbol"]: (row["low"], row["high"]) for row in found}
+        if hour not in self._extents:  # each day of an update asks for the days around it
+            found = self._ask(extents(self.exchange, self._of_hour(hour)))
+            self._extents[hour] = {row["symbol"]: (row["low"], row["high"]) for row in found}
+        return self._extents[hour]
 
     def numbers_in(
         self, symbol: str, hours: Sequence[datetime], low: int, high: int
@@ -118,11 +129,11 @@ class HourReader:
                     self.database.execute(f"create temp table {self._made[hour]} as {found}")
         return " union all ".join(f"from {self._made[hour]}" for hour in hours)
 
-    def _of_hour(self, hour: datetime) -> str:
+    def _of_hour(self, hour: datetime, columns: Sequence[str] = _NUMBERED) -> str:
         in_hour: list[Condition] = [("timestamp", ">=", hour), ("timestamp", "<", hour + HOUR)]
-        return self._silver.select(_NUMBERED, in_hour)
+        return self._silver.select(columns, in_hour)
 
-    def _explain(self, hour: datetime, rows: list[dict[str, Any]]) -> None:
+    def _explain(self, rows: list[dict[str, Any]], letters: Scan) -> None:
         """Take from the gaps those of records that nobody could read: dead letters without a number."""
         gaps = [
             (row, gap)
@@ -130,7 +141,6 @@ class HourReader:
             for gap in row["gaps"] or ()
             if gap["low"] is not None and gap["low"] < gap["high"]
         ]
-        letters = self._letters(hour)
         if not gaps or not letters.files:
             return
         values = ", ".join(
@@ -170,25 +180,16 @@ class HourReader:
         with named_read_errors():
             return list(self.database.sql(sql).to_arrow_table().to_pylist())
 
-    def _measured(
-        self, hour: datetime, silver: str, dead: str, elsewhere: str, only_in_gold: str = NOTHING
-    ) -> list[dict[str, Any]]:
-        """Measure the hour. A record that became a dead letter is not missing; the row counts it as such."""
-        numbers = only_in_gold, dead, elsewhere
-        rows = self._ask(measuring(self.exchange, hour, self.now, silver, *numbers))
-        self._explain(hour, rows)
-        return rows
-
-    def _dead(self, hour: datetime) -> str:
-        """SQL for the numbers of dead letters; their own time is not known, the broker's is near it."""
-        letters = self._letters(hour)
+    def _dead(self, hour: datetime, letters: Scan) -> str:
+        """SQL for the numbers that dead letters had: such a record is not missing, the row counts it as such."""
         if not letters.files:
             return NOTHING
-        in_hour: list[Condition] = [("timestamp", ">=", hour), ("timestamp", "<", hour + HOUR)]
-        named = self._silver.select(("symbol", "instrument_type", "message_id"), in_hour)
-        return dead_numbers(letters.sql, named)
+        return dead_numbers(
+            letters.sql, self._of_hour(hour, ("symbol", "instrument_type", "message_id"))
+        )
 
     def _letters(self, hour: datetime) -> Scan:
+        """The dead letters of the hour: their own time is not known, the broker's is near it."""
         near: list[Condition] = [
             ("kafka_timestamp", ">=", hour - HOUR),
             ("kafka_timestamp", "<", hour + 2 * HOUR),

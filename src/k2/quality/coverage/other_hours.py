@@ -19,7 +19,7 @@ def facts_of_hours(
 ) -> Iterator[HourFacts]:
     """Yield the facts of an exchange's hours; what an hour lacks and another one has is not missing in it.
 
-    ``unknown`` are hours that the ledger does not have yet. Where trades are numbered in the order of their
+    ``unknown`` are hours that the ledger may not have yet. Where trades are numbered in the order of their
     times no hour is read beside another.
     """
     if not hours:
@@ -85,4 +85,4 @@ def numbers_elsewhere(
 def _may_have(gap: Gap, hour: datetime, first: int, last: int) -> bool:
     if gap.first_id is None or gap.last_id is None or hour_of(gap.end) == hour:
         return False
-    return first <= gap.last_id and gap.first_id <= last
+    return _overlap((first, last), (gap.first_id, gap.last_id))
