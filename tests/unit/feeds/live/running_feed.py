@@ -8,20 +8,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fastavro import schemaless_reader
 
 from k2.avro.encoding import encoder
 from k2.avro.schema_files import schema_text
 from k2.exchanges import EXCHANGES
 from k2.exchanges.live_services import LIVE_SERVICES
-from k2.feeds.live import failures, gap_filler, refill, session
 from k2.feeds.live.feed_state import hold_place
 from k2.feeds.live.holes import MarketNumbers
 from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.feeds.live.plan import FeedPlan
 from k2.feeds.live.run import LiveRun
-from k2.retry import RetryPolicy
 from k2.settings import Settings
 from tests.support.exchange_server import ExchangeServer
 from tests.support.fake_producer import FakeProducer
@@ -32,16 +29,6 @@ MARKETS = {
     "coinbase-exchange": ("BTC-USD", "ETH-USD"),
 }
 TEXTS = {x.name: schema_text(x.reader_schema) for x in EXCHANGES}
-
-
-def shorten_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have feeds try again at once, and ask the history soon."""
-    soon = RetryPolicy(attempts=6, first_seconds=0.05, max_seconds=0.3)
-    monkeypatch.setattr(refill, "REQUESTS", soon)
-    monkeypatch.setattr(gap_filler, "WAITS", soon)
-    monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.2)
-    monkeypatch.setattr(session, "MIN_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(failures, "PAUSES", soon)
 
 
 class Running:

@@ -13,16 +13,10 @@ from tests.unit.feeds.live.running_feed import (
     is_listened_to,
     play,
     running,
-    shorten_pauses,
     until,
 )
 
-pytestmark = pytest.mark.unit
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_pauses(monkeypatch)
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("short_pauses")]
 
 
 def kinds(feed: Running) -> list[str]:

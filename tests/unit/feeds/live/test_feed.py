@@ -15,18 +15,12 @@ from tests.unit.feeds.live.running_feed import (
     is_listened_to,
     play,
     running,
-    shorten_pauses,
     until,
 )
 
-pytestmark = pytest.mark.unit
+pytestmark = [pytest.mark.unit, pytest.mark.usefixtures("short_pauses")]
 
 SERVICES = sorted(MARKETS)
-
-
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_pauses(monkeypatch)
 
 
 @pytest.mark.parametrize("service", SERVICES)

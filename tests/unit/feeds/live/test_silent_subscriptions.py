@@ -16,7 +16,6 @@ from tests.unit.feeds.live.running_feed import (
     MARKETS,
     Running,
     is_listened_to,
-    shorten_pauses,
     until,
 )
 
@@ -27,8 +26,7 @@ SERVICES = sorted(MARKETS)
 
 
 @pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    shorten_pauses(monkeypatch)
+def _soon(short_pauses: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gap_filler, "_GRACE_SECONDS", 0.1)
     monkeypatch.setattr(session, "_OVERLAP_SECONDS", 0.5)
     monkeypatch.setattr(silent_subscriptions, "ASK_SECONDS", 0.05)
