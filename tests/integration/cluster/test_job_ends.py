@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from k2.home.locks import is_held
+from k2.home.process_life import is_alive
 from tests.checker.manifest import check_manifest
 from tests.support.home import K2Home, wait_until
 from tests.support.submitted_jobs import start, submit_to_end
@@ -106,13 +107,6 @@ def require_end(submitted: "subprocess.Popen[bytes]", processes: list[psutil.Pro
         lambda: f"still there: {[p.pid for p in processes if is_alive(p)]} of {processes}",
     )
     print(f"ended after {time.monotonic() - began:.1f} s")
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
 
 
 def jobs_of(home: K2Home) -> list[psutil.Process]:
