@@ -58,10 +58,10 @@ BEFORE_THE_FIRST_RUN = (
     "jobs kinds",
     "upgrade --dry-run",
 )
-# What stands in braces is found out by another command.
 # Where it is not 0 alone: a check ends with 1 if it is the first to see the planted hole, of which the scheduled
 # one may have told already.
 EXITS = {"quality run coverage": (0, 1)}
+# What stands in braces is found out by another command.
 BESIDE_A_RUN = (
     "status",
     "status --check",

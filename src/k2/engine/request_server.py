@@ -44,9 +44,8 @@ def request_server(
     """Return the server of the requests to these streams, not started yet; the caller holds their locks."""
 
     def on_done(request: Request, result: Mapping[str, Any]) -> None:
-        added = result.get(
-            "trades", 0
-        )  # by a replay: the streams downstream take them as any others
+        # By a replay: the streams downstream take them as any others.
+        added = result.get("trades", 0)
         for task in tasks:
             if added and task.stream.name == request.stream:
                 task.rows_out += added

@@ -84,9 +84,8 @@ def test_all_jobs_run_at_once_and_each_ends_and_goes_on(home: K2Home) -> None:
     feed = home.start(
         "simulate", "--rate", RATE, "--for", f"{MINUTES * 60}s", "--manifest", manifest
     )
-    wait_until(
-        lambda: manifest.exists() and manifest.stat().st_size > 50_000
-    )  # all topics are there
+    # All topics are there by then.
+    wait_until(lambda: manifest.exists() and manifest.stat().st_size > 50_000)
     with cluster(home, workers=2, cores=6, memory="6g") as master:
         jobs = Jobs(home, jars, master)
         for name in JOBS:

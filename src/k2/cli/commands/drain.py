@@ -35,9 +35,8 @@ def drain(
     _refuse_paused(settings)
     endpoints = find_endpoints(settings)
     if here:
-        from k2.cli.draining import (
-            drain_here,
-        )  # what runs streams takes the client a second to load
+        # Here: what runs streams takes a second to load, which the client need not wait for.
+        from k2.cli.draining import drain_here
 
         print_result(drain_here(settings, endpoints, seconds))
         return
