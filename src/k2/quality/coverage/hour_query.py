@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from k2.exchanges import Exchange
+from k2.quality.coverage.full_blocks import block_of, first_of, full_blocks, last_of, only_in
 from k2.quality.coverage.table import MAX_GAPS
 from k2.sql import literal, text
 
@@ -26,12 +27,12 @@ class Span:
     high: int
 
 
-def only_in(gold: str, silver: str) -> str:
+def only_in_gold(gold: str, silver: str) -> str:
     """Return the SQL for Gold's rows that Silver has not; a trade's own id stands for the numbers that it covers."""
     number = "try_cast(trade_id as bigint)"
     return (
         f"select *, {number} as first_trade_id, {number} as last_trade_id"  # noqa: S608
-        f' from ({gold}) anti join ({silver}) using ("partition", "offset")'
+        f" from ({only_in(gold, silver)})"
     )
 
 
@@ -68,43 +69,61 @@ def measuring(
     hour: datetime,
     now: datetime,
     silver: str,
-    only_in_gold: str = NOTHING,
+    lost: str = NOTHING,
     dead: str = NOTHING,
     elsewhere: str = NO_RANGES,
 ) -> str:
     """Return the SQL for what the trades of an hour show, a row a market.
 
-    ``silver``, ``only_in_gold`` and the numbers of ``dead`` letters are of the hour and of a little before
-    and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no number that one
+    ``silver``, what Gold alone has (``lost``) and the numbers of ``dead`` letters are of the hour and of a
+    little before and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no number that one
     of them has; it ends in the hour, and is not newer than ``SETTLE``. Numbers are of the exchange's
     definition.
+
+    Blocks of numbers that are whole, like those beside them, are put in order as one row each: no gap
+    begins or ends at one.
     """
     end = hour + HOUR
     first, last = _numbers(exchange)
     gap = f"first > before + 1 and ts <= {literal(now - SETTLE)}"
     inside = f'"timestamp" >= {literal(hour)} and "timestamp" < {literal(end)}'
     return f"""
-        with stored as (
+        with stored as not materialized (
             select *, true as in_silver, false as is_dead from ({silver})
             union all by name
-            select *, false as in_silver, false as is_dead from ({only_in_gold})
+            select *, false as in_silver, false as is_dead from ({lost})
             union all by name
             select *, false as in_silver, true as is_dead from ({dead})
-        ), rows as (
+        ), rows as not materialized (
             select symbol, "timestamp" as ts, in_silver, is_dead, {inside} as inside,
-                {first} as first, {last} as last, "partition", "offset"
+                {first} as first, coalesce({last}, {first}) as last, "partition", "offset"
             from stored
+        ), blocks as (
+            {full_blocks("select * from rows where not is_dead", "inside")}
+        ), within as (
+            select symbol, block, alike as inside from blocks
+            window w as (partition by symbol order by block)
+            qualify lag(block) over w = block - 1 and lag(alike) over w = alike
+                and lead(block) over w = block + 1 and lead(alike) over w = alike
+        ), numbered as (
+            select symbol, ts, inside, is_dead, first, last, "partition", "offset"
+            from rows anti join within
+                on rows.symbol = within.symbol and {block_of("rows.first")} = within.block
+                    and not rows.is_dead
+            where first is not null
+            union all by name
+            select symbol, inside, false as is_dead,
+                {first_of("block")} as first, {last_of("block")} as last from within
             union all by name
             select *, false as inside from ({elsewhere})
         ), ordered as (
-            select symbol, ts, inside, is_dead, first, coalesce(last, first) as last,
+            select symbol, ts, inside, is_dead, first, last,
                 if(lag("partition") over w = "partition", lag("offset") over w, null) as low,
                 "partition", "offset" as high,
-                max(coalesce(last, first)) over (w rows between unbounded preceding and 1 preceding)
-                    as before,
-                lag(ts) over w as before_ts
-            from rows where first is not null
-            window w as (partition by symbol order by first, coalesce(last, first), ts)
+                max(last) over (w rows between unbounded preceding and 1 preceding) as before,
+                lag(ts ignore nulls) over w as before_ts
+            from numbered
+            window w as (partition by symbol order by first, last, ts)
         ), numbers as (
             select symbol, min(first) as first_id, max(last) as last_id,
                 arg_min(before is not null, first) as follows,
@@ -178,10 +197,16 @@ def islands(exchange: Exchange, silver: str) -> str:
     """Return the SQL for the ranges of numbers that each market's trades have, without a hole in any."""
     first, last = _numbers(exchange)
     return f"""
-        with numbered as (
-            select symbol, first, coalesce(last, first) as last
-            from (select symbol, {first} as first, {last} as last from ({silver}))
+        with rows as not materialized (
+            select symbol, {first} as first, coalesce({last}, {first}) as last from ({silver})
+        ), blocks as (
+            {full_blocks("from rows")}
+        ), numbered as (
+            select symbol, first, last from rows anti join blocks
+                on rows.symbol = blocks.symbol and {block_of("rows.first")} = blocks.block
             where first is not null
+            union all
+            select symbol, {first_of("block")}, {last_of("block")} from blocks
         ), marked as (
             select *, coalesce(
                 first > 1 + max(last) over (

@@ -21,7 +21,7 @@ from k2.quality.coverage.hour_query import (
     extents,
     islands,
     measuring,
-    only_in,
+    only_in_gold,
     unreadable_between,
     within,
 )
@@ -63,8 +63,9 @@ class HourReader:
     def __post_init__(self) -> None:
         self._extents: dict[datetime, dict[str, Extent]] = {}
         self._made: dict[datetime, str] = {}  # tables of ranges, by hour
-        self._silver = _Stored.of(self.settings, silver_trades(self.exchange))
+        # Gold first: it is made from Silver, so that a trade of it which Silver has not is lost there.
         self._gold = _Stored.of(self.settings, GOLD_TRADES)
+        self._silver = _Stored.of(self.settings, silver_trades(self.exchange))
 
     def facts(
         self, hour: datetime, others: Sequence[datetime] = (), spans: Sequence[Span] = ()
@@ -87,8 +88,8 @@ class HourReader:
         in_gold, letters = self._in_gold(hour, of_exchange), self._letters(hour)
         dead = self._dead(hour, letters)
 
-        def measured(only_in_gold: str = NOTHING) -> list[dict[str, Any]]:
-            numbers = only_in_gold, dead, elsewhere
+        def measured(lost: str = NOTHING) -> list[dict[str, Any]]:
+            numbers = lost, dead, elsewhere
             rows = self._ask(measuring(self.exchange, hour, self.now, silver, *numbers))
             self._explain(rows, letters)
             return rows
@@ -99,7 +100,8 @@ class HourReader:
         if is_short or any(row["gap_count"] for row in rows):
             # Silver may have lost rows, which the balance tells: what Gold has is not missing here.
             gold = self._gold.select(_NUMBERED_IN_GOLD, [*of_exchange, *around])
-            rows = measured(only_in(gold, silver))
+            if lost := self._kept("lost", only_in_gold(gold, silver)):
+                rows = measured(lost)
         return [facts_of_row(row, hour, in_gold) for row in rows]
 
     def extents(self, hour: datetime) -> dict[str, Extent]:
@@ -179,6 +181,12 @@ class HourReader:
     def _ask(self, sql: str) -> list[dict[str, Any]]:
         with named_read_errors():
             return list(self.database.sql(sql).to_arrow_table().to_pylist())
+
+    def _kept(self, name: str, sql: str) -> str:
+        """Keep what a query finds in a table of the database; SQL for its rows, empty where there are none."""
+        with named_read_errors():
+            self.database.execute(f"create or replace temp table {name} as {sql}")
+        return f"from {name}" if self._ask(f"from {name} limit 1") else ""
 
     def _dead(self, hour: datetime, letters: Scan) -> str:
         """SQL for the numbers that dead letters had: such a record is not missing, the row counts it as such."""

@@ -13,6 +13,7 @@ from k2.quality.coverage.table import OPS_COVERAGE
 from k2.quality.coverage.update import CoverageUpdate
 from k2.quality.drill.planted_lake import EXCHANGES, HISTORY, NOW, PlantedLake
 from k2.settings import Settings
+from k2.silver.tables import silver_trades
 from k2.storage.delta import open_table
 from tests.support.planted import healthy_lake
 
@@ -219,6 +220,20 @@ def test_the_number_of_a_dead_letter_is_not_missing(lake: PlantedLake) -> None:
     row = ledger(lake)[TWELVE]
     assert [(gap["first_id"], gap["last_id"]) for gap in row["gaps"]] == [(731, 731)]
     assert (row["missing"], row["dead_letters"], row["observed"]) == (1, 1, 58)
+
+
+def test_a_trade_that_silver_lost_is_not_missing_where_gold_has_it(lake: PlantedLake) -> None:
+    """The balance tells of it; here one more is missing from both."""
+    planned = {row["first_trade_id"]: row for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT")}
+    lake.delete(silver_trades(KRAKEN), planned[730]["message_id"])
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] == 740)
+
+    update(lake, NOW + 10 * MINUTE)
+
+    row = ledger(lake)[TWELVE]
+    assert [(gap["first_id"], gap["last_id"]) for gap in row["gaps"]] == [(740, 740)]
+    assert (row["missing"], row["observed"]) == (1, 59)
+    assert (row["trades"], row["gold_trades"]) == (58, 59)
 
 
 def test_a_late_trade_of_an_earlier_hour_leaves_no_gap_where_its_number_would_be(
