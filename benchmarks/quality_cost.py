@@ -1,8 +1,10 @@
 """What the quality checks cost at a steady rate: ``python -m benchmarks.quality_cost``.
 
-Without Spark and Kafka: a lake of trades at 2,000 a second, in files of a minute each. Each check runs as it does in the service, over what came since its last run, and its CPU
-time is counted; so is that of the process that the service starts for it. Then the same lake holds four
-times as much of earlier trades: a check that reads only what is new costs the same.
+Without Spark and Kafka: a lake of trades at 2,000 a second, in files of a minute each, a few minutes into
+an hour, when checks cost most: the hour before is full, and late trades still touch it. Each check runs as
+it does in the service, over what came since its last run, and its CPU time is counted; so is that of the
+process that the service starts for it. Then the lake holds four times as much of earlier trades: a check
+that reads only what is new costs the same.
 """
 
 import argparse
@@ -44,6 +46,8 @@ _DAY_SECONDS = 86_400
 _START = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 _EXCHANGES = (BINANCE,)
 _DAILY = timedelta(days=1)
+_LATE_ONE_OF = 500  # trades; it happened an hour before its neighbours
+_NEWEST = 4  # minutes of trades that coverage has not seen: it runs every four
 _BASE = 10**8  # the first offset; earlier trades have those before it
 
 
@@ -62,18 +66,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--minutes", type=int, default=20, help="of trades in the lake")
+    parser.add_argument("--minutes", type=int, default=65, help="of trades in the lake")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--growth", type=int, default=4, help="times as much, for the second half")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="k2-quality-cost-") as folder:
-        settings = Settings.load(home=Path(folder) / "home", log_level="error")
-        end = _fill(settings, _START, arguments.minutes, _BASE)
-        small = [_measure(settings, check, end, arguments.rounds) for check in _checks()]
-        history = timedelta(minutes=arguments.minutes * arguments.growth)
-        earlier = arguments.minutes * arguments.growth
-        _fill(settings, _START - history - _DAILY, earlier, _BASE - earlier * 60 * _RATE)
-        large = [_measure(settings, check, end, arguments.rounds) for check in _checks()]
+    small = _of_a_lake(arguments.minutes, 0, arguments.rounds)
+    large = _of_a_lake(arguments.minutes, arguments.growth, arguments.rounds)
     start = _process_start(arguments.rounds)
     runs = sum(cost.runs_an_hour for cost in small)
     total, grown = sum(c.share for c in small), sum(c.share for c in large)
@@ -95,19 +93,30 @@ def main() -> int:
     return int(total + starting > 0.1)
 
 
-def _checks() -> list[Check]:
-    return [check for check in CHECKS if check.every]
+def _of_a_lake(minutes: int, growth: int, rounds: int) -> list[Cost]:
+    """What the checks cost on a new lake that holds ``growth`` times as much of earlier trades."""
+    with tempfile.TemporaryDirectory(prefix="k2-quality-cost-") as folder:
+        settings = Settings.load(home=Path(folder) / "home", log_level="error")
+        if earlier := minutes * growth:
+            before = _START - timedelta(minutes=earlier) - _DAILY
+            _fill(settings, before, earlier, _BASE - earlier * 60 * _RATE)
+        seen = _fill(settings, _START, minutes - _NEWEST, _BASE)
+        at = datetime.now(UTC)
+        end = _fill(settings, seen, _NEWEST, _BASE + (minutes - _NEWEST) * 60 * _RATE)
+        return [_measure(settings, check, end, at, rounds) for check in CHECKS if check.every]
 
 
-def _measure(settings: Settings, check: Check, end: datetime, rounds: int) -> Cost:
+def _measure(
+    settings: Settings, check: Check, end: datetime, seen_at: datetime, rounds: int
+) -> Cost:
     found = []
     for number in range(rounds + 1):
-        _pretend_last_run(settings, check, end, is_first=number == 0)
+        _pretend_last_run(settings, check, end, seen_at, is_first=number == 0)
         before = time.process_time()
         run = CheckRunner(settings, _EXCHANGES, lambda: end).run(check)
         if run.error:
             raise SystemExit(f"{check.name} crashed: {run.error}")
-        if number:  # the first loads what all share, and lets coverage see the hour
+        if number:  # the first loads what all share, and lets coverage see what is older
             found.append(time.process_time() - before)
     runs = timedelta(hours=1) / check.every
     cost = Cost(check.name, runs, found, median(found) * runs / 3600)
@@ -115,13 +124,15 @@ def _measure(settings: Settings, check: Check, end: datetime, rounds: int) -> Co
     return cost
 
 
-def _pretend_last_run(settings: Settings, check: Check, end: datetime, is_first: bool) -> None:
+def _pretend_last_run(
+    settings: Settings, check: Check, end: datetime, seen_at: datetime, is_first: bool
+) -> None:
     folder = settings.run / "quality"
     folder.mkdir(parents=True, exist_ok=True)
     since = end - check.every
     if check.name == "coverage":
-        # It goes by when files were written. The first run takes them all, the others the hour in hand.
-        since = _START - 10 * _DAILY if is_first else datetime.now(UTC) + timedelta(minutes=5)
+        # It goes by when files were written, and takes those of five minutes before its last run again.
+        since = _START - 100 * _DAILY if is_first else seen_at + timedelta(minutes=5)
     (folder / f"{check.name}.json").write_bytes(orjson.dumps({"until": since.isoformat()}))
 
 
@@ -176,7 +187,9 @@ def _batch(
     at = int(start.timestamp() * 1e6) + (place + 1) * (1_000_000 // _RATE)
     market = place % len(_MARKETS)
     number = (offset + np.arange(size)) // len(_MARKETS)
-    happened = pa.array(at - 50_000).cast(pa.timestamp("us", "UTC"))
+    late = place % _LATE_ONE_OF == 0
+    event = at - 50_000 - late * 3_600_000_000
+    happened = pa.array(event).cast(pa.timestamp("us", "UTC"))
     broker = pa.array(at).cast(pa.timestamp("us", "UTC"))
     symbols = pa.array(_MARKETS).take(pa.array(market))
     ids = [f"binance-{start:%Y%m%d}-{m:016x}{n:016x}" for m, n in zip(market, number, strict=True)]
@@ -208,9 +221,9 @@ def _batch(
         "offset": pa.array(offset + np.arange(size)),
         "schema_id": pa.array(np.ones(size, np.int32)),
         "kafka_timestamp": broker,
-        "is_late": pa.array(np.zeros(size, bool)),
+        "is_late": pa.array(late),
         "exchange_date": happened.cast(pa.date32()),
-        "exchange_hour": pa.array((at // 3_600_000_000 % 24).astype(np.int32)),
+        "exchange_hour": pa.array((event // 3_600_000_000 % 24).astype(np.int32)),
         "key": symbols.cast(pa.binary()),
         "value": pa.array([b"\0" * 60] * size),
         "ingested_at": broker,

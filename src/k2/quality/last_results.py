@@ -1,8 +1,9 @@
 """What each check found last, in small files under ``K2_HOME/run/quality``: for metrics, at each scrape."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from k2.quality.check_run import PASSED, CheckRun
 from k2.settings import Settings
 
 _ENDING = ".last.json"
+_HOURS = "coverage-hours.json"
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,28 @@ def read_coverage(settings: Settings) -> tuple[dict[str, dict[str, int]], dict[s
     """Return what :func:`keep_coverage` kept; nothing before the first run."""
     content = _read(settings, "coverage-numbers.json")
     return dict(content.get("hours", {})), dict(content.get("missing", {}))
+
+
+def keep_hours(
+    settings: Settings, computed: Mapping[datetime, datetime], waiting: Iterable[datetime]
+) -> None:
+    """Keep when hours of the ledger were computed, and which of them are to be computed again."""
+    content = {
+        "computed": {hour.isoformat(): at.isoformat() for hour, at in computed.items()},
+        "waiting": [hour.isoformat() for hour in sorted(waiting)],
+    }
+    _write(settings, _HOURS, content)
+
+
+def read_hours(settings: Settings) -> tuple[dict[datetime, datetime], set[datetime]]:
+    """Return what :func:`keep_hours` kept; nothing where it is not readable."""
+    content = _read(settings, _HOURS)
+    time_of = datetime.fromisoformat
+    try:
+        computed = {time_of(hour): time_of(at) for hour, at in content["computed"].items()}
+        return computed, {time_of(hour) for hour in content["waiting"]}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}, set()
 
 
 def _folder(settings: Settings) -> Path:

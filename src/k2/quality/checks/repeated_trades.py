@@ -15,6 +15,7 @@ _COLUMNS = [
     *("topic", "partition", "offset"),
 ]
 _HOUR = timedelta(hours=1)
+_MARKET_ID = "symbol, trade_id"
 _NUMBER = "exchange, symbol, trade_id, trade_conditions"
 
 
@@ -75,8 +76,13 @@ def _ranges(hours: Iterable[datetime]) -> list[tuple[datetime, datetime]]:
 
 
 def _twice(recent: Scan, everything: Scan) -> list[str]:
+    if not any(
+        _has_repeated(recent, everything, columns) for columns in ("message_id", _MARKET_ID)
+    ):
+        return []
     found = query(f"""
-        with recent as (select * from ({recent.sql})), every_one as (select * from ({everything.sql}))
+        with recent as (select * from ({recent.sql})),
+            every_one as not materialized (select * from ({everything.sql}))
         select distinct message_id as key from every_one
         where message_id in (select message_id from recent)
         group by message_id having count(distinct (topic, "partition", "offset")) > 1
@@ -88,3 +94,12 @@ def _twice(recent: Scan, everything: Scan) -> list[str]:
         order by key
         """)  # noqa: S608 — our own SQL
     return list(found["key"].to_pylist())
+
+
+def _has_repeated(recent: Scan, everything: Scan, columns: str) -> bool:
+    """Whether rows share values with a recent one, which nearly always none do: few columns are read for it."""
+    found = query(f"""
+        select 1 from ({everything.sql}) semi join ({recent.sql}) using ({columns})
+        group by {columns} having count(*) > 1 limit 1
+        """)  # noqa: S608 — our own SQL
+    return bool(found.num_rows)

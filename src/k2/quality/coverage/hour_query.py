@@ -27,6 +27,17 @@ class Span:
     high: int
 
 
+def is_counted(hour: datetime, now: datetime) -> str:
+    """Return the SQL for whether a trade of an hour counts as one of Silver's or Gold's as of ``now``.
+
+    In an hour that is over one that the feed received in the last minute does not yet: Silver has it a
+    moment before Gold, which is not behind for that.
+    """
+    if hour + HOUR + SETTLE > now:
+        return "true"
+    return f"ingestion_timestamp not between {literal(now - SETTLE)} and {literal(now)}"
+
+
 def only_in_gold(gold: str, silver: str) -> str:
     """Return the SQL for Gold's rows that Silver has not; a trade's own id stands for the numbers that it covers."""
     number = "try_cast(trade_id as bigint)"
@@ -95,8 +106,8 @@ def measuring(
             union all by name
             select *, false as in_silver, true as is_dead from ({dead})
         ), rows as not materialized (
-            select symbol, "timestamp" as ts, in_silver, is_dead, {inside} as inside,
-                {first} as first, coalesce({last}, {first}) as last, "partition", "offset"
+            select symbol, "timestamp" as ts, is_dead, {inside} as inside,
+                in_silver and {is_counted(hour, now)} as is_trade, {first} as first, coalesce({last}, {first}) as last, "partition", "offset"
             from stored
         ), blocks as (
             {full_blocks("select * from rows where not is_dead", "inside")}
@@ -139,7 +150,7 @@ def measuring(
             from ordered where inside group by all
         ), seconds as (
             select symbol, epoch_us(ts) // 1000000 as second, min(ts) as first, max(ts) as last,
-                count_if(in_silver) as n
+                count_if(is_trade) as n
             from rows where inside and not is_dead group by all
         ), silences as (
             select *, epoch_us(first) - coalesce(

@@ -19,6 +19,7 @@ from k2.quality.coverage.hour_query import (
     Span,
     dead_numbers,
     extents,
+    is_counted,
     islands,
     measuring,
     only_in_gold,
@@ -45,7 +46,7 @@ _NUMBERED_IN_GOLD = (
     *("symbol", "timestamp", "instrument_type", "trade_conditions", "trade_id"),
     *("partition", "offset"),
 )
-_NUMBERED = (*_NUMBERED_IN_GOLD, "first_trade_id", "last_trade_id")
+_NUMBERED = (*_NUMBERED_IN_GOLD, "first_trade_id", "last_trade_id", "ingestion_timestamp")
 
 
 @dataclass
@@ -171,10 +172,11 @@ class HourReader:
             ("exchange_date", "=", hour.date()),
             ("exchange_hour", "=", hour.hour),
         ]
-        rows = self._gold.select(("symbol", "is_late"), [*of_hour, *of_exchange])
+        columns = ("symbol", "is_late", "ingestion_timestamp")
+        rows = self._gold.select(columns, [*of_hour, *of_exchange])
         found = self._ask(
             "select symbol, count(*) as n, count_if(is_late) as late"  # noqa: S608 — our own SQL
-            f" from ({rows}) group by all"
+            f" from ({rows}) where {is_counted(hour, self.now)} group by all"
         )
         return {row["symbol"]: (row["n"], row["late"]) for row in found}
 

@@ -15,6 +15,7 @@ from k2.quality.coverage.feed_events import FeedEvents
 from k2.quality.coverage.hour_facts import HourFacts
 from k2.quality.coverage.hour_query import HOUR
 from k2.quality.coverage.hour_reader import HourReader
+from k2.quality.coverage.hours_due import HoursDue
 from k2.quality.coverage.ledger import Ledger, MarketKey, changed_rows
 from k2.quality.coverage.other_hours import facts_of_hours, numbers_elsewhere
 from k2.quality.coverage.side_records import NO_MARKET, SideRecords, side_records
@@ -24,7 +25,8 @@ from k2.quality.offset_blocks import spilling_database
 from k2.settings import Settings
 from k2.silver.tables import dead_letters, duplicates, resolutions
 
-# An hour of a million trades is sorted in it; with a half, twice as much time goes to spilling.
+# An hour of seven million trades takes half of it; one of a million that are numbered without an order
+# is sorted in it, and with a half of it twice as much time goes to spilling.
 _MEMORY = "512MB"
 # A file's time is that of before its commit, on the clock of whoever wrote it.
 _COMMITS_TAKE = timedelta(minutes=5)
@@ -49,6 +51,7 @@ class CoverageUpdate:
         """Compute what was written after ``since``, and what was not final; return the new rows.
 
         A day at a time: each is committed by itself, so that a run that dies has lost one day at most.
+        An hour that is over is computed every twenty minutes at most, however often late trades touch it.
         """
         written = since - _COMMITS_TAKE
         trades = changed_hours(self.settings, [GOLD_TRADES], "timestamp", written)
@@ -61,7 +64,8 @@ class CoverageUpdate:
             )
             for exchange in self.exchanges
         }
-        trades |= self._unfinished()
+        due = HoursDue(self.settings, self.now)
+        trades = due.of(trades, self._unfinished())
         today = hour_of(self.now).date()
         days = {hour.date() for hours in (trades, *side.values()) for hour in hours} | {today}
         rows: list[Row] = []
@@ -71,8 +75,9 @@ class CoverageUpdate:
                     {hour for hour in trades if hour.date() == day},
                     {name: {h for h in hours if h.date() == day} for name, hours in side.items()},
                     day == today,
-                    trades,
+                    trades | due.waiting,
                 )
+        due.keep(trades)
         return rows
 
     def reconsider(self, market: MarketKey, since: datetime, until: datetime) -> list[Row]:

@@ -48,6 +48,7 @@ def silver(fills: list[Fill]) -> pa.Table:
         "last_trade_id": pa.array([fill.last for fill in fills], pa.int64()),
         "partition": pa.array([0] * len(fills), pa.int32()),
         "offset": pa.array(range(len(fills)), pa.int64()),
+        "ingestion_timestamp": pa.array([fill.at for fill in fills], pa.timestamp("us", "UTC")),
     }
     return pa.table(columns)
 

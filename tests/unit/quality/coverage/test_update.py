@@ -7,6 +7,7 @@ import pytest
 
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
+from k2.gold.table import GOLD_TRADES
 from k2.quality.coverage.gaps import Acceptance
 from k2.quality.coverage.ledger import Ledger
 from k2.quality.coverage.table import OPS_COVERAGE
@@ -274,6 +275,29 @@ def test_of_many_late_trades_none_leaves_a_gap_in_either_hour(
     assert [row["condition"] for row in rows] == ["degraded", "available"]
 
 
+def test_an_hour_that_is_over_waits_twenty_minutes_to_be_computed_again(lake: PlantedLake) -> None:
+    """Late trades touch it in each run. What the hour in hand lacks and it has is seen at once."""
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["timestamp"] < ELEVEN)
+    late = dict.fromkeys((730, 731), ELEVEN + MINUTE)
+    numbered = {row["first_trade_id"]: row for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT")}
+    later = [dict(numbered[number]) for number in late]
+    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] in late)
+    update(lake, NOW + 11 * MINUTE)
+    found = []
+    for minutes, row in zip((15, 20), later, strict=True):
+        at = {"timestamp": ELEVEN + MINUTE, "exchange_hour": ELEVEN.hour}
+        lake.add_trade(KRAKEN, row | at | {"kafka_timestamp": NOW + minutes * MINUTE})
+        now = NOW + (minutes + 1) * MINUTE
+        update(lake, now, now - 4 * MINUTE)
+        found.append(ledger(lake))
+    now = NOW + 40 * MINUTE
+    update(lake, now, now - 4 * MINUTE)
+    found.append(ledger(lake))
+
+    assert [rows[ELEVEN]["trades"] for rows in found] == [360, 360, 362]
+    assert [rows[TWELVE]["missing"] for rows in found] == [1, 0, 0]
+
+
 def test_a_record_that_nobody_could_read_explains_the_number_that_is_missing(
     lake: PlantedLake,
 ) -> None:
@@ -300,6 +324,24 @@ def test_gold_behind_silver_is_degraded_until_it_has_all(lake: PlantedLake) -> N
     update(lake, TWELVE + HOUR + 20 * MINUTE)
 
     assert (before, ledger(lake)[TWELVE]["condition"]) == ("degraded", "available")
+
+
+def test_gold_is_not_behind_by_what_came_a_moment_ago(lake: PlantedLake) -> None:
+    """Of an hour that is over: late trades come to it all the time, and Silver has each first."""
+    planned = list(lake.upcoming(KRAKEN, NOW + 20 * MINUTE, "BTC-USDT"))
+    late = planned[0]
+    for row in planned:
+        if row["message_id"] == late["message_id"]:
+            row |= {"timestamp": ELEVEN + MINUTE, "exchange_hour": ELEVEN.hour}
+    lake.delete(GOLD_TRADES, late["message_id"])
+
+    update(lake, late["ingestion_timestamp"] + timedelta(seconds=2))
+    young = ledger(lake)[ELEVEN]
+    update(lake, late["ingestion_timestamp"] + 22 * MINUTE)
+    old = ledger(lake)[ELEVEN]
+
+    assert [row["condition"] for row in (young, old)] == ["available", "degraded"]
+    assert [row["trades"] - row["gold_trades"] for row in (young, old)] == [0, 1]
 
 
 def test_a_home_without_tables_has_an_empty_ledger(settings: Settings) -> None:
