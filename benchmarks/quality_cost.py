@@ -3,7 +3,7 @@
 Without Spark and Kafka: a lake of trades at 2,000 a second, in files of a minute each, a few minutes into
 an hour, when checks cost most: the hour before is full, and late trades still touch it. Each check runs as
 it does in the service, over what came since its last run, and its CPU time is counted; so is that of the
-process that the service starts for it. Then the lake holds four times as much of earlier trades: a check
+process that the service starts for all checks of a period. Then the lake holds four times as much of earlier trades: a check
 that reads only what is new costs the same.
 """
 
@@ -73,7 +73,7 @@ def main() -> int:
     small = _of_a_lake(arguments.minutes, 0, arguments.rounds)
     large = _of_a_lake(arguments.minutes, arguments.growth, arguments.rounds)
     start = _process_start(arguments.rounds)
-    runs = sum(cost.runs_an_hour for cost in small)
+    runs = sum({cost.runs_an_hour for cost in small})  # checks of one period share a process
     total, grown = sum(c.share for c in small), sum(c.share for c in large)
     starting = median(start) * runs / 3600
     report = {
