@@ -170,7 +170,7 @@ class DedupIndex:
         spaces = pc.dictionary_encode(markets.combine_chunks())
         batch = IdBatch(
             spaces.dictionary.to_pylist(),
-            spaces.indices.to_numpy(zero_copy_only=False)[rows].astype(np.int64),
+            spaces.indices.to_numpy()[rows].astype(np.int64),
             _ids(records["first_trade_id"])[rows],
             _ids(records["last_trade_id"])[rows],
             is_filler[rows],

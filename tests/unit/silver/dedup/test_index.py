@@ -51,7 +51,7 @@ def batch(*trades):
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "state" / "seen-trades.db"
+    return tmp_path / "checkpoints" / "state" / "seen-trades.db"
 
 
 @pytest.fixture
@@ -92,6 +92,15 @@ def test_a_duplicate_is_found_however_old_it_is(seen, name):
     assert take(seen, 50, trade(name, 999)) == [999]
 
 
+def test_of_thousands_of_trades_without_numbers_each_is_found_again(seen):
+    names = [key(f"{n:x}") for n in range(2_500)]
+    fresh = take(seen, 0, *(trade(name, n) for n, name in enumerate(names)))
+
+    again = take(seen, 1, *(trade(name, 9_000 + n) for n, name in enumerate(names)))
+
+    assert (fresh, len(again)) == ([], 2_500)
+
+
 def test_judging_changes_nothing(seen):
     rows = batch(trade(1, 0), trade(key("1"), 1))
 
@@ -101,7 +110,7 @@ def test_judging_changes_nothing(seen):
     assert seen.applied_batch == -1
 
 
-@pytest.mark.parametrize("space", ["b" * 16, "A" * 16])
+@pytest.mark.parametrize("space", ["b" * 16, "A" * 16, "a" * 15 + "b"])
 def test_the_same_number_elsewhere_is_another_trade(seen, space):
     take(seen, 0, trade(7, 0))
 
@@ -200,7 +209,7 @@ def test_an_error_with_which_sqlite_ends_the_transaction_is_the_one_that_is_told
 
 
 def test_an_index_that_cannot_be_opened_is_not_left_open(path):
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 1000)
 
     with pytest.raises(sqlite3.DatabaseError, match="not a database") as caught:
@@ -312,7 +321,7 @@ def test_a_failure_inside_apply_leaves_the_blocks_in_memory_as_they_were(seen):
 
 
 def test_an_index_of_another_layout_has_nothing_and_is_made_anew(path):
-    path.parent.mkdir()
+    path.parent.mkdir(parents=True)
     old = sqlite3.connect(path)
     old.executescript(
         "create table applied (only_row integer primary key, batch integer);"
