@@ -36,3 +36,14 @@ def test_old_changes_are_forgotten_and_new_ones_are_not(tmp_path):
 
     assert versions.recall(99) == InstrumentVersions(tmp_path).recall(99) == "99"
     assert len(list(tmp_path.iterdir())) == 20
+
+
+def test_an_old_file_that_is_gone_is_as_good_as_forgotten(tmp_path):
+    versions = InstrumentVersions(tmp_path)
+    for batch in range(20):
+        versions.remember(batch, str(batch))
+    (tmp_path / "0.json").unlink()
+
+    versions.remember(20, "20")
+
+    assert versions.recall(20) == "20"
