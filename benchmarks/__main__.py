@@ -51,6 +51,7 @@ def main() -> int:
         "sizes": lambda: _sizes(arguments.records),
         "idle": lambda: live.idle(60),
         "sustained": _sustained,
+        "checks": lambda: scenarios.checks(2_000, 300, 2),
         "burst": lambda: live.burst(50_000, 10, 1_000_000),
         "catch_up_running": lambda: live.catch_up_running(arguments.records, 1_000_000),
         "recovery": lambda: live.recovery(1_000),

@@ -80,6 +80,20 @@ def sustained(rate: int, seconds: int, **options: str) -> dict[str, Any]:
         }
 
 
+def checks(rate: int, seconds: int, rounds: int) -> dict[str, Any]:
+    """A steady feed with the scheduled quality checks and without them, in turns."""
+    found: dict[str, list[dict[str, Any]]] = {"with": [], "without": []}
+    for number in range(rounds):
+        for name in sorted(found, reverse=bool(number % 2)):
+            wanted = str(name == "with").lower()
+            found[name].append(sustained(rate, seconds, quality_schedule=wanted))
+    times = [
+        one["freshness"]["p99"] / other["freshness"]["p99"]
+        for one, other in zip(found["with"], found["without"], strict=True)
+    ]
+    return {"p99_times": [round(ratio, 2) for ratio in times], "runs": found}
+
+
 def _first_gold(home: Home) -> float:
     before = len(home.gold_log())
     began = time.monotonic()
