@@ -171,3 +171,14 @@ def test_a_version_is_of_the_facts_and_not_of_their_order():
 
     assert Instruments.of(facts).version == Instruments.of(reversed(facts)).version
     assert Instruments.of(facts).version != Instruments.of(facts[:1]).version
+
+
+def test_the_names_of_a_symbol_are_those_that_mean_it_now():
+    was = Fact("spot", "ABCUSDT", "ABC", "USDT", "spot", until="2026-01-01")
+    now = replace(was, base="XYZ", since="2026-01-01", until="")
+    second_name = replace(now, name="XYZUSDT", since="")
+    elsewhere = replace(second_name, market="usdm", name="XYZUSDTM")
+
+    names = index(BINANCE, was, now, second_name, elsewhere, shipped=False).listed_symbols("spot")
+
+    assert names == {"XYZ-USDT": ["ABCUSDT", "XYZUSDT"]}
