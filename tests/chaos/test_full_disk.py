@@ -68,7 +68,7 @@ def test_a_disk_that_is_full_for_a_moment_ends_no_feed(
 ) -> None:
     # Only where the feed keeps its state: a Kafka without room refuses records for good.
     small_disk(home.folder / "run", "1m")
-    run = home.start("up", "--no-streams", "--rate", "400/s")
+    run = home.start("up", "--no-streams", "--feed", "simulate", "--rate", "400/s")
     wait_until(lambda: records_sent(home) > 400, why=home.output.read_text)
 
     filler = home.folder / "run" / "filler"
