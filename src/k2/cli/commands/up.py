@@ -12,12 +12,13 @@ from rich.console import Console
 
 from k2.cli.local_run import READY, Run, supervise
 from k2.cli.options import rate_of, seconds_of
-from k2.errors import FailedError
+from k2.errors import ConfigError, FailedError
 from k2.home.paths import prepare_home, require_free_home
 from k2.local.monitoring import addresses
 from k2.settings import Settings
 
 _START_PATIENCE = 300.0
+_RATE = "500/s"
 
 
 class Feed(StrEnum):
@@ -32,7 +33,8 @@ def up(
     feed: Annotated[
         Feed | None,
         typer.Option(
-            help="What fills Kafka; by default simulate, but none with --no-streams or K2_KAFKA."
+            help="What fills Kafka; by default simulate, but none with --no-streams or K2_KAFKA. Options"
+            " that only one feed has ask for it."
         ),
     ] = None,
     symbols: Annotated[
@@ -44,7 +46,10 @@ def up(
     config: Annotated[
         Path | None, typer.Option(help="A live feed's TOML file, in place of --symbols.")
     ] = None,
-    rate: Annotated[str, typer.Option(help="Records a second of the simulator.")] = "500/s",
+    rate: Annotated[
+        str | None,
+        typer.Option(help=f"Records a second of the simulator; by default {_RATE}."),
+    ] = None,
     aggregates: Annotated[
         float, typer.Option(min=0, max=1, help="Share of aggregates, as of `k2 simulate`.")
     ] = 0.0,
@@ -79,11 +84,15 @@ def up(
     a local one.
     """
     settings = Settings.load()
-    rate_of(rate)
+    rate_of(rate or _RATE)
     seconds = seconds_of(duration) if duration else None
-    feed = feed or (Feed.LIVE if symbols or config else _usual_feed(settings, streams))
+    if feed is None and (symbols or config):
+        feed = Feed.LIVE
+    if feed is None and (rate or aggregates or contracts):
+        feed = _simulation_asked_for(settings)
+    feed = feed or _usual_feed(settings, streams)
     shares = ("--aggregates", str(aggregates), "--contracts", str(contracts))
-    simulation = ("--rate", rate, *shares)
+    simulation = ("--rate", rate or _RATE, *shares)
     command = _feed_command(settings, feed, simulation, exchange, symbols, config)
     limit = ("--for", duration) if duration else ()
     if detach:
@@ -122,6 +131,20 @@ def _feed_command(
     if config is not None:
         return ("feed", "run", "--config", str(config.absolute()))
     return ("feed", "run", "--exchange", exchange, "--symbols", symbols)
+
+
+def _simulation_asked_for(settings: Settings) -> Feed:
+    """Return the simulator, whose options were given.
+
+    Raises:
+        ConfigError: the trades would go to a Kafka of others, and nobody said that they should.
+    """
+    if settings.kafka:
+        raise ConfigError(
+            "--rate, --aggregates and --contracts are of simulated trades, and K2_KAFKA names a Kafka"
+            " that K2 did not start; add `--feed simulate` to send them there."
+        )
+    return Feed.SIMULATE
 
 
 def _usual_feed(settings: Settings, streams: bool) -> Feed:

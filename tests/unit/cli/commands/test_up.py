@@ -114,6 +114,9 @@ def planned(monkeypatch):
         (["--no-streams"], False),
         (["--feed", "none"], False),
         (["--no-streams", "--feed", "simulate"], True),
+        (["--no-streams", "--rate", "400/s"], True),
+        (["--no-streams", "--contracts", "0.5"], True),
+        (["--feed", "none", "--rate", "400/s"], False),
     ],
 )
 def test_trades_are_simulated_where_streams_take_them_or_if_asked(
@@ -140,6 +143,17 @@ def test_the_feed_counts_a_run_s_time_itself_from_its_first_record(k2, planned):
     fed, unfed = planned
     assert fed.feed[-2:] == ("--for", "5s")
     assert (unfed.feed, unfed.seconds) == ((), 5.0)
+
+
+def test_the_simulator_s_options_do_not_send_to_a_kafka_of_others_by_themselves(
+    k2, planned, monkeypatch
+):
+    monkeypatch.setenv("K2_KAFKA", "broker:9092")
+
+    said = k2("up", "--rate", "400/s")
+
+    assert (said.code, planned) == (2, [])
+    assert "add `--feed simulate` to send them there" in said.err
 
 
 @pytest.mark.parametrize("share", ["-0.1", "1.1", "half"])
