@@ -87,6 +87,8 @@ def _tests_of(mutant: Mutant) -> list[list[str]]:
     """The module's own tests first, which notice most; then those of its folder; then all that stand on it."""
     folder = Path("tests/unit") / mutant.path.parent.relative_to("src/k2")
     own = [folder / f"test_{mutant.path.stem}.py", folder]
+    if mutant.path.stem == "live":  # an exchange's side of the live feed
+        own.append(Path("tests/unit/feeds/live"))
     return [*([str(path)] for path in own if path.exists()), EVERYTHING]
 
 
