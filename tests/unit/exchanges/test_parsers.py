@@ -150,6 +150,11 @@ def test_what_nobody_expected_is_kept_number_for_number():
     assert record["message_extra"] == '{"id":{"a":"\\u00fc"}}'
 
 
+@pytest.mark.parametrize(("told", "micros"), [(10**14 - 1, 10**17 - 1_000), (10**14, 10**14)])
+def test_a_time_is_in_microseconds_from_the_year_5138_in_milliseconds_on(told, micros):
+    assert binance({**SPOT, "T": told}).event_us == micros
+
+
 def test_a_time_in_microseconds_is_understood():
     parsed = binance({**SPOT, "T": 1783465157896001})
 

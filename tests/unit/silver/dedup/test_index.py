@@ -101,6 +101,15 @@ def test_of_thousands_of_trades_without_numbers_each_is_found_again(seen):
     assert (fresh, len(again)) == ([], 2_500)
 
 
+def test_a_trade_without_a_number_from_before_1970_is_known_by_its_time_too(seen):
+    def old(seconds, offset):
+        return None, f"{DAY}{key('7')}", datetime(1969, 12, 31, tzinfo=UTC) + seconds, 0, offset
+
+    one, other = timedelta(seconds=1), timedelta(seconds=2)
+
+    assert take(seen, 0, old(one, 0), old(other, 1), old(one, 2)) == [2]
+
+
 def test_judging_changes_nothing(seen):
     rows = batch(trade(1, 0), trade(key("1"), 1))
 
