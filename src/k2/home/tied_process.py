@@ -10,6 +10,7 @@ from k2.settings import Settings
 # Runs k2 until its standard input ends, which it does when we die, however that happens.
 _TIED_TO_US = """\
 import os, signal, threading
+os.nice({niceness})
 def end_with_parent():
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
@@ -20,11 +21,19 @@ main()
 
 
 def start_tied(
-    settings: Settings, arguments: Sequence[str], output: IO[bytes], errors: IO[bytes] | None = None
+    settings: Settings,
+    arguments: Sequence[str],
+    output: IO[bytes],
+    errors: IO[bytes] | None = None,
+    *,
+    niceness: int = 0,
 ) -> "subprocess.Popen[bytes]":
-    """Start ``k2`` with these arguments on the same home; it ends when this process does."""
+    """Start ``k2`` with these arguments on the same home; it ends when this process does.
+
+    With ``niceness`` it leaves the machine to others, from its first line on.
+    """
     return subprocess.Popen(  # noqa: S603 — our own interpreter and arguments
-        [sys.executable, "-c", _TIED_TO_US, *arguments],
+        [sys.executable, "-c", _TIED_TO_US.format(niceness=niceness), *arguments],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=errors or output,

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Collection, Generator, Sequence
-from contextlib import suppress
 
 from k2.errors import ConfigError, FailedError, K2Error, UnavailableError, first_line
 from k2.home.tied_process import start_tied
@@ -31,10 +30,7 @@ def printed_lines(
         K2Error: it failed; its class follows the exit code.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        child = start_tied(run.settings, arguments, output, errors)
-        if niceness:
-            with suppress(OSError):  # it has ended already
-                os.setpriority(os.PRIO_PROCESS, child.pid, niceness)
+        child = start_tied(run.settings, arguments, output, errors, niceness=niceness)
         lines = _Lines(output.fileno())
         try:
             while child.poll() is None:

@@ -1,0 +1,55 @@
+"""A command of K2 as a process of this one: how it is started, and that it ends with us."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from k2.home.tied_process import start_tied
+from k2.settings import Settings
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of what runs in K2's place."""
+    folder = tmp_path / "stand-in" / "k2" / "cli"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").touch()
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "stand-in"))
+    return folder / "app.py"
+
+
+def start(settings: Settings, output: Path, niceness: int = 0) -> "subprocess.Popen[bytes]":
+    with output.open("wb") as file:
+        return start_tied(settings, ["a", "b"], file, niceness=niceness)
+
+
+@pytest.mark.parametrize("niceness", [0, 7])
+def test_it_leaves_the_machine_to_others_from_its_first_line_on(
+    settings: Settings, program: Path, tmp_path: Path, niceness: int
+) -> None:
+    program.write_text(
+        "import os, sys\ndef main(): print(os.getpriority(os.PRIO_PROCESS, 0), sys.argv[1:])"
+    )
+    ours = os.getpriority(os.PRIO_PROCESS, 0)
+
+    with start(settings, tmp_path / "output", niceness) as child:
+        assert child.wait(30) == 0
+
+    assert (tmp_path / "output").read_text() == f"{min(ours + niceness, 19)} ['a', 'b']\n"
+
+
+def test_it_ends_when_nobody_holds_its_input(
+    settings: Settings, program: Path, tmp_path: Path
+) -> None:
+    program.write_text("import time\ndef main(): time.sleep(60)")
+    child = start(settings, tmp_path / "output")
+    assert child.stdin is not None
+
+    child.stdin.close()
+
+    assert child.wait(30) != 0
