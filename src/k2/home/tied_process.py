@@ -7,10 +7,12 @@ from typing import IO
 
 from k2.settings import Settings
 
-# Runs k2 until its standard input ends, which it does when we die, however that happens.
+# Runs k2 until its standard input ends, which it does when we die, however that happens. What a script starts in
+# the background ignores Ctrl-C, and so does all below it; ours is asked to end by one.
 _TIED_TO_US = """\
 import os, signal, threading
 os.nice({niceness})
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def end_with_parent():
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)

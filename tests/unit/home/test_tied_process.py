@@ -1,6 +1,7 @@
 """A command of K2 as a process of this one: how it is started, and that it ends with us."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from k2.home.tied_process import start_tied
 from k2.settings import Settings
+from tests.support.home import wait_until
 
 pytestmark = pytest.mark.unit
 
@@ -53,3 +55,20 @@ def test_it_ends_when_nobody_holds_its_input(
     child.stdin.close()
 
     assert child.wait(30) != 0
+
+
+def test_it_can_be_interrupted_though_we_were_started_to_ignore_that(
+    settings: Settings, program: Path, tmp_path: Path
+) -> None:
+    program.write_text("import time\ndef main(): print('here', flush=True); time.sleep(60)")
+    ours = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a script's background has it
+    try:
+        child = start(settings, tmp_path / "output")
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    with child:
+        wait_until(lambda: "here" in (tmp_path / "output").read_text())
+        child.send_signal(signal.SIGINT)
+        child.wait(30)
+
+    assert "KeyboardInterrupt" in (tmp_path / "output").read_text()

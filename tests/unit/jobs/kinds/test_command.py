@@ -40,7 +40,11 @@ def run() -> Run:
 
 @pytest.fixture
 def children(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]:
-    """The processes that were started; the arguments are a program and not k2's."""
+    """The processes that were started; the arguments are a program and not k2's.
+
+    As k2's they can be interrupted, wherever these tests run.
+    """
+    ready = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     started: list[subprocess.Popen[bytes]] = []
 
     def start(
@@ -53,7 +57,7 @@ def children(monkeypatch: pytest.MonkeyPatch) -> list["subprocess.Popen[bytes]"]
     ) -> "subprocess.Popen[bytes]":
         started.append(
             subprocess.Popen(
-                ["nice", "-n", str(niceness), sys.executable, "-uc", *arguments],
+                ["nice", "-n", str(niceness), sys.executable, "-uc", ready + arguments[0]],
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=errors,
