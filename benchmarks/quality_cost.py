@@ -3,8 +3,8 @@
 Without Spark and Kafka: a lake of trades at 2,000 a second, in files of a minute each, a few minutes into
 an hour, when checks cost most: the hour before is full, and late trades still touch it. Each check runs as
 it does in the service, over what came since its last run, and its CPU time is counted; so is that of the
-process that the service starts for all checks of a period. Then the lake holds four times as much of earlier trades: a check
-that reads only what is new costs the same.
+process that the service starts for all checks of a period. Then the lake holds four times as much of
+earlier trades: a check that reads only what is new costs the same.
 """
 
 import argparse

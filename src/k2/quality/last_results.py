@@ -1,4 +1,6 @@
-"""What each check found last, in small files under ``K2_HOME/run/quality``: for metrics, at each scrape."""
+"""What checks keep in small files under ``K2_HOME/run/quality``: what each found last, for metrics at each
+scrape, and what coverage is to compute again.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

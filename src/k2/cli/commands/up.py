@@ -84,15 +84,17 @@ def up(
     a local one.
     """
     settings = Settings.load()
-    rate_of(rate or _RATE)
+    wanted = rate or _RATE
+    rate_of(wanted)
     seconds = seconds_of(duration) if duration else None
-    if feed is None and (symbols or config):
-        feed = Feed.LIVE
-    if feed is None and (rate or aggregates or contracts):
-        feed = _simulation_asked_for(settings)
-    feed = feed or _usual_feed(settings, streams)
+    feed = feed or _feed_meant(
+        settings,
+        streams,
+        is_live=bool(symbols or config),
+        is_simulated=bool(rate or aggregates or contracts),
+    )
     shares = ("--aggregates", str(aggregates), "--contracts", str(contracts))
-    simulation = ("--rate", rate or _RATE, *shares)
+    simulation = ("--rate", wanted, *shares)
     command = _feed_command(settings, feed, simulation, exchange, symbols, config)
     limit = ("--for", duration) if duration else ()
     if detach:
@@ -133,23 +135,21 @@ def _feed_command(
     return ("feed", "run", "--exchange", exchange, "--symbols", symbols)
 
 
-def _simulation_asked_for(settings: Settings) -> Feed:
-    """Return the simulator, whose options were given.
+def _feed_meant(settings: Settings, streams: bool, is_live: bool, is_simulated: bool) -> Feed:
+    """Return the feed whose options were given; without any, simulated trades are for a Kafka of our own, and
+    where streams take them.
 
     Raises:
-        ConfigError: the trades would go to a Kafka of others, and nobody said that they should.
+        ConfigError: simulated trades would go to a Kafka of others, and nobody said that they should.
     """
-    if settings.kafka:
+    if is_live:
+        return Feed.LIVE
+    if is_simulated and settings.kafka:
         raise ConfigError(
             "--rate, --aggregates and --contracts are of simulated trades, and K2_KAFKA names a Kafka"
             " that K2 did not start; add `--feed simulate` to send them there."
         )
-    return Feed.SIMULATE
-
-
-def _usual_feed(settings: Settings, streams: bool) -> Feed:
-    """Simulated trades are for a Kafka of our own, and where streams take them."""
-    return Feed.SIMULATE if streams and not settings.kafka else Feed.NONE
+    return Feed.SIMULATE if is_simulated or (streams and not settings.kafka) else Feed.NONE
 
 
 def _detach(settings: Settings, options: list[str]) -> None:

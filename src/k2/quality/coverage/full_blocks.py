@@ -23,7 +23,7 @@ def first_of(block: str) -> str:
 
 def last_of(block: str) -> str:
     """Return the SQL for a block's last number."""
-    return f"({block} << {_BITS}) + {SIZE - 1}"
+    return f"({first_of(block)}) + {SIZE - 1}"
 
 
 def full_blocks(rows: str, alike: str = "true") -> str:

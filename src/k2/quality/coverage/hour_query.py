@@ -27,13 +27,18 @@ class Span:
     high: int
 
 
+def is_settled(hour: datetime, now: datetime) -> bool:
+    """Tell whether an hour is over, and what is missing in it is not on its way any more."""
+    return hour + HOUR + SETTLE <= now
+
+
 def is_counted(hour: datetime, now: datetime) -> str:
     """Return the SQL for whether a trade of an hour counts as one of Silver's or Gold's as of ``now``.
 
     In an hour that is over one that the feed received in the last minute does not yet: Silver has it a
     moment before Gold, which is not behind for that.
     """
-    if hour + HOUR + SETTLE > now:
+    if not is_settled(hour, now):
         return "true"
     return f"ingestion_timestamp not between {literal(now - SETTLE)} and {literal(now)}"
 
@@ -87,9 +92,9 @@ def measuring(
     """Return the SQL for what the trades of an hour show, a row a market.
 
     ``silver``, what Gold alone has (``lost``) and the numbers of ``dead`` letters are of the hour and of a
-    little before and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no number that one
-    of them has; it ends in the hour, and is not newer than ``SETTLE``. Numbers are of the exchange's
-    definition.
+    little before and after it; ``elsewhere`` are ranges of numbers that other hours have. A gap is of no
+    number that one of them has; it ends in the hour, and is not newer than ``SETTLE``. Numbers are of the
+    exchange's definition.
 
     Blocks of numbers that are whole, like those beside them, are put in order as one row each: no gap
     begins or ends at one.
@@ -107,7 +112,8 @@ def measuring(
             select *, false as in_silver, true as is_dead from ({dead})
         ), rows as not materialized (
             select symbol, "timestamp" as ts, is_dead, {inside} as inside,
-                in_silver and {is_counted(hour, now)} as is_trade, {first} as first, coalesce({last}, {first}) as last, "partition", "offset"
+                in_silver and {is_counted(hour, now)} as is_trade,
+                {first} as first, coalesce({last}, {first}) as last, "partition", "offset"
             from stored
         ), blocks as (
             {full_blocks("select * from rows where not is_dead", "inside")}

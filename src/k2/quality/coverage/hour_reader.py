@@ -101,8 +101,9 @@ class HourReader:
         if is_short or any(row["gap_count"] for row in rows):
             # Silver may have lost rows, which the balance tells: what Gold has is not missing here.
             gold = self._gold.select(_NUMBERED_IN_GOLD, [*of_exchange, *around])
-            if lost := self._kept("lost", only_in_gold(gold, silver)):
-                rows = measured(lost)
+            self._keep("lost", only_in_gold(gold, silver))
+            if self._ask("from lost limit 1"):
+                rows = measured("from lost")
         return [facts_of_row(row, hour, in_gold) for row in rows]
 
     def extents(self, hour: datetime) -> dict[str, Extent]:
@@ -126,10 +127,8 @@ class HourReader:
         """SQL for the ranges of numbers of some hours; each hour's are made once."""
         for hour in hours:
             if hour not in self._made:
-                found = islands(self.exchange, self._of_hour(hour))
                 self._made[hour] = f"islands_{self.exchange.name}_{hour:%Y%m%d%H}"
-                with named_read_errors():
-                    self.database.execute(f"create temp table {self._made[hour]} as {found}")
+                self._keep(self._made[hour], islands(self.exchange, self._of_hour(hour)))
         return " union all ".join(f"from {self._made[hour]}" for hour in hours)
 
     def _of_hour(self, hour: datetime, columns: Sequence[str] = _NUMBERED) -> str:
@@ -184,11 +183,10 @@ class HourReader:
         with named_read_errors():
             return list(self.database.sql(sql).to_arrow_table().to_pylist())
 
-    def _kept(self, name: str, sql: str) -> str:
-        """Keep what a query finds in a table of the database; SQL for its rows, empty where there are none."""
+    def _keep(self, name: str, sql: str) -> None:
+        """Keep what a query finds in a table of the database."""
         with named_read_errors():
             self.database.execute(f"create or replace temp table {name} as {sql}")
-        return f"from {name}" if self._ask(f"from {name} limit 1") else ""
 
     def _dead(self, hour: datetime, letters: Scan) -> str:
         """SQL for the numbers that dead letters had: such a record is not missing, the row counts it as such."""

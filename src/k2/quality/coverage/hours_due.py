@@ -1,6 +1,5 @@
 """Which of the hours that changed are computed now: late trades touch one that is over in every run."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -19,15 +18,16 @@ class HoursDue:
     settings: Settings
     now: datetime
     waiting: set[datetime] = field(default_factory=set, init=False)
+    _computed: dict[datetime, datetime] = field(default_factory=dict, init=False)
 
     def of(self, changed: set[datetime], unfinished: set[datetime]) -> set[datetime]:
         """Return the hours, of those that changed and those that waited, to compute now.
 
         ``unfinished`` hours, whose rows do not yet say how they ended, never wait.
         """
-        computed, waited = read_hours(self.settings)
+        self._computed, waited = read_hours(self.settings)
         hours = changed | waited
-        self.waiting = {hour for hour in hours - unfinished if self._can_wait(hour, computed)}
+        self.waiting = {hour for hour in hours - unfinished if self._can_wait(hour)}
         return (hours | unfinished) - self.waiting
 
     def keep(self, done: set[datetime]) -> None:
@@ -35,12 +35,11 @@ class HoursDue:
 
         A run that dies before this loses nothing: the next one looks at the same files.
         """
-        computed, _ = read_hours(self.settings)
-        computed |= dict.fromkeys(done, self.now)
+        computed = self._computed | dict.fromkeys(done, self.now)
         recent = {hour: at for hour, at in computed.items() if self.now - at < _PAUSE}
         keep_hours(self.settings, recent, self.waiting)
 
-    def _can_wait(self, hour: datetime, computed: Mapping[datetime, datetime]) -> bool:
-        if hour + HOUR + _SOON > self.now or hour not in computed:
+    def _can_wait(self, hour: datetime) -> bool:
+        if hour + HOUR + _SOON > self.now or hour not in self._computed:
             return False
-        return timedelta(0) <= self.now - computed[hour] < _PAUSE
+        return timedelta(0) <= self.now - self._computed[hour] < _PAUSE

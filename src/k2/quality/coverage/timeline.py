@@ -8,7 +8,7 @@ from typing import Any
 
 from k2.quality.coverage.gaps import Acceptance, Gap, repaired, with_history, without
 from k2.quality.coverage.hour_facts import HourFacts
-from k2.quality.coverage.hour_query import HOUR, SETTLE
+from k2.quality.coverage.hour_query import HOUR, SETTLE, is_settled
 from k2.quality.coverage.side_records import SideRecords
 from k2.quality.coverage.states import Cause, Condition, GapState
 from k2.quality.coverage.table import MAX_GAPS
@@ -213,11 +213,10 @@ def _condition(
     facts: Sequence[HourFacts],
     side: SideRecords,
 ) -> Condition:
-    settled = hour + HOUR + SETTLE <= market.now
     now_missing = [gap for gap in gaps if gap.state is not GapState.REPAIRED]
     if not facts:  # of no market, or of one without any trade
         return Condition.DEGRADED if side.dead_letters else Condition.AVAILABLE
-    if not settled:
+    if not is_settled(hour, market.now):
         return Condition.PENDING
     if fact is None:
         if now_missing:

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -13,7 +12,15 @@ from hypothesis import strategies as st
 
 from k2.exchanges.kraken import KRAKEN
 from k2.quality.coverage.full_blocks import SIZE, full_blocks, only_in
-from k2.quality.coverage.hour_query import HOUR, Span, islands, measuring, within
+from k2.quality.coverage.hour_query import (
+    HOUR,
+    NO_RANGES,
+    Span,
+    islands,
+    measuring,
+    within,
+)
+from k2.sql import query
 
 pytestmark = pytest.mark.unit
 
@@ -54,28 +61,16 @@ def silver(fills: list[Fill]) -> pa.Table:
 
 
 def ask(sql: str, **tables: pa.Table) -> list[dict[str, Any]]:
-    with duckdb.connect() as database:
-        database.execute("set timezone = 'UTC'")
-        for name, table in tables.items():
-            database.register(name, table)
-        return database.sql(sql).to_arrow_table().to_pylist()
+    return list(query(sql, **tables).to_pylist())
 
 
 def measured(fills: list[Fill], elsewhere: list[Fill] | None = None) -> dict[str, Any]:
-    others = {} if elsewhere is None else {"others": silver(elsewhere)}
-    numbers = (
-        {}
-        if elsewhere is None
-        else {
-            "elsewhere": within(
-                [Span(SYMBOL, fills[0].first + 1, max(fill.last for fill in fills))],
-                islands(KRAKEN, "from others"),
-            )
-        }
-    )
-    (row,) = ask(
-        measuring(KRAKEN, NOON, NOW, "from silver", **numbers), silver=silver(fills), **others
-    )
+    tables, ranges = {"silver": silver(fills)}, NO_RANGES
+    if elsewhere is not None:
+        tables["others"] = silver(elsewhere)
+        span = Span(SYMBOL, fills[0].first + 1, max(fill.last for fill in fills))
+        ranges = within([span], islands(KRAKEN, "from others"))
+    (row,) = ask(measuring(KRAKEN, NOON, NOW, "from silver", elsewhere=ranges), **tables)
     return row
 
 

@@ -277,8 +277,7 @@ def test_of_many_late_trades_none_leaves_a_gap_in_either_hour(
 
 def test_an_hour_that_is_over_waits_twenty_minutes_to_be_computed_again(lake: PlantedLake) -> None:
     """Late trades touch it in each run. What the hour in hand lacks and it has is seen at once."""
-    lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["timestamp"] < ELEVEN)
-    late = dict.fromkeys((730, 731), ELEVEN + MINUTE)
+    late = (730, 731)
     numbered = {row["first_trade_id"]: row for row in lake.upcoming(KRAKEN, NOW, "BTC-USDT")}
     later = [dict(numbered[number]) for number in late]
     lake.remove(KRAKEN, lambda r: r["symbol"] == "BTC-USDT" and r["first_trade_id"] in late)
