@@ -3,12 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 import pyarrow as pa
 import pytest
 
+from k2 import sql
 from k2.sql import query, query_batches, text
 
 pytestmark = pytest.mark.unit
@@ -31,6 +33,66 @@ def test_threads_see_their_own_tables():
         answers = list(threads.map(ask, range(100)))
 
     assert answers == [{number} for number in range(100)]
+
+
+def test_a_question_asked_again_is_answered_of_the_new_rows():
+    def twice(*numbers):
+        return query("select n * 2 as twice from rows", rows=pa.table({"n": numbers}))
+
+    answers = [twice(*range(count))["twice"].to_pylist() for count in (1, 5_000, 3, 0)]
+
+    assert answers == [[n * 2 for n in range(count)] for count in (1, 5_000, 3)] + [[]]
+
+
+def test_the_same_words_about_other_columns_are_another_question():
+    texts = query("select n || n as twice from rows", rows=pa.table({"n": ["a"]}))
+    numbers = query("select n || n as twice from rows", rows=pa.table({"n": [1]}))
+
+    assert [texts["twice"].to_pylist(), numbers["twice"].to_pylist()] == [["aa"], ["11"]]
+
+
+def test_a_question_that_failed_is_answered_when_its_rows_can_be():
+    def whole(*values):
+        rows = pa.table({"n": values})
+        return query("select cast(n as integer) as n from rows", rows=rows)["n"].to_pylist()
+
+    assert whole("1") == [1]
+    with pytest.raises(duckdb.ConversionException):
+        whole("one")
+    assert whole("2", "3") == [2, 3]
+
+
+def test_an_answered_question_holds_no_rows():
+    rows = pa.table({"n": range(1_000_000)})
+    before = pa.total_allocated_bytes()
+
+    query("select sum(n) as n from rows", rows=rows)
+    del rows
+
+    assert pa.total_allocated_bytes() < before - 7_000_000
+
+
+def test_of_many_questions_few_are_kept():
+    one = pa.table({"n": [1]})
+    questions = [f"select n + {more} as n from rows" for more in range(200)]  # noqa: S608
+    answers = [query(question, rows=one)["n"].to_pylist() for question in questions]
+
+    assert answers == [[1 + n] for n in range(200)]
+    assert len(sql._KEPT) <= sql._MOST_KEPT
+
+
+def test_a_question_is_planned_once():
+    conditions = ", ".join(f"case when n > {n} then n end as n_{n}" for n in range(500))
+    question = f"select {conditions} from rows"  # noqa: S608
+    rows = pa.table({"n": [1]})
+
+    def seconds():
+        begun = time.perf_counter()
+        query(question, rows=rows)
+        return time.perf_counter() - begun
+
+    first = seconds()
+    assert min(seconds() for _ in range(10)) < first / 2
 
 
 def test_a_table_is_forgotten_after_its_question():
@@ -87,6 +149,7 @@ def test_a_program_with_threads_that_never_end_ends_quietly():
 
 
 ASKED = """
+from k2 import sql
 from k2.sql import query, query_batches, utc_database
 
 sql = "select cast(timestamptz '2026-07-01 12:00:00+00' as varchar) as t, current_setting('{setting}') as s"

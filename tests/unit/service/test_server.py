@@ -78,7 +78,7 @@ def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settin
 
 def test_small_answers_do_not_wait_for_the_client_s_acknowledgement(settings: Settings) -> None:
     with (
-        serving(settings.model_copy(update={"api_port": 0})) as url,
+        serving(settings.model_copy(update={"api_port": 0, "metrics_port": 0})) as url,
         httpx.Client(base_url=url) as client,
     ):
         taken = [client.get("/v1/jobs").elapsed.total_seconds() for _ in range(20)]
