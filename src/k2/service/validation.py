@@ -1,5 +1,5 @@
 """One message validated as Silver would. Messages that come together are validated together: a verdict
-costs some 20 ms of planning, whether of one message or of fifty.
+takes 9 ms, whether of one message or of twenty.
 """
 
 import asyncio
