@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -24,6 +25,8 @@ log = structlog.get_logger("k2.jobs")
 
 _LOOK_SECONDS = 1.0
 START_SECONDS = 60.0  # after which the first are asked for: a start has other things to do
+# Right after a start all are due. Together they would take from the streams what one leaves them.
+_APART_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class JobSchedule:
         self._asked: dict[str, str] = {}
         self._trouble = Trouble(log, "schedule_waits")
         self._begins = clock() + START_SECONDS
+        self._last = -inf  # when one was asked for
         self._thread = PeriodicTask("k2-jobs-schedule", _LOOK_SECONDS, self._look)
 
     def start(self) -> None:
@@ -70,7 +74,7 @@ class JobSchedule:
         self._thread.stop()
 
     def look_once(self) -> list[str]:
-        """Submit the jobs that are due; return the ids of the new ones.
+        """Submit the jobs that are due, a little apart; return the ids of the new ones.
 
         A job is not submitted again while it still runs.
 
@@ -79,12 +83,15 @@ class JobSchedule:
         """
         now, new = self._clock(), []
         for job, offset in self._jobs:
+            if 0 <= now - self._last < _APART_SECONDS:  # less than 0 when the clock was set back
+                break
             key = job.key(now, offset)
             if self._asked.get(job.name) == key or self._is_under_way(job):
                 continue
             submitted = self._registry.submit(job.kind, job.params, key=key)
             self._asked[job.name] = key
             if submitted.is_new:
+                self._last = now
                 new.append(submitted.job.id)
         return new
 

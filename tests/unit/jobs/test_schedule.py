@@ -41,6 +41,15 @@ def end_all(registry: Registry) -> None:
         connection.execute(text("UPDATE k2_job SET state = 'completed'"))
 
 
+def looks(schedule: JobSchedule, clock: Clock, seconds: int) -> list[str]:
+    """The new jobs of so many seconds."""
+    asked = []
+    for _ in range(seconds):
+        asked += schedule.look_once()
+        clock.now += 1
+    return asked
+
+
 def test_a_job_is_asked_for_once_a_period(
     registry: Registry, schedule_of: Callable[..., JobSchedule], clock: Clock
 ) -> None:
@@ -83,14 +92,39 @@ def test_a_job_that_still_runs_is_not_asked_for_beside_itself(
 ) -> None:
     other = ScheduledJob("count", {"steps": 2}, FIVE, "two")
     schedule = schedule_of(JOB, other)
-    first = schedule.look_once()
+    first = looks(schedule, clock, 60)
     clock.now += 3600
 
-    while_both_run = schedule.look_once()
+    while_both_run = looks(schedule, clock, 60)
     end_all(registry)
-    after = schedule.look_once()
+    after = looks(schedule, clock, 60)
 
     assert (len(first), while_both_run, len(after)) == (2, [], 2)
+
+
+def test_jobs_that_are_all_due_at_the_start_come_one_after_another(
+    schedule_of: Callable[..., JobSchedule], clock: Clock
+) -> None:
+    periods = [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)]
+    jobs = [
+        ScheduledJob("count", {"steps": n}, every, f"{n}") for n, every in enumerate(periods, 1)
+    ]
+    schedule = schedule_of(*jobs)
+
+    asked = [len(looks(schedule, clock, 10)) for _ in range(6)]
+
+    assert asked == [1, 0, 1, 0, 1, 0]
+
+
+def test_a_clock_that_is_set_back_holds_no_job_up(
+    registry: Registry, schedule_of: Callable[..., JobSchedule], clock: Clock
+) -> None:
+    schedule = schedule_of(JOB)
+    schedule.look_once()
+    end_all(registry)
+    clock.now -= 3600
+
+    assert len(schedule.look_once()) == 1
 
 
 def test_jobs_of_one_period_do_not_all_come_at_once(
