@@ -2,12 +2,16 @@
 
 import threading
 from collections.abc import Callable
+from typing import Self
 
 from structlog.typing import FilteringBoundLogger
 
 
 class PeriodicTask:
-    """Calls ``work`` every ``seconds``, in a thread of its own; ``work`` handles its own errors."""
+    """Calls ``work`` every ``seconds``, in a thread of its own; ``work`` handles its own errors.
+
+    As a context manager it does so inside the block.
+    """
 
     def __init__(
         self, name: str, seconds: float, work: Callable[[], object], starts_at_once: bool = False
@@ -17,6 +21,15 @@ class PeriodicTask:
         self._starts_at_once = starts_at_once
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stop."""
+        self.stop()
 
     def start(self) -> None:
         """Start."""

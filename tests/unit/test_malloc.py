@@ -1,6 +1,7 @@
 """A process that shall keep little of what it frees says so before anything allocates."""
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -85,3 +86,24 @@ def test_a_job_takes_that_pool_too() -> None:
     )
 
     assert ran(program).stdout.split()[-1] == "jemalloc"
+
+
+HOLES = """
+import ctypes
+from pathlib import Path
+from k2.malloc import give_back, limit_retention
+limit_retention()
+kilobytes = [bytes(20_000) for _ in range(5_000)]
+kept, kilobytes = kilobytes[::10], None
+def anonymous():
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+before = anonymous()
+give_back()
+print(before - anonymous())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has to be asked")
+def test_what_is_free_between_what_is_used_is_given_back() -> None:
+    assert int(ran(HOLES).stdout) > 60_000

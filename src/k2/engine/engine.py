@@ -24,6 +24,7 @@ from k2.engine.stream_task import StreamTask, note_lags, tasks_before
 from k2.engine.streams_behind import find_streams_behind, mark_readers_behind
 from k2.engine.table_requests import Control, NoControl
 from k2.errors import FailedError, K2Error
+from k2.malloc import regularly_given_back
 from k2.observability.engine_metrics import EngineMetrics
 from k2.observability.status import StreamStatus, write_status
 from k2.settings import Settings
@@ -72,6 +73,7 @@ class Engine:
             self._ui = self.spark.sparkContext.uiWebUrl
             metrics = None
             if not self.available_now:
+                self._held.enter_context(regularly_given_back())
                 metrics = self._held.enter_context(EngineMetrics(self.settings, streams))
             for stream in streams:
                 self._held.enter_context(reserved(stream, self.settings))
@@ -154,11 +156,9 @@ class Engine:
 
     def stop(self) -> None:
         """Stop every stream; a batch in flight is left to the next start, which repeats it."""
-        for thread in (self._backlog_monitor, self._server, self._steering):
-            if thread is not None:
-                thread.stop()
-        if self._scheduler is not None:
-            self._scheduler.stop()
+        for part in (self._backlog_monitor, self._server, self._steering, self._scheduler):
+            if part is not None:
+                part.stop()
         if self._tasks:
             # At once: each may wait for a Kafka that is gone.
             with ThreadPoolExecutor(len(self._tasks), "k2-stop") as threads:
