@@ -18,7 +18,10 @@ import pyarrow.types as pt
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-# Questions that were asked before, the one asked last at the end, each with the connections that have a plan of
+# To open a connection for each question takes as long as a small answer.
+_IDLE: list["DuckDBPyConnection"] = []
+
+# Questions about tables that were asked before, the one asked last at the end, each with the connections that have a plan of
 # it and are not in use. K2 asks some thirty.
 _KEPT: OrderedDict[tuple[Any, ...], list["_Question"]] = OrderedDict()
 _MOST_KEPT = 64
@@ -80,8 +83,11 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
     """Return what ``sql`` makes of the ``tables``, which it knows by these names.
 
     Rows of a plain ``select`` keep their order. Threads may ask at the same time. DuckDB plans a question
-    once for tables with the same columns.
+    once for tables with the same columns; one without tables is about files that it names, and is not asked
+    again.
     """
+    if not tables:
+        return _ask(sql)
     key = (sql, *((name, table.schema) for name, table in tables.items()))
     question = _take(key) or _Question(sql, tables)
     try:
@@ -91,6 +97,14 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
         raise
     _keep(key, question)
     return answer
+
+
+def _ask(sql: str) -> pa.Table:
+    asked = _IDLE.pop() if _IDLE else _engine().cursor()
+    try:
+        return asked.sql(sql).to_arrow_table()
+    finally:
+        _IDLE.append(asked)
 
 
 def _take(key: tuple[Any, ...]) -> _Question | None:
@@ -205,6 +219,8 @@ def _engine() -> "DuckDBPyConnection":
 
 def _close() -> None:
     """Close all connections: what Spark's threads would hold on to, DuckDB complains of at the end."""
+    while _IDLE:
+        _IDLE.pop().close()
     for idle in _KEPT.values():
         for question in idle:
             question.close()

@@ -81,6 +81,14 @@ def test_of_many_questions_few_are_kept():
     assert len(sql._KEPT) <= sql._MOST_KEPT
 
 
+def test_a_question_about_files_is_not_kept():
+    before = len(sql._KEPT)
+
+    query("select 'a file of today' as file")
+
+    assert len(sql._KEPT) == before
+
+
 def test_a_question_is_planned_once():
     conditions = ", ".join(f"case when n > {n} then n end as n_{n}" for n in range(500))
     question = f"select {conditions} from rows"  # noqa: S608
