@@ -1,6 +1,7 @@
 """SQL over Arrow tables: rows keep their order, threads do not meet, nothing stays."""
 
 import os
+import platform
 import subprocess
 import sys
 import time
@@ -87,6 +88,48 @@ def test_a_question_about_files_is_not_kept():
     query("select 'a file of today' as file")
 
     assert len(sql._KEPT) == before
+
+
+ASKED_AGAIN = """
+import ctypes, os
+import pyarrow as pa, pyarrow.parquet as pq
+from k2.sql import query
+
+class Allocated(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in (
+        "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "used", "free", "keepcost"
+    )]
+
+c_library = ctypes.CDLL(None)
+c_library.mallinfo2.restype = Allocated
+one = pa.table({"n": [1]})
+
+def ask(number):
+    query("select n from rows where n > 0", rows=one)
+    pq.write_table(one, f"{number}.parquet")
+    query(f"select n from read_parquet('{number}.parquet')")
+    os.unlink(f"{number}.parquet")
+
+for number in range(100):
+    ask(number)
+before = c_library.mallinfo2().used
+for number in range(100, 1_100):
+    ask(number)
+print(c_library.mallinfo2().used - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc tells what is allocated")
+def test_asked_a_thousand_times_it_remembers_nothing(tmp_path):
+    said = subprocess.run(
+        [sys.executable, "-c", ASKED_AGAIN],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert int(said.stdout) < 100_000  # bytes
 
 
 def test_a_question_is_planned_once():
