@@ -26,6 +26,8 @@ _IDLE: list["DuckDBPyConnection"] = []
 # have a plan of it and are not in use. K2 asks some thirty.
 _KEPT: OrderedDict[tuple[Any, ...], list["_Question"]] = OrderedDict()
 _MOST_KEPT = 64
+# A plan holds what it has gathered until it is run again; in bytes of the answer.
+_LARGEST_KEPT = 1024 * 1024
 _ROWS_AT_ONCE = 1_000_000
 # It advises what keeps memory, as below; the copy costs less than what the advice would have done twice.
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning, __name__)
@@ -92,8 +94,8 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
     """Return what ``sql`` makes of the ``tables``, which it knows by these names.
 
     Rows of a plain ``select`` keep their order. Threads may ask at the same time. DuckDB plans a question
-    once for tables with the same columns; one without tables is about files that it names, and is not asked
-    again.
+    once for tables with the same columns, where the answers are small; one without tables is about files that
+    it names, and is not asked again.
     """
     if not tables:
         return _ask(sql)
@@ -104,7 +106,10 @@ def query(sql: str, **tables: pa.Table) -> pa.Table:
     except BaseException:
         question.close()
         raise
-    _keep(key, question)
+    if answer.nbytes <= _LARGEST_KEPT:
+        _keep(key, question)
+    else:
+        question.close()
     return answer
 
 

@@ -73,6 +73,18 @@ def test_an_answered_question_holds_no_rows():
     assert pa.total_allocated_bytes() < before - 7_000_000
 
 
+def test_what_was_gathered_for_a_large_answer_is_let_go():
+    words = [f"some words about {number}" for number in range(200_000)]
+    rows = pa.table({"n": range(200_000), "words": words})
+    question = "select n, max(words) as words from rows group by n"
+    query(question, rows=rows.slice(0, 10))
+
+    query(question, rows=rows)
+
+    held = query("select sum(memory_usage_bytes) as bytes from duckdb_memory()")["bytes"]
+    assert held.to_pylist()[0] < 1_000_000
+
+
 def test_of_many_questions_few_are_kept():
     one = pa.table({"n": [1]})
     questions = [f"select n + {more} as n from rows" for more in range(200)]  # noqa: S608

@@ -10,6 +10,9 @@ import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 
+from k2.storage.delta import CHECKPOINT_INTERVAL
+from k2.storage.delta_log import newest_version
+from k2.storage.maintenance.log_cleanup import find_oldest
 from tests.checker.manifest import check_manifest
 from tests.support.home import K2Home
 from tests.support.submitted_jobs import submit_to_end
@@ -41,7 +44,7 @@ def test_what_a_job_that_is_away_has_not_read_stays_and_so_does_what_is_pinned(
     for _ in range(2):
         simulate(home)
         submit_to_end(home, jars, "local[1]", BRONZE)  # Silver's job is away
-    pinned = DeltaTable(str(home.folder / "lake" / "bronze_binance_trades"))
+    pinned = DeltaTable(str(bronze(home)))
     unread = files(pinned)
 
     home.run("maintain")
@@ -57,6 +60,37 @@ def test_what_a_job_that_is_away_has_not_read_stays_and_so_does_what_is_pinned(
     home.run("drain")
     assert check_manifest(home.folder, [manifest(home)]) == []
     assert home.json("balance")["balanced"] is True
+
+
+def test_a_log_that_has_grown_long_is_trimmed_to_a_checkpoint_and_streams_go_on(
+    home: K2Home,
+) -> None:
+    jars = home.run_raw("jars").stdout.strip()
+    home.environment["K2_MAX_RECORDS_PER_BATCH"] = "8"
+    simulate(home)
+    submit_to_end(home, jars, "local[1]", BRONZE)
+    submit_to_end(home, jars, "local[1]", SILVER)
+    assert oldest_version(home) == 0
+    commits = newest_version(bronze(home))
+    assert commits > 2 * CHECKPOINT_INTERVAL
+
+    hours_pass(home)
+    simulate(home)
+    submit_to_end(home, jars, "local[1]", BRONZE)
+
+    assert oldest_version(home) >= commits // CHECKPOINT_INTERVAL * CHECKPOINT_INTERVAL
+    submit_to_end(home, jars, "local[1]", SILVER)
+    home.run("drain")
+    assert check_manifest(home.folder, [manifest(home)]) == []
+    assert home.json("balance")["balanced"] is True
+
+
+def bronze(home: K2Home) -> Path:
+    return home.folder / "lake" / "bronze_binance_trades"
+
+
+def oldest_version(home: K2Home) -> int:
+    return find_oldest(bronze(home), newest_version(bronze(home)))
 
 
 def simulate(home: K2Home) -> None:
@@ -81,7 +115,7 @@ def rows(pinned: DeltaTable) -> int:
 
 
 def files_on_disk(home: K2Home) -> list[str]:
-    folder = home.folder / "lake" / "bronze_binance_trades"
+    folder = bronze(home)
     found = (path.relative_to(folder) for path in folder.rglob("*.parquet"))
     return [str(path) for path in found if path.parts[0] != "_delta_log"]
 
