@@ -1,5 +1,6 @@
 """What Spark says of a query that runs."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +16,28 @@ def progress(second: int, batch: int, idle: bool = False) -> dict[str, Any]:
 
 
 @dataclass
+class FakeReport:
+    written: Mapping[str, Any]
+    query: "FakeQuery"
+
+    def json(self) -> str:
+        self.query.read += 1
+        return json.dumps(self.written)
+
+
+@dataclass
 class FakeQuery:
+    """PySpark's query and Spark's own in one; counts the reports that are read."""
+
     made: list[Mapping[str, Any]] = field(default_factory=list)
-    looks: int = 0
+    read: int = 0
 
     @property
-    def lastProgress(self) -> Mapping[str, Any] | None:
-        return self.made[-1] if self.made else None
+    def _jsq(self) -> "FakeQuery":
+        return self
 
-    @property
-    def recentProgress(self) -> list[Mapping[str, Any]]:
-        self.looks += 1
-        return list(self.made)
+    def lastProgress(self) -> FakeReport | None:
+        return FakeReport(self.made[-1], self) if self.made else None
+
+    def recentProgress(self) -> list[FakeReport]:
+        return [FakeReport(written, self) for written in self.made]

@@ -33,9 +33,6 @@ class Query:
             raise TimeoutError("it did not end within 30 s")
         self.isActive = False
 
-    recentProgress = ()
-    lastProgress = None
-
 
 class Chained:
     """What a chained stream is told."""
