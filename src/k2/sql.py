@@ -7,10 +7,10 @@ import atexit
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -31,7 +31,6 @@ _LARGEST_KEPT = 1024 * 1024
 _ROWS_AT_ONCE = 1_000_000
 # It advises what keeps memory, as below; the copy costs less than what the advice would have done twice.
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning, __name__)
-_keeping = Lock()
 
 
 class _Given:
@@ -122,19 +121,21 @@ def _ask(sql: str) -> pa.Table:
 
 
 def _take(key: tuple[Any, ...]) -> _Question | None:
-    with _keeping:
-        idle = _KEPT.get(key)
+    idle = _KEPT.get(key)
+    try:
         return idle.pop() if idle else None
+    except IndexError:  # another thread was faster
+        return None
 
 
 def _keep(key: tuple[Any, ...], question: _Question) -> None:
     """Keep a question that was answered; of too many, forget the one that was not asked for longest."""
-    with _keeping:
-        _KEPT.setdefault(key, []).append(question)
+    _KEPT.setdefault(key, []).append(question)
+    with suppress(KeyError):  # another thread has forgotten it just now
         _KEPT.move_to_end(key)
-        forgotten = _KEPT.popitem(last=False)[1] if len(_KEPT) > _MOST_KEPT else []
-    for old in forgotten:
-        old.close()
+    if len(_KEPT) > _MOST_KEPT:
+        for old in _KEPT.popitem(last=False)[1]:
+            old.close()
 
 
 def query_batches(sql: str, rows: int) -> Iterator[pa.RecordBatch]:

@@ -4,6 +4,8 @@ By default the writer builds a dictionary for every column and abandons it where
 growing numbers and texts with common starts are stored as differences instead.
 """
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from deltalake import ColumnProperties, WriterProperties
@@ -32,6 +34,30 @@ def layout(table: Table, level: int) -> WriterProperties:
         column_properties=chosen or None,
         max_row_group_size=_ROWS_OF_A_PART if table.grouped_by and level == QUICK else None,
     )
+
+
+def file_options(table: Table, level: int) -> dict[str, Any]:
+    """Return PyArrow's options for a table's files at a compression level: the same encodings.
+
+    An index of each file's pages lets a reader pass over those without rows that are wanted, as in delta-rs's files.
+    """
+    stored = [field for field in table.row_schema if field.name not in table.partitioned_by]
+    unlike = set(table.high_cardinality)
+    encodings = {name: "DELTA_BYTE_ARRAY" for name in unlike}
+    encodings |= {f.name: "DELTA_BINARY_PACKED" for f in stored if _of_type(f.type) is _DIFFERENCES}
+    return {
+        "compression": "zstd",
+        "compression_level": level,
+        "column_encoding": encodings,
+        "use_dictionary": [
+            path
+            for field in stored
+            if field.name not in unlike and _of_type(field.type) is None
+            for path in (field.name, f"{field.name}.list.element")
+        ],
+        "write_statistics": [f.name for f in stored if f.name not in unlike],
+        "write_page_index": True,
+    }
 
 
 def grouped(rows: pa.Table, table: Table) -> pa.Table:

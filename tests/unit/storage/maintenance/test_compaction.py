@@ -187,7 +187,7 @@ def test_one_small_file_is_left_alone(tmp_path):
 
 
 def test_large_files_are_not_written_again_and_again(tmp_path, monkeypatch):
-    stored = silver(tmp_path)
+    stored = silver(tmp_path, commits=60)
     compact(stored, SILVER, DAY)
     (large,) = stored.file_uris()
     size = files_of(stored).bytes
