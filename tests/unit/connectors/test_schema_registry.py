@@ -1,8 +1,6 @@
 """The registry's answers, refusals and failures, against a small HTTP server of the test's own."""
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 
 import pytest
@@ -11,53 +9,15 @@ from fastavro import parse_schema, schemaless_reader
 from k2.connectors.schema_registry import SchemaRegistry
 from k2.errors import ContractError, UnavailableError
 from k2.exchanges import exchange_named
+from tests.support.fake_registry import fake_registry
 
 pytestmark = pytest.mark.unit
 
 
-class FakeRegistry:
-    """Answers with what ``answers`` holds for method and path; notes what it was asked."""
-
-    def __init__(self):
-        self.answers = {}
-        self.asked = []
-        self.bodies = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                path = self.path.partition("?")[0]
-                outer.asked.append(f"{self.command} {path}")
-                outer.bodies.append(self.rfile.read(length))
-                status, body = outer.answers.get(
-                    f"{self.command} {path}", (404, {"error_code": 40403, "message": "no"})
-                )
-                if isinstance(status, list):
-                    status = status.pop(0) if len(status) > 1 else status[0]
-                payload = json.dumps(body).encode()
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            do_GET = do_POST = do_PUT = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-
 @pytest.fixture
 def fake():
-    registry = FakeRegistry()
-    yield registry
-    registry.server.shutdown()
-    registry.server.server_close()
+    with fake_registry() as registry:
+        yield registry
 
 
 def test_a_known_schema_is_asked_for_once_and_then_read_from_disk(fake, tmp_path):
