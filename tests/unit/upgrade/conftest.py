@@ -1,21 +1,11 @@
-"""A home as K2 wrote it before its tables had versions."""
+"""A home of an older version for each test that asks for one."""
 
-import tarfile
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from k2.settings import Settings
-
-OLD_HOME = Path(__file__).parents[2] / "data" / "homes" / "a7a2ca0.tar.zst"
-
-
-def unpack_old_home(folder: Path) -> Settings:
-    """Unpack the home into a folder; its tables are of version 1."""
-    with zstandard.open(OLD_HOME, "rb") as packed, tarfile.open(fileobj=packed, mode="r|") as tar:
-        tar.extractall(folder, filter="data")
-    return Settings(home=folder / ".k2")
+from tests.support.old_home import unpack_old_home
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from k2.storage.checkpoints.offset_log import OffsetLog, next_version
 from k2.storage.delta import ensure_table, open_table
 from k2.storage.scan import scan_table
 from k2.upgrade.plan import old_tables, replaced_tables
-from tests.unit.upgrade.conftest import unpack_old_home
+from tests.support.old_home import unpack_old_home
 from tests.unit.upgrade.killed_runs import upgrade_again_and_again
 
 pytestmark = pytest.mark.unit

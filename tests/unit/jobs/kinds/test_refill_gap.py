@@ -9,14 +9,18 @@ from typing import Any
 import pytest
 
 from k2.cli.refill_jobs import RefillGapJobs
-from k2.errors import ConfigError, K2Error
+from k2.errors import ConfigError, FailedError, K2Error
 from k2.exchanges.live import Missing
 from k2.feeds.live.gap_filler import JobOutcome
 from k2.feeds.live.journal import EVENTS_TOPIC
+from k2.feeds.live.refill import TakeMessage
 from k2.jobs.engine import EngineOptions, JobEngine
+from k2.jobs.job_run import JobRun
 from k2.jobs.kinds import KINDS
 from k2.jobs.kinds import refill_gap as kind
+from k2.jobs.lifecycle import begin_run
 from k2.jobs.model import Job, JobState
+from k2.jobs.registry import Registry
 from k2.settings import Settings
 from tests.support.exchange_server import ExchangeServer
 from tests.support.jobs import QUICK, wait_for
@@ -90,6 +94,28 @@ def serve() -> Iterator[Any]:
     loop.close()
 
 
+@pytest.fixture
+def run(registry: Registry, settings: Settings) -> JobRun:
+    """A job that runs in this thread, as far as the registry knows."""
+    local = settings.model_copy(update={"kafka": "127.0.0.1:9", "registry": "http://127.0.0.1:9"})
+    job = registry.submit("count", {}).job
+    _, attempt = begin_run(registry.database, job.id, "local")
+    return JobRun(
+        *(job.id, "refill-gap", attempt, local, registry.database),
+        *(lambda _name, work: work(), threading.Event()),
+        policy=QUICK,
+    )
+
+
+def filled(run: JobRun, server: ExchangeServer) -> dict[str, Any]:
+    """Fill the gap in this thread."""
+    asked = {
+        **{"service": server.service, "market": server.markets[0]},
+        **{"first": 1_010, "last": 1_089, "history_url": server.history_url},
+    }
+    return kind.run_refill_gap(run, kind.RefillGapParams.model_validate(asked))
+
+
 def fetched(settings: Settings, server: ExchangeServer, **params: Any) -> Job:
     """Run a job to its end."""
     local = settings.model_copy(update={"kafka": "127.0.0.1:9", "registry": "http://127.0.0.1:9"})
@@ -142,6 +168,119 @@ def test_a_gap_of_which_nothing_comes_fails_unless_that_may_be(
 
     assert fetched(settings, server).state is JobState.FAILED
     assert fetched(settings, server, fail_on_nothing=False).state is JobState.COMPLETED
+
+
+class History:
+    """What an exchange tells, without a connection; it has more at each look, and may refuse at one."""
+
+    def __init__(self, *looks: range, refuses_at: int = 0) -> None:
+        self.looks, self.refuses_at, self.asked = list(looks), refuses_at, 0
+
+    def opened(self, _history: object, _url: str, take: TakeMessage, _client: object) -> "History":
+        self.take = take
+        return self
+
+    async def fetch(self, missing: Missing) -> None:
+        self.asked += 1
+        if self.asked == self.refuses_at:
+            raise FailedError("the exchange has them no more")
+        for number in self.looks[min(self.asked, len(self.looks)) - 1]:
+            if missing.first <= number <= missing.last:
+                self.take(raw_trade(number), 1_780_000_000_000_000 + number)
+
+
+def raw_trade(number: int) -> bytes:
+    return json.dumps(
+        {
+            **{"e": "trade", "E": 1735689600123, "s": "BTCUSDT", "t": number, "p": "9.5"},
+            **{"q": "1", "T": 1735689600120, "m": False, "M": True},
+        }
+    ).encode()
+
+
+def told_by(history: History, run: JobRun, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Fill numbers 10 to 39, a step, by what a history tells."""
+    monkeypatch.setattr("k2.feeds.live.refill.Refill", history.opened)
+    asked = {"service": "binance-spot", "market": "BTCUSDT", "first": 10, "last": 39}
+    return kind.run_refill_gap(run, kind.RefillGapParams.model_validate(asked))
+
+
+def test_a_history_that_lags_behind_is_looked_at_again(
+    run: JobRun, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(range(10, 25), range(10, 40))
+
+    found = told_by(history, run, monkeypatch)
+
+    assert (found["filled"], found["missing"], history.asked) == (30, [], 2)
+    assert broker.numbers == list(range(10, 40))
+
+
+def test_a_history_that_still_lags_at_the_third_look_is_believed(
+    run: JobRun, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(range(10, 25), range(10, 30), range(10, 32), range(10, 40))
+
+    found = told_by(history, run, monkeypatch)
+
+    assert (found["filled"], found["missing"], history.asked) == (22, [[32, 39]], 3)
+    assert broker.events == [("gap_final", 32, 39), ("gap_closed", 10, 31)]
+
+
+def test_a_history_that_refuses_the_rest_is_asked_no_more_and_quoted(
+    run: JobRun, broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = History(range(10, 25), refuses_at=2)
+
+    found = told_by(history, run, monkeypatch)
+
+    assert (found["missing"], history.asked) == ([[25, 39]], 2)
+    assert found["reason"] == "the exchange has them no more"
+
+
+def test_numbers_that_the_exchange_never_gave_are_told_range_by_range(
+    run: JobRun, broker: Broker, serve: Any
+) -> None:
+    server = serve("binance-spot")
+    # The first of them lie on both sides of where one step ends and the next begins.
+    gone = {*range(1_035, 1_045), *range(1_080, 1_083)}
+    server.history["BTCUSDT"] = [t for t in server.history["BTCUSDT"] if t.number not in gone]
+
+    found = filled(run, server)
+
+    assert (found["filled"], found["missing"]) == (67, [[1_035, 1_044], [1_080, 1_082]])
+    assert found["reason"] == "the exchange's history does not have it"
+    assert [event for event in broker.events if event[0] == "gap_final"] == [
+        ("gap_final", 1_035, 1_044),
+        ("gap_final", 1_080, 1_082),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ({"rest_status": 404}, "404"),
+        (
+            {
+                "rest_text": '[{"id":1010,"price":null,"qty":"1","time":1,"isBuyerMaker":true,'
+                '"isBestMatch":true}]'
+            },
+            "the history gave no trade: ",
+        ),
+    ],
+)
+def test_a_history_that_refuses_or_gives_what_is_no_trade_is_quoted(
+    trouble: dict[str, Any], said: str, run: JobRun, broker: Broker, serve: Any
+) -> None:
+    server = serve("binance-spot")
+    for name, value in trouble.items():
+        setattr(server, name, value)
+
+    found = filled(run, server)
+
+    assert (found["filled"], found["missing"]) == (0, [[1_010, 1_089]])
+    assert said in found["reason"]
+    assert broker.events == [("gap_final", 1_010, 1_089)]
 
 
 @pytest.mark.parametrize("trouble", [{"rest_status": 503}, {"rest_is_wrong": True}])
