@@ -1,4 +1,4 @@
-"""One message validated over HTTP as Silver would validator it."""
+"""One message validated over HTTP as Silver would validate it."""
 
 import asyncio
 import json

@@ -42,7 +42,7 @@ def run_dlq_replay(run: JobRun, params: DlqReplayParams) -> dict[str, Any]:
 
 DLQ_REPLAY = JobKind(
     "dlq-replay",
-    "MessageValidator open dead letters again; what is a trade now enters Silver.",
+    "Validate open dead letters again; what is a trade now enters Silver.",
     DlqReplayParams,
     run_dlq_replay,
 )
