@@ -15,6 +15,7 @@ from k2.errors import ConfigError, first_line
 from k2.jobs.delivery.cloud_events import CONTENT_TYPE, as_json
 from k2.jobs.delivery.sink import SinkRefusedError, SinkUnavailableError
 from k2.jobs.outbox import Event
+from k2.observability.redaction import redacted
 from k2.retry import retry_after
 
 _CONNECT_SECONDS = 5.0
@@ -31,10 +32,7 @@ class WebhookSink:
         Raises:
             ConfigError: it is none.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"K2_EVENTS_WEBHOOKS: {url!r} is no http:// or https:// address.")
-        self.name = f"webhook:{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+        self.name = _name_of(url)
         self._url, self._secret = url, secret.encode()
         self._client = httpx.Client(
             timeout=httpx.Timeout(_ANSWER_SECONDS, connect=_CONNECT_SECONDS),
@@ -86,6 +84,18 @@ class WebhookSink:
         if self._secret:
             headers["webhook-signature"] = signature(self._secret, event_id, stamp, body)
         return headers
+
+
+def _name_of(url: str) -> str:
+    refused = f"K2_EVENTS_WEBHOOKS: {redacted(url)!r} is no http:// or https:// address."
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:  # a port that is no number, half an IPv6 address
+        raise ConfigError(refused) from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigError(refused)
+    return f"webhook:{host}{f':{port}' if port else ''}{parts.path}"
 
 
 def signature(secret: bytes, event_id: str, stamp: str, body: bytes) -> str:

@@ -263,6 +263,9 @@ def test_redis_gets_events_into_a_stream(database: Database, redis_url: str) -> 
     ("settings_", "sentence"),
     [
         ({"events_webhooks": "ftp://x"}, "'ftp://x' is no http"),
+        ({"events_webhooks": "http://a:port/b"}, "'http://a:port/b' is no http"),
+        ({"events_webhooks": "http://a:99999/b"}, "'http://a:99999/b' is no http"),
+        ({"events_webhooks": "http://[::1/b"}, "is no http"),
         ({"events_webhooks": "http://a/b, http://a/b"}, "Two event sinks are named webhook:a/b"),
         ({"events_redis": "nowhere"}, "is no address"),
     ],
