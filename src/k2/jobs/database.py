@@ -198,7 +198,8 @@ def _named(error: BaseException, database: Database) -> K2Error:
 
 
 def _damaged(database: Database, what: object) -> str:
+    said = " ".join(str(what).split())  # SQLite's check says it in two lines
     return (
-        f"The jobs' registry {database.name} is damaged ({what}). Put back a copy of it (see the"
+        f"The jobs' registry {database.name} is damaged ({said}). Put back a copy of it (see the"
         " how-to on jobs), or move it away and start anew; tables and streams are not touched."
     )
