@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from k2.errors import ConfigError
+from k2.jobs import fault_points
 from k2.jobs.database import Database
 from k2.jobs.engine import JobEngine
 from k2.jobs.model import JobState
@@ -32,6 +33,44 @@ def test_what_a_stopped_service_left_goes_on_at_its_next_start(
 
     assert set(noted(ledger).values()) == {1}
     assert still.state is JobState.PAUSED
+
+
+def test_an_engine_that_was_never_started_ends_and_leaves_nothing(settings: Settings) -> None:
+    engine = engine_of(settings)
+
+    engine.stop()
+
+    assert not (settings.home / "jobs.sqlite").exists()
+
+
+def test_the_named_points_are_where_a_run_passes_them(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed = list[str]()
+    monkeypatch.setattr(fault_points, "on_reach", passed.append)
+    with engine_of(settings) as engine:
+        job = engine.registry.submit("count", {"steps": 1}).job
+        wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+
+    assert set(passed) <= set(fault_points.POINTS)
+    assert [point for point in passed if not point.startswith("wish")] == [
+        *("run-before-start", "run-started", "step-before-work", "step-after-work"),
+        *("step-recorded", "run-before-end", "run-ended"),
+    ]
+
+
+def test_a_job_whose_thread_died_is_found_by_the_service_itself(settings: Settings) -> None:
+    with engine_of(settings, watch_seconds=0.05, grace_seconds=0.0) as engine:
+        job = engine.registry.submit("count", {"steps": 4, "seconds": 0.1}).job
+        wait_for(engine.registry, job.id, lambda job: job.steps_done >= 1)
+        engine.registry.pause(job.id)
+        wait_for_state(engine.registry, job.id, JobState.PAUSED)
+        with engine.database.writing() as connection:
+            connection.execute(text("UPDATE k2_job SET wish = 'run', state = 'running'"))
+
+        done = wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+
+    assert done.steps_done == 4
 
 
 def test_a_command_does_not_wait_for_an_engine_that_has_done_its_work(settings: Settings) -> None:

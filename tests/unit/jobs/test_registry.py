@@ -14,6 +14,7 @@ from k2.jobs.job_rows import UnknownJobError
 from k2.jobs.model import JobState, Wish
 from k2.jobs.outbox import events_about
 from k2.jobs.registry import NotPossibleError, Registry, SameKeyError
+from tests.support.read_only import make_read_only
 from tests.unit.jobs.conftest import RecordingQueue
 
 # What becomes of a job in a state when it is asked for, its work standing still; None is a refusal.
@@ -182,15 +183,7 @@ def test_a_registry_whose_file_can_only_be_read_is_named_and_keeps_what_it_has(
     database: Database, registry: Registry
 ) -> None:
     job = registry.submit("count", {}).job
-    database.close()
-    connect = database.engine.dialect.connect
-
-    def read_only(*arguments: object, **options: object) -> object:
-        connection = connect(*arguments, **options)
-        connection.execute("PRAGMA query_only = 1")
-        return connection
-
-    database.engine.dialect.connect = read_only  # type: ignore[method-assign,assignment]
+    make_read_only(database)
 
     with pytest.raises(ConfigError, match=r"jobs\.sqlite cannot be written .* Give its owner"):
         registry.submit("count", {})

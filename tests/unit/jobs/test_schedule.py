@@ -194,6 +194,26 @@ def test_a_registry_that_does_not_answer_is_warned_of_once_until_it_does(
     assert [log["event"] for log in logs if log["log_level"] == "warning"] == ["schedule_waits"] * 2
 
 
+@pytest.mark.parametrize(("seconds", "is_wanted"), [(30, True), (3_600, False)])
+def test_nothing_is_asked_for_while_a_service_starts_or_has_no_tables_to_look_at(
+    registry: Registry,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+    is_wanted: bool,
+) -> None:
+    looks: list[Callable[[], None]] = []
+    monkeypatch.setattr(
+        "k2.jobs.schedule.PeriodicTask", lambda _name, _seconds, work: looks.append(work)
+    )
+    JobSchedule(registry, [JOB], lambda: is_wanted, clock=clock)
+    clock.now += seconds
+
+    looks[0]()
+
+    assert registry.jobs() == []
+
+
 def test_every_check_is_scheduled_as_its_definition_says() -> None:
     assert periods_of(Settings.load()) == {c.name: c.every for c in CHECKS}
 

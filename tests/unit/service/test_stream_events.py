@@ -21,6 +21,7 @@ from k2.service import stream_events
 from k2.service.stream_events import COMMIT_SECONDS, StreamEvents
 from k2.settings import Settings
 from tests.support.home import wait_until
+from tests.support.read_only import make_read_only
 
 pytestmark = pytest.mark.unit
 
@@ -157,22 +158,13 @@ def test_a_registry_that_cannot_be_written_is_warned_of_once_and_looked_at_again
     events = StreamEvents(settings, database)
     settings.run.mkdir(parents=True)
     note(settings, "failed")
-    database.close()
-    connect = database.engine.dialect.connect
-
-    def read_only(*arguments: object, **options: object) -> object:
-        connection = connect(*arguments, **options)
-        connection.execute("PRAGMA query_only = 1")
-        return connection
-
-    database.engine.dialect.connect = read_only  # type: ignore[method-assign,assignment]
+    undo = make_read_only(database)
     with capture_logs() as logs:
         events.start()
         try:
             wait_until(lambda: logs, 30)
             time.sleep(0.2)
-            database.close()
-            database.engine.dialect.connect = connect  # type: ignore[method-assign]
+            undo()
             wait_until(lambda: types(database) == [FAILED], 30)
         finally:
             events.stop()

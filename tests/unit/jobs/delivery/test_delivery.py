@@ -1,18 +1,23 @@
 """Each event reaches each sink, whatever the sink does meanwhile; what does not is kept."""
 
 import json
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_structured_event
 from cloudevents.core.formats.json import JSONFormat
+from structlog.testing import capture_logs
 
 from k2.errors import ConfigError
+from k2.jobs import database as database_module
 from k2.jobs.database import Database
 from k2.jobs.delivery import backlog, webhook
+from k2.jobs.delivery import dispatcher as dispatcher_module
 from k2.jobs.delivery.backlog import claim, dispatch, send_again
 from k2.jobs.delivery.dispatcher import Dispatcher
 from k2.jobs.delivery.sink import Sink, SinkAbsentError
@@ -24,6 +29,7 @@ from k2.retry import POLICY, retry_after
 from k2.settings import Settings
 from tests.support.home import wait_until
 from tests.support.jobs import QUICK
+from tests.support.read_only import make_read_only
 from tests.support.webhook import receiver
 
 
@@ -226,6 +232,50 @@ def test_an_event_that_a_killed_process_had_in_hand_is_sent_by_the_next(
     deliver_all(database, sink, 1)
 
     assert (before, len(sink.events)) == (0, 1)
+
+
+def test_a_registry_that_cannot_be_written_is_logged_and_delivery_goes_on_when_it_can(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_TROUBLE_SECONDS", 0.05)
+    write_events(database, 3)
+    sink = ListSink()
+    dispatcher = dispatcher_of(database, sink)
+    undo = make_read_only(database)
+    monkeypatch.setattr(dispatcher_module, "release_claims", lambda _database: None)
+
+    with capture_logs() as logs:
+        dispatcher.start()
+        wait_until(lambda: logs, 30)
+        undo()
+        wait_until(lambda: len(sink.events) == 3, 30)
+        dispatcher.stop()
+
+    assert {log["event"] for log in logs} == {"events_stand_still"}
+    assert "cannot be written" in logs[0]["reason"]
+
+
+def test_a_registry_that_is_locked_for_a_while_delays_events_and_loses_none(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "_TROUBLE_SECONDS", 0.05)
+    monkeypatch.setattr(database_module, "BUSY_SECONDS", 0.05)
+    write_events(database, 3)
+    database.close()
+    assert database.file is not None
+    sink = ListSink()
+    dispatcher = dispatcher_of(database, sink)
+    dispatcher.start()
+    with closing(sqlite3.connect(database.file)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        write_blocked = threading.Event().wait(0.3)
+    write_events(database, 2)
+
+    wait_until(lambda: len(sink.events) == 5, 30)
+    dispatcher.stop()
+
+    assert not write_blocked
+    assert [event.data["number"] for event in sink.events] == [0, 1, 2, 0, 1]
 
 
 @pytest.fixture

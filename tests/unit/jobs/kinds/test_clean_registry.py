@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from k2.jobs.database import Database
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.job_rows import UnknownJobError
 from k2.jobs.kinds import KINDS as ALL_KINDS
-from k2.jobs.kinds.clean_registry import CLEAN_REGISTRY
+from k2.jobs.kinds.clean_registry import CLEAN_REGISTRY, scheduled_cleaning
 from k2.jobs.kinds.kind import JobKinds
 from k2.jobs.model import Job, JobState, Report
 from k2.jobs.registry import Registry
@@ -183,3 +184,10 @@ def test_kinds_that_come_by_the_clock_are_not_kept_for_long() -> None:
         "quality-check",
         "clean-registry",
     }
+
+
+def test_the_service_cleans_once_a_day_and_finds_nothing_old_on_most() -> None:
+    job = scheduled_cleaning()
+
+    assert (job.kind, job.every) == (CLEAN_REGISTRY.name, timedelta(days=1))
+    assert not CLEAN_REGISTRY.validated(job.params).fail_on_nothing

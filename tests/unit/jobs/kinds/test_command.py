@@ -1,6 +1,7 @@
 """A command's lines come while it runs; it ends with the job, and its exit code is the job's error."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -172,6 +173,24 @@ def test_a_command_whose_lines_nobody_wants_any_more_is_ended(
 
     assert not psutil.pid_exists(children[0].pid)
     assert time.monotonic() - began < SOON
+
+
+def test_a_command_that_does_not_hear_ctrl_c_is_killed(
+    run: Run, children: list["subprocess.Popen[bytes]"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "_END_SECONDS", 0.2)
+    program = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('one')\n"
+        "time.sleep(60)"
+    )
+    lines = cast("Any", lines_of(run, program))
+    next(lines)
+
+    lines.close()
+
+    assert children[0].returncode == -signal.SIGKILL
 
 
 def test_a_nice_command_leaves_the_machine_to_others(

@@ -69,6 +69,17 @@ def test_each_step_of_the_command_is_a_step_with_its_rows(
     assert run.rows == {"bronze": 7, "silver": 6, "gold": 5, "backlog": 0}
 
 
+def test_lines_after_the_result_are_none_of_a_step(
+    run_steps: Callable[..., dict[str, Any]],
+) -> None:
+    run = Run()
+
+    found = run_steps(run, printed(*ALL, step("silver", 99)))
+
+    assert found == {"drained": True}
+    assert run.rows["silver"] == 6
+
+
 def test_a_command_that_begins_again_does_not_count_its_first_steps_twice(
     run_steps: Callable[..., dict[str, Any]],
 ) -> None:

@@ -15,6 +15,7 @@ from k2.jobs.database import Database
 from k2.jobs.job_run import JobRun, StandStill
 from k2.jobs.kinds.on_owner import ask_owner
 from k2.jobs.lifecycle import begin_run
+from k2.jobs.model import Wish
 from k2.jobs.registry import Registry
 from k2.jobs.table_requests import TableRequests
 from k2.settings import Settings
@@ -156,6 +157,46 @@ def test_a_job_that_is_paused_stands_still_once_the_owner_has_put_the_request_do
     assert not stood_still_too_early
     assert isinstance(found[0], StandStill)
     assert requests.pending({NAME}) == []
+
+
+def test_a_job_that_is_paused_while_it_is_the_owner_stops_between_two_parts(
+    run: JobRun,
+    stream: Stream,
+    settings: Settings,
+    registry: Registry,
+    requests: TableRequests,
+) -> None:
+    before = files(settings)
+    registry.pause(run.id)
+
+    with pytest.raises(StandStill) as stood:
+        ask_owner(run, MAINTAIN, stream, OPTIONS)
+
+    assert stood.value.wish is Wish.PAUSE
+    assert files(settings) == before
+    assert requests.pending({NAME}) == []
+    assert not is_held(settings.run / "locks", "silver-binance-v1")
+
+
+def test_a_service_that_ends_does_not_wait_for_an_owner_that_keeps_a_withdrawn_request(
+    run: JobRun,
+    stream: Stream,
+    settings: Settings,
+    registry: Registry,
+    requests: TableRequests,
+) -> None:
+    with reserved(stream, settings):
+        thread, found = asking(run, stream)
+        request = asked(requests)
+        requests.begin(request)
+        registry.pause(run.id)
+        wait_until(lambda: not requests.is_wanted(request), 30)
+        run.stopping.set()
+        thread.join(30)
+        is_still_begun = requests.withdraw(request)
+
+    assert isinstance(found[0], StandStill)
+    assert is_still_begun
 
 
 def test_a_service_that_ends_leaves_the_request_and_finds_its_answer_at_the_next_start(

@@ -141,6 +141,22 @@ def test_a_check_that_ends_the_process_is_failed_and_the_next_ones_have_a_new_pr
     assert process.started_with == [names.split(","), ["late-data", "prices"]]
 
 
+def test_a_process_that_says_nothing_of_a_check_fails_it_by_name(
+    engine: JobEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object, **__: object) -> Generator[bytes]:
+        yield from ()
+
+    monkeypatch.setattr(quality_check, "printed_lines", silent)
+    submitted = engine.registry.submit("quality-check", {"check": "freshness,prices"})
+
+    failed = wait_for_state(engine.registry, submitted.job.id, JobState.FAILED)
+
+    assert failed.error is not None
+    assert "freshness ended its process, which said nothing" in failed.error["message"]
+    assert "prices ended its process" in failed.error["message"]
+
+
 def test_one_check_of_several_that_does_not_exist_is_named() -> None:
     with pytest.raises(ConfigError, match="No check 'price'"):
         QUALITY_CHECK.validated({"check": "freshness,price"})

@@ -5,14 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from k2.avro.schema_files import schema_text
 from k2.errors import ConfigError, UnavailableError
+from k2.exchanges.binance import BINANCE
+from k2.feeds.live.journal import EVENTS_TOPIC
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.kinds import replay as kind
 from k2.jobs.model import JobState
 from k2.jobs.outbox import events_about
 from k2.settings import Settings
+from tests.support.fake_registry import fake_registry
 from tests.support.jobs import QUICK, wait_for_state
+from tests.support.mock_kafka import mock_kafka
 
 
 class Broker:
@@ -91,6 +96,33 @@ def test_each_message_is_sent_and_counted_and_every_tenth_tells_of_it(
     assert events.count("io.k2.job.progress") == 10
     # Without the wait in the queue: one start, ten steps, one end.
     assert len(events) - 1 == 12
+
+
+def test_a_kafka_and_a_registry_that_never_had_a_feed_get_what_a_recording_needs(
+    settings: Settings, recording: Path
+) -> None:
+    topics = (BINANCE.topic, BINANCE.rejected_topic, EVENTS_TOPIC)
+    with mock_kafka(*topics) as kafka, fake_registry() as registry:
+        registry.takes_any = True
+        local = settings.model_copy(update={"kafka": kafka.address, "registry": registry.url})
+        params = {"files": [str(recording)], "exchange": "binance"}
+        with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+            job = engine.registry.submit("replay", params).job
+            wait_for_state(engine.registry, job.id, JobState.COMPLETED)
+
+        sent = kafka.records(BINANCE.topic)
+        rejected = kafka.records(BINANCE.rejected_topic)
+
+    schema_id = registry.registered[schema_text(BINANCE.reader_schema)]
+    assert {message.value()[:5] for message in sent} == {b"\0" + schema_id.to_bytes(4, "big")}
+    assert (len(sent), [message.value() for message in rejected]) == (98, [b"nonsense"])
+
+
+def test_a_market_that_the_exchange_has_not_is_refused_with_those_it_has(recording: Path) -> None:
+    params = {"files": [str(recording)], "exchange": "binance", "market": "options"}
+
+    with pytest.raises(ConfigError, match=r"Binance has no market 'options'\. It has: spot, usdm"):
+        KINDS.named("replay").validated(params)
 
 
 @pytest.mark.parametrize(
