@@ -103,6 +103,22 @@ def test_a_page_of_another_site_gets_nothing(client: TestClient, headers: dict[s
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8001", 200),
+        ("localhost", 200),
+        ("[::1]:8001", 200),
+        ("[2001:db8::1]:8001", 403),
+        ("localhost.evil.example", 403),
+    ],
+)
+def test_who_asks_this_machine_by_a_name_of_its_own_gets_an_answer(
+    client: TestClient, host: str, status: int
+) -> None:
+    assert client.get("/v1/kinds", headers={"Host": host}).status_code == status
+
+
 def test_a_request_has_an_id_its_own_where_it_is_one(client: TestClient) -> None:
     given = client.get("/v1/kinds", headers={"X-Request-ID": "mine-1"})
     made = client.get("/v1/kinds", headers={"X-Request-ID": "a b\tc"})

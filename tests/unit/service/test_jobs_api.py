@@ -58,6 +58,16 @@ def test_events_go_on_after_the_last_one_that_the_client_has(
     assert [line[4:] for line in later.splitlines() if line.startswith("id: ")] == all_ids[2:]
 
 
+def test_events_of_a_job_that_runs_come_until_it_has_ended(client: TestClient) -> None:
+    job_id = submit(client, steps=2, seconds=0.7)
+
+    events = client.get(f"/v1/jobs/{job_id}/events").text
+
+    names = [line[7:] for line in events.splitlines() if line.startswith("event: ")]
+    assert names[-1] == "io.k2.job.completed"
+    assert names.count("io.k2.job.progress") == 2
+
+
 def test_the_same_key_is_the_same_job_and_other_parameters_are_refused(client: TestClient) -> None:
     headers = {"Idempotency-Key": "nightly"}
     first, second, other = (

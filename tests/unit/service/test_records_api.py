@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from decimal import Decimal
 
 import pytest
@@ -123,6 +124,41 @@ def test_a_verdict_that_breaks_is_told_to_each_who_waits_and_the_next_is_judged(
         return (await validator.validate(message())).verdict
 
     assert asyncio.run(ask()) == "trade"
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_who_gives_up_waiting_for_a_verdict_takes_it_from_nobody(
+    monkeypatch: pytest.MonkeyPatch, is_broken: bool
+) -> None:
+    asked, goes_on = threading.Event(), threading.Event()
+
+    def slow(_exchange: object, messages: list[bytes], instruments: object) -> object:
+        asked.set()
+        goes_on.wait(30)
+        if is_broken:
+            raise RuntimeError("broken")
+        return validate_each(BINANCE, messages)
+
+    monkeypatch.setattr("k2.service.validation.validate_each", slow)
+
+    async def ask() -> list[object]:
+        validator = MessageValidator(BINANCE, InstrumentLists(Settings()))
+        impatient, patient = (
+            asyncio.create_task(validator.validate(message(t=number))) for number in range(2)
+        )
+        await asyncio.to_thread(asked.wait, 30)
+        impatient.cancel()
+        await asyncio.sleep(0)
+        goes_on.set()
+        return await asyncio.gather(impatient, patient, return_exceptions=True)
+
+    gave_up, waited = asyncio.run(ask())
+
+    assert isinstance(gave_up, asyncio.CancelledError)
+    if is_broken:
+        assert isinstance(waited, RuntimeError)
+    else:
+        assert waited.trades[0]["trade_id"] == "1"  # type: ignore[attr-defined]
 
 
 def test_a_batch_needs_the_kind_that_replays_it(client: TestClient, engine: JobEngine) -> None:

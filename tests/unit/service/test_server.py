@@ -1,6 +1,8 @@
 """The service's start: where it may listen, and what is taken."""
 
 import json
+import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,9 +13,10 @@ import httpx
 import pytest
 
 from k2.errors import ConfigError, InUseError
+from k2.jobs.kinds import KINDS as ALL_KINDS
 from k2.service.server import JobService
 from k2.settings import Settings
-from tests.support.jobs import KINDS
+from tests.support.jobs import KINDS, engine_of
 
 
 def test_beyond_loopback_it_wants_a_token(settings: Settings) -> None:
@@ -74,6 +77,44 @@ def test_prometheus_finds_its_metrics_on_whatever_port_they_are(settings: Settin
     assert entry["labels"] == {"driver": "jobs"}
     assert "k2_jobs{" in served
     assert not file.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_and_nothing_of_it_is_left(
+    settings: Settings, number: signal.Signals
+) -> None:
+    free = settings.model_copy(update={"api_port": 0, "metrics_port": 0})
+    note, seen = settings.run / "api.json", list[dict[str, object]]()
+
+    def ready(url: str) -> None:
+        seen.append(json.loads(note.read_text()) | {"told": url})
+        os.kill(os.getpid(), number)
+
+    before = signal.signal(number, lambda *_: pytest.fail("it did not listen for the signal"))
+    try:
+        JobService(free, KINDS).run(ready)
+    finally:
+        signal.signal(number, before)
+
+    ((said),) = seen
+    assert said == {"url": said["told"], "pid": os.getpid(), "told": said["told"]}
+    assert not note.exists()
+    with engine_of(settings):  # its lock is free
+        pass
+
+
+@pytest.mark.parametrize(
+    ("is_wanted", "kinds"),
+    [(True, {"clean-registry", "quality-check"}), (False, {"clean-registry"})],
+)
+def test_checks_and_cleaning_are_asked_for_by_the_clock_unless_that_is_not_wanted(
+    settings: Settings, is_wanted: bool, kinds: set[str]
+) -> None:
+    chosen = settings.model_copy(update={"quality_schedule": is_wanted})
+
+    service = JobService(chosen, ALL_KINDS)
+
+    assert {job.kind for job in service._scheduled} == kinds
 
 
 def test_small_answers_do_not_wait_for_the_client_s_acknowledgement(settings: Settings) -> None:
