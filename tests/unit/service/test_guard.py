@@ -92,6 +92,21 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_read(
     assert "2,000 bytes are the most" in answer.json()["error"]
 
 
+def test_a_message_that_grows_too_large_while_it_comes_is_refused(
+    client_of: Callable[..., TestClient],
+) -> None:
+    client = client_of(api_max_body_bytes=2_000)
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(30):
+            yield b" " * 100
+
+    answer = client.post("/v1/records/binance", content=pieces())
+
+    assert answer.status_code == 413
+    assert "2,000 bytes are the most" in answer.json()["error"]
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],

@@ -7,17 +7,23 @@ from typing import Any
 import pytest
 
 from k2.bronze.table import bronze_trades
+from k2.engine.stream import reserved
+from k2.engine.table_requests import VERSIONS
 from k2.errors import ConfigError
 from k2.exchanges.kraken import KRAKEN
 from k2.home.locks import exclusive
 from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState, Report
+from k2.jobs.table_requests import TableRequests
+from k2.offline import local_streams
 from k2.settings import Settings
 from k2.silver import rebuild
 from k2.silver.rebuild import scratch_settings
 from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.delta import open_table
+from k2.topology import stream_named
+from tests.support.home import wait_until
 from tests.support.jobs import QUICK, wait_for, wait_for_state
 from tests.support.mixed_records import MIXED, trade
 from tests.support.silver_lake import SilverLake
@@ -96,6 +102,27 @@ def test_records_that_silver_has_not_decided_yet_are_counted_and_are_no_differen
 
     assert job.result is not None
     assert (job.result["equal"], job.result["pending"]) == (True, 2)
+
+
+def test_beside_a_stream_that_owns_the_tables_its_answer_says_of_which_versions(
+    lake: SilverLake,
+) -> None:
+    settings = lake.settings
+    then = versions(settings)
+    lake.take(trade(30), trade(1), trade(31))
+    stream = stream_named(local_streams(settings), "silver-kraken")
+
+    with reserved(stream, settings), engine_at(settings) as engine:
+        job = engine.registry.submit("rebuild-silver", {"exchange": "kraken"}).job
+        requests = TableRequests(engine.database)
+        (request,) = wait_until(lambda: requests.pending({stream.name}), 30)
+        requests.answer(request, then)
+        done = wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+
+    assert request.kind == VERSIONS
+    assert done.result is not None
+    assert (done.result["equal"], done.result["pending"]) == (True, 3)
+    assert [table["live"] for table in done.result["tables"]] == [5, 2, 3]
 
 
 def test_a_field_that_is_another_one_today_is_named(lake: SilverLake) -> None:
