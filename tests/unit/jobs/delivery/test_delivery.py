@@ -66,7 +66,7 @@ def dispatcher_of(database: Database, *sinks: Sink) -> Dispatcher:
 
 @pytest.fixture
 def quick_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhook, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(webhook, "_ANSWER_SECONDS", 1.0)
 
 
 def deliver_all(database: Database, sink: Sink, lookups: int = 50) -> None:
@@ -131,7 +131,7 @@ def test_what_a_webhook_does_not_take_now_it_gets_later_in_order(
 
     with receiver(*plan) as found:
         sink = WebhookSink(found.url)
-        sink._client.timeout = httpx.Timeout(0.3)
+        sink._client.timeout = httpx.Timeout(1.0)
         deliver_all(database, sink)
 
     numbers = [json.loads(body)["data"]["number"] for _, body in found.taken]
