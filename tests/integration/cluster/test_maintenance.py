@@ -69,6 +69,7 @@ def test_a_log_that_has_grown_long_is_trimmed_to_a_checkpoint_and_streams_go_on(
     home.environment["K2_MAX_RECORDS_PER_BATCH"] = "15"
     simulate(home)
     submit_to_end(home, jars, "local[1]", BRONZE)
+    del home.environment["K2_MAX_RECORDS_PER_BATCH"]
     submit_to_end(home, jars, "local[1]", SILVER)
     assert oldest_version(home) == 0
     commits = newest_version(bronze(home))
