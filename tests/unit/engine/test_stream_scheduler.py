@@ -17,6 +17,7 @@ from k2.observability.status import StreamStatus
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.table import Layer
+from tests.support.query_progress import FakeQuery
 from tests.support.streams import idle_stream
 
 pytestmark = pytest.mark.unit
@@ -29,7 +30,7 @@ class Started:
     """Stands for a running stream."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.query = name, None
+        self.name, self.query = name, FakeQuery()
 
 
 class Run:

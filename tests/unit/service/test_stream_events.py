@@ -175,3 +175,5 @@ def test_a_registry_that_cannot_be_written_is_warned_of_once_and_looked_at_again
 
 def test_an_end_before_the_start_is_no_failure(events: StreamEvents) -> None:
     events.stop()
+
+    assert events._thread.is_stopping

@@ -30,10 +30,12 @@ def test_the_second_start_works_when_the_first_has_left() -> None:
 
 
 def test_other_jobs_do_not_wait() -> None:
-    starts = SingleStart(threading.Event())
+    starts, at_work = SingleStart(threading.Event()), []
 
     with starts.of("job-1"), starts.of("job-2"):
-        pass
+        at_work.append("both")
+
+    assert at_work == ["both"]
 
 
 def test_a_start_that_waits_stands_still_when_the_process_ends() -> None:
