@@ -29,6 +29,9 @@ Partition = tuple[tuple[str, str], ...]  # column and value
 
 _SCRATCH = "_packing"  # readers of the table and vacuum pass over names like this
 _LARGE_ENOUGH = 64 * 1024 * 1024  # a file of this size stays as it is
+# So does one that is so many times as large as all smaller ones: late trades come to an hour for hours, and
+# would have all of it written again each time.
+_TIMES_AS_LARGE = 4
 # Rows; some 350 MB meanwhile. Of 500,000 files are 3 % smaller, for 900 MB.
 _SORTED_AT_ONCE = 150_000
 
@@ -109,6 +112,18 @@ def small_files(
     return sorted(files, key=lambda file: (file.written_at, file.path))
 
 
+def worth_compacting(files: Iterable[StoredFile]) -> list[StoredFile]:
+    """Return those of a partition's files that are to become one, in their order; fewer than two are none."""
+    found = list(files)
+    chosen, size = set[str](), 0
+    for file in sorted(found, key=lambda file: file.bytes):
+        if chosen and file.bytes > _TIMES_AS_LARGE * size:
+            break
+        chosen.add(file.path)
+        size += file.bytes
+    return [file for file in found if file.path in chosen] if len(chosen) > 1 else []
+
+
 def write_compacted(
     stored: DeltaTable,
     table: Table,
@@ -123,9 +138,10 @@ def write_compacted(
     are, maintenance deletes them.
 
     Returns:
-        None when the partition has fewer than two such files, or ``should_continue`` said no meanwhile.
+        None when the partition has no files that are worth it, or ``should_continue`` said no meanwhile.
     """
-    files = [file for file in small_files(stored, before=before) if file.partition == partition]
+    small = small_files(stored, before=before)
+    files = worth_compacting(file for file in small if file.partition == partition)
     try:
         return write_together(stored, table, files, COMPACT, table.sorted_by, should_continue)
     except Exception:

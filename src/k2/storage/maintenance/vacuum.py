@@ -1,6 +1,5 @@
 """Count a stored table's files, and find its closed partitions."""
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -8,7 +7,12 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from k2.storage.checkpoints.unread_files import ALL_READ
-from k2.storage.maintenance.compaction import Partition, small_files
+from k2.storage.maintenance.compaction import (
+    Partition,
+    StoredFile,
+    small_files,
+    worth_compacting,
+)
 from k2.storage.table import Table
 
 
@@ -33,15 +37,17 @@ def closed_partitions(
     lateness: timedelta,
     before: int = ALL_READ,
 ) -> list[Partition]:
-    """Return the partitions of several small files whose day or hour ended over ``lateness`` ago.
+    """Return the partitions with files worth compacting whose day or hour ended over ``lateness`` ago.
 
     Files that were not written ``before`` (ms since 1970) do not count.
     """
-    counts = Counter(file.partition for file in small_files(stored, before=before))
+    files: dict[Partition, list[StoredFile]] = {}
+    for file in small_files(stored, before=before):
+        files.setdefault(file.partition, []).append(file)
     return [
         partition
-        for partition, count in sorted(counts.items())
-        if count > 1 and _end(table, partition) + lateness <= now
+        for partition, there in sorted(files.items())
+        if _end(table, partition) + lateness <= now and worth_compacting(there)
     ]
 
 

@@ -16,7 +16,12 @@ from k2.silver.tables import dead_letters, silver_trades
 from k2.storage.delta import folder_of, open_table, table_path
 from k2.storage.maintenance import compaction
 from k2.storage.maintenance import small_files as after_commit
-from k2.storage.maintenance.compaction import compact, write_compacted
+from k2.storage.maintenance.compaction import (
+    StoredFile,
+    compact,
+    worth_compacting,
+    write_compacted,
+)
 from k2.storage.maintenance.vacuum import files_of
 from tests.support.trades import (
     BROKER_TIME,
@@ -204,6 +209,42 @@ def test_large_files_are_not_written_again_and_again(tmp_path, monkeypatch):
     assert packed.replaced == smaller
     assert packed.commit(stored)
     assert large in stored.file_uris()
+
+
+def stored_files(*sizes):
+    return [StoredFile(n, f"file-{n}", size, 1, DAY) for n, size in enumerate(sizes)]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen"),
+    [
+        ((10, 10, 10), (10, 10, 10)),
+        ((10, 40, 200), (10, 40, 200)),
+        ((1_000, 10), ()),
+        ((1_000, 10, 30), (10, 30)),
+        ((1_000, 10, 240), ()),
+        ((1_000, 10, 40, 200), (1_000, 10, 40, 200)),
+        ((10,), ()),
+        ((), ()),
+    ],
+)
+def test_a_file_much_larger_than_all_smaller_ones_is_not_written_again_for_them(sizes, chosen):
+    assert tuple(file.bytes for file in worth_compacting(stored_files(*sizes))) == chosen
+
+
+def test_an_hour_to_which_late_trades_come_is_seldom_written_again():
+    files, written = stored_files(1_000_000), 0
+    for _ in range(200):  # as often late trades come, a thousandth of it
+        files += [StoredFile(0, f"late-{written}-{len(files)}", 1_000, 1, DAY)]
+        chosen = worth_compacting(files)
+        if chosen:
+            size = sum(file.bytes for file in chosen)
+            left = [file for file in files if file not in chosen]
+            files = [*left, StoredFile(0, f"compacted-{written}-{len(left)}", size, 1, DAY)]
+            written += size
+
+    assert written < 12_000_000  # it was 220 times a million
+    assert len(files) < 10
 
 
 def test_other_partitions_are_left_alone(tmp_path):
