@@ -35,6 +35,13 @@ class FailureCause:
         return self.error(self.sentence.format(stream=stream, line=first_line(text)))
 
 
+# By its master, or by a signal: Spark's JVM hears it first, and shuts Spark down before it tells anybody.
+SHUT_DOWN = FailureCause(
+    "jvm_gone",
+    re.compile(r"Spark(Context)? was shut down|stopped SparkContext|RpcEnv already stopped"),
+    sentence="Stream {stream}: Spark was shut down in the middle of a batch; the next start repeats it.",
+)
+
 # The first that matches counts. A full disk also breaks the checkpoint and lets calls time out, and is
 # the cause of both; a broker that does not answer is worth a retry, whatever file was open meanwhile.
 _CAUSES = (
@@ -47,6 +54,7 @@ _CAUSES = (
         FULL_DISK,
         sentence="Stream {stream}: the disk is full. Free space, then start again.",
     ),
+    SHUT_DOWN,
     FailureCause(
         "data_loss",
         re.compile(

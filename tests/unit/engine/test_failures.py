@@ -6,6 +6,7 @@ import pytest
 
 from k2.engine.failures import cause_of, classify
 from k2.errors import DataLossError, FailedError, InUseError, UnavailableError
+from k2.observability.failure_kinds import failure_kind
 
 pytestmark = pytest.mark.unit
 
@@ -124,3 +125,38 @@ def test_a_jvm_that_is_gone_is_a_failure():
     broken.query.exception = gone
 
     assert "JVM no longer answers: py4j: nobody there" in str(cause_of(broken))
+
+
+SHUT_DOWN = (
+    "An error occurred while calling o675.save.\n: org.apache.spark.SparkException: Job 14 cancelled because"
+    " SparkContext was shut down\n\tat org.apache.spark.scheduler.DAGScheduler"
+)
+
+
+def test_a_job_that_is_told_to_end_in_the_middle_of_a_batch_ends_without_a_failure(monkeypatch):
+    def interrupt(_seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("k2.engine.failures.time.sleep", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        cause_of(running(failure=RuntimeError(SHUT_DOWN)))
+
+
+def test_a_spark_that_its_master_shut_down_is_a_failure_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("k2.engine.failures._SIGNAL_SECONDS", 0.0)
+
+    error = cause_of(running(failure=RuntimeError(SHUT_DOWN)))
+
+    assert type(error) is FailedError
+    assert "gold: Spark was shut down in the middle of a batch; the next start" in str(error)
+    assert failure_kind(error) == "jvm_gone"
+
+
+def test_nobody_waits_for_the_end_of_a_stream_that_failed_for_another_reason(monkeypatch):
+    def never(_seconds):
+        raise AssertionError
+
+    monkeypatch.setattr("k2.engine.failures.time.sleep", never)
+
+    assert "broken" in str(cause_of(running(failure=RuntimeError("broken"))))
