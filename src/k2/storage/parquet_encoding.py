@@ -4,7 +4,7 @@ By default the writer builds a dictionary for every column and abandons it where
 growing numbers and texts with common starts are stored as differences instead.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,15 @@ from deltalake import ColumnProperties, WriterProperties
 
 from k2.storage.table import Table
 
-_DIFFERENCES = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BINARY_PACKED")
-_SHARED_STARTS = ColumnProperties(dictionary_enabled=False, encoding="DELTA_BYTE_ARRAY")
-_AS_IT_IS = ColumnProperties(dictionary_enabled=False)
+_Encoding = Literal["DELTA_BINARY_PACKED", "DELTA_BYTE_ARRAY", "PLAIN"]
+_DIFFERENCES: _Encoding = "DELTA_BINARY_PACKED"
+_SHARED_STARTS: _Encoding = "DELTA_BYTE_ARRAY"
+_AS_IT_IS: _Encoding = "PLAIN"
+_PROPERTIES = {
+    _DIFFERENCES: ColumnProperties(dictionary_enabled=False, encoding=_DIFFERENCES),
+    _SHARED_STARTS: ColumnProperties(dictionary_enabled=False, encoding=_SHARED_STARTS),
+    _AS_IT_IS: ColumnProperties(dictionary_enabled=False),
+}
 
 # Where like rows lie together, a reader passes over the parts of a file that have none of those wanted.
 # Parts of half as many rows make files of 20,000 larger by 3 %, and no question cheaper.
@@ -25,14 +31,12 @@ QUICK, COMPACT = 1, 9  # levels of Zstandard: for a stream's files, and for thos
 
 def layout(table: Table, level: int) -> WriterProperties:
     """Return delta-rs's properties for a table's files at a compression level."""
-    columns = {field.name: _of_type(field.type) for field in table.schema}
-    columns |= dict.fromkeys(table.high_cardinality, _SHARED_STARTS)
-    chosen = {name: how for name, how in columns.items() if how is not None}
+    columns = {name: _PROPERTIES[how] for name, how in _encodings(table).items()}
     return WriterProperties(
         compression="ZSTD",
         compression_level=level,
-        column_properties=chosen or None,
-        max_row_group_size=_ROWS_OF_A_PART if table.grouped_by and level == QUICK else None,
+        column_properties=columns or None,
+        max_row_group_size=rows_of_a_part(table, level),
     )
 
 
@@ -41,23 +45,26 @@ def file_options(table: Table, level: int) -> dict[str, Any]:
 
     An index of each file's pages lets a reader pass over those without rows that are wanted, as in delta-rs's files.
     """
-    stored = [field for field in table.row_schema if field.name not in table.partitioned_by]
-    unlike = set(table.high_cardinality)
-    encodings = {name: "DELTA_BYTE_ARRAY" for name in unlike}
-    encodings |= {f.name: "DELTA_BINARY_PACKED" for f in stored if _of_type(f.type) is _DIFFERENCES}
+    stored = [name for name in table.columns if name not in table.partitioned_by]
+    encodings = {name: how for name, how in _encodings(table).items() if name in stored}
     return {
         "compression": "zstd",
         "compression_level": level,
         "column_encoding": encodings,
         "use_dictionary": [
             path
-            for field in stored
-            if field.name not in unlike and _of_type(field.type) is None
-            for path in (field.name, f"{field.name}.list.element")
+            for name in stored
+            if name not in encodings
+            for path in (name, f"{name}.list.element")
         ],
-        "write_statistics": [f.name for f in stored if f.name not in unlike],
+        "write_statistics": [name for name in stored if name not in table.high_cardinality],
         "write_page_index": True,
     }
+
+
+def rows_of_a_part(table: Table, level: int) -> int | None:
+    """Return how many rows a row group has at most; None leaves it to the writer."""
+    return _ROWS_OF_A_PART if table.grouped_by and level == QUICK else None
 
 
 def grouped(rows: pa.Table, table: Table) -> pa.Table:
@@ -73,7 +80,14 @@ def grouped(rows: pa.Table, table: Table) -> pa.Table:
     return rows.take(pa.array(np.argsort(groups, kind="stable")))
 
 
-def _of_type(kind: pa.DataType) -> ColumnProperties | None:
+def _encodings(table: Table) -> dict[str, _Encoding]:
+    """How columns are stored that have no dictionary."""
+    columns = {field.name: _of_type(field.type) for field in table.schema}
+    columns |= dict.fromkeys(table.high_cardinality, _SHARED_STARTS)
+    return {name: how for name, how in columns.items() if how is not None}
+
+
+def _of_type(kind: pa.DataType) -> _Encoding | None:
     if pa.types.is_int64(kind) or pa.types.is_timestamp(kind):
         return _DIFFERENCES
     return _AS_IT_IS if pa.types.is_decimal(kind) else None

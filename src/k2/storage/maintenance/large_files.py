@@ -21,7 +21,7 @@ from deltalake import Schema, convert_to_deltalake
 from deltalake.transaction import AddAction
 
 from k2.storage.delta_log import actions_of
-from k2.storage.parquet_encoding import file_options
+from k2.storage.parquet_encoding import file_options, rows_of_a_part
 from k2.storage.table import Table
 
 _FILE_BYTES = 128 * 1024 * 1024
@@ -34,7 +34,8 @@ def write_files(
 
     Args:
         table: whose columns the rows have, partition columns included.
-        rows: each of these becomes a row group of its partition's file.
+        rows: each of these becomes a row group of its partition's file, or some where the table's files have
+            smaller parts at this level.
         folder: it is made.
         level: of compression.
 
@@ -73,7 +74,8 @@ class _File:
             options = file_options(self.table, self.compression)
             self._writer = pq.ParquetWriter(self._output, rows.schema, **options)
             self._closing.enter_context(self._writer)
-        self._writer.write_table(rows, row_group_size=max(rows.num_rows, 1))
+        part = rows_of_a_part(self.table, self.compression)
+        self._writer.write_table(rows, row_group_size=part or rows.num_rows)
         if self._output.tell() >= _FILE_BYTES:
             self.close()
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import unquote
 
@@ -12,9 +13,10 @@ import pytest
 
 from k2.exchanges.binance import BINANCE
 from k2.silver.tables import silver_trades
+from k2.storage import parquet_encoding
 from k2.storage.maintenance import large_files
 from k2.storage.maintenance.large_files import write_files
-from k2.storage.parquet_encoding import COMPACT
+from k2.storage.parquet_encoding import COMPACT, QUICK
 from tests.support.trades import BROKER_TIME, TRADE_TIME, silver_row
 
 pytestmark = pytest.mark.unit
@@ -67,6 +69,17 @@ def test_each_of_what_is_given_is_a_row_group(tmp_path):
     file = pq.ParquetFile(tmp_path / unquote(add.path))
     groups = range(file.metadata.num_row_groups)
     assert [file.metadata.row_group(group).num_rows for group in groups] == [10, 7]
+
+
+def test_a_streams_merged_files_have_the_parts_of_its_other_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_encoding, "_ROWS_OF_A_PART", 4)
+    by_market = replace(SILVER, grouped_by=("symbol",))
+
+    (add,) = write_files(by_market, [trades(0, 10)], tmp_path, QUICK)
+
+    file = pq.ParquetFile(tmp_path / unquote(add.path))
+    groups = range(file.metadata.num_row_groups)
+    assert [file.metadata.row_group(group).num_rows for group in groups] == [4, 4, 2]
 
 
 def test_a_file_that_is_large_enough_is_followed_by_another(tmp_path, monkeypatch):
