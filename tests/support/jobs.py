@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -90,9 +90,16 @@ def noted(ledger: Path) -> Counter[str]:
     return Counter(ledger.read_text().splitlines()) if ledger.exists() else Counter()
 
 
-def engine_of(settings: Settings, **options: Any) -> JobEngine:
-    """Return an engine that is quick to see jobs and to retry."""
-    return JobEngine(settings, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK, **options))
+def engine_of(settings: Settings, kinds: JobKinds | None = None, **options: Any) -> JobEngine:
+    """Return an engine that is quick to see jobs and to retry; of this file's kinds, or others."""
+    quick = EngineOptions(poll_seconds=0.05, policy=QUICK, **options)
+    return JobEngine(settings, KINDS if kinds is None else kinds, quick)
+
+
+def run_to_end(engine: JobEngine, kind: str, params: Mapping[str, Any]) -> Job:
+    """Submit a job to an engine that runs, and return it once it has ended."""
+    job = engine.registry.submit(kind, dict(params)).job
+    return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
 
 
 def wait_for(

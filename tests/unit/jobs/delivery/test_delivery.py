@@ -4,7 +4,6 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 
 import httpx
@@ -277,19 +276,6 @@ def test_a_registry_that_is_locked_for_a_while_delays_events_and_loses_none(
 
     assert came_while_locked == 0
     assert [event.data["number"] for event in sink.events] == [0, 1, 2]
-
-
-@pytest.fixture
-def redis_url() -> Iterator[str]:
-    from fakeredis import TcpFakeServer
-
-    server = TcpFakeServer(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -117,19 +117,6 @@ def test_an_event_that_kafka_never_takes_is_refused_and_the_next_ones_are_delive
     assert len(kafka.records(TOPIC)) == 1
 
 
-@pytest.fixture
-def redis_url() -> Iterator[str]:
-    from fakeredis import TcpFakeServer
-
-    server = TcpFakeServer(("127.0.0.1", 0))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield f"redis://127.0.0.1:{server.server_address[1]}/0"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
 def test_a_redis_that_is_away_is_tried_again_and_its_password_not_told() -> None:
     sink = RedisSink("redis://:hunter2@127.0.0.1:9/0")
 

@@ -4,13 +4,12 @@ import pytest
 
 from k2.errors import ConfigError
 from k2.exchanges.kraken import KRAKEN
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.delta import open_table
-from tests.support.jobs import QUICK, wait_for
+from tests.support.jobs import engine_of, run_to_end
 from tests.support.mixed_records import NEW_ID, NEW_SCHEMA, of_new_schema, trade
 from tests.support.silver_lake import SilverLake
 
@@ -28,10 +27,8 @@ def lake(settings: Settings) -> SilverLake:
 
 def replayed(settings: Settings, **params: object) -> Job:
     """Run a job to its end."""
-    options = EngineOptions(poll_seconds=0.05, policy=QUICK)
-    with JobEngine(settings, KINDS, options) as engine:
-        job = engine.registry.submit("dlq-replay", params).job
-        return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+    with engine_of(settings, KINDS) as engine:
+        return run_to_end(engine, "dlq-replay", params)
 
 
 def trades(settings: Settings) -> list[int]:

@@ -3,10 +3,9 @@
 import pytest
 
 from k2.errors import ConfigError
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.settings import Settings
-from tests.support.jobs import QUICK, wait_for
+from tests.support.jobs import engine_of, run_to_end
 
 pytestmark = pytest.mark.unit
 
@@ -14,11 +13,9 @@ pytestmark = pytest.mark.unit
 def test_without_kafka_the_job_fails_in_its_first_step_and_says_how_to_start_it(
     settings: Settings,
 ) -> None:
-    options = EngineOptions(poll_seconds=0.05, policy=QUICK)
-    with JobEngine(settings, KINDS, options) as engine:
-        job = engine.registry.submit("drain", {"timeout_seconds": 5}).job
-        done = wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
-        (step,) = engine.registry.steps(job.id)
+    with engine_of(settings, KINDS) as engine:
+        done = run_to_end(engine, "drain", {"timeout_seconds": 5})
+        (step,) = engine.registry.steps(done.id)
 
     assert done.error is not None
     assert (done.error["class"], done.error["exit_code"]) == ("UnavailableError", 3)

@@ -6,14 +6,13 @@ import pytest
 
 from k2.exchanges.binance import BINANCE
 from k2.exchanges.kraken import KRAKEN
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState
 from k2.settings import Settings
 from k2.silver.tables import silver_trades
 from k2.storage.delta import open_table, table_path
 from k2.topology import stream_names
-from tests.support.jobs import QUICK, wait_for
+from tests.support.jobs import engine_of, run_to_end
 from tests.support.trades import append_silver, silver_row
 
 pytestmark = pytest.mark.unit
@@ -31,10 +30,8 @@ def home(settings: Settings) -> Settings:
 
 def maintained(settings: Settings, **params: Any) -> Job:
     """Run a job to its end."""
-    options = EngineOptions(poll_seconds=0.05, policy=QUICK)
-    with JobEngine(settings, KINDS, options) as engine:
-        job = engine.registry.submit("maintain", params).job
-        return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+    with engine_of(settings, KINDS) as engine:
+        return run_to_end(engine, "maintain", params)
 
 
 def files(settings: Settings) -> int:

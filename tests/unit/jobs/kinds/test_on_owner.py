@@ -80,6 +80,18 @@ def asked(requests: TableRequests) -> Request:
     return request  # type: ignore[no-any-return]
 
 
+def paused_once_begun(
+    run: JobRun, stream: Stream, registry: Registry, requests: TableRequests
+) -> tuple[threading.Thread, list[Any], Request]:
+    """Ask in a thread, and pause the job when the owner has begun with it."""
+    thread, found = asking(run, stream)
+    request = asked(requests)
+    requests.begin(request)
+    registry.pause(run.id)
+    wait_until(lambda: not requests.is_wanted(request), 30)
+    return thread, found, request
+
+
 def test_without_an_owner_the_job_writes_and_holds_all_tables_meanwhile(
     run: JobRun, stream: Stream, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,11 +157,7 @@ def test_a_job_that_is_paused_stands_still_once_the_owner_has_put_the_request_do
     requests: TableRequests,
 ) -> None:
     with reserved(stream, settings):
-        thread, found = asking(run, stream)
-        request = asked(requests)
-        requests.begin(request)
-        registry.pause(run.id)
-        wait_until(lambda: not requests.is_wanted(request), 30)
+        thread, found, request = paused_once_begun(run, stream, registry, requests)
         stood_still_too_early = bool(found)
         requests.put_back(request)
         thread.join(30)
@@ -186,11 +194,7 @@ def test_a_service_that_ends_does_not_wait_for_an_owner_that_keeps_a_withdrawn_r
     requests: TableRequests,
 ) -> None:
     with reserved(stream, settings):
-        thread, found = asking(run, stream)
-        request = asked(requests)
-        requests.begin(request)
-        registry.pause(run.id)
-        wait_until(lambda: not requests.is_wanted(request), 30)
+        thread, found, request = paused_once_begun(run, stream, registry, requests)
         run.stopping.set()
         thread.join(30)
         is_still_begun = requests.withdraw(request)

@@ -10,12 +10,11 @@ import pytest
 from k2.bars import processor
 from k2.bars.table import GOLD_OHLCV
 from k2.home.locks import exclusive
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState
 from k2.settings import Settings
 from k2.storage.delta import open_table
-from tests.support.jobs import QUICK, wait_for, wait_for_state
+from tests.support.jobs import engine_of, run_to_end, wait_for_state
 from tests.support.stored_rows import store_gold
 
 pytestmark = pytest.mark.unit
@@ -33,15 +32,10 @@ def home(settings: Settings) -> Settings:
     return settings
 
 
-def engine_at(settings: Settings) -> JobEngine:
-    return JobEngine(settings, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK))
-
-
 def rebuilt(settings: Settings, **params: Any) -> Job:
     """Run a job to its end."""
-    with engine_at(settings) as engine:
-        job = engine.registry.submit("rebuild-bars", params).job
-        return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+    with engine_of(settings, KINDS) as engine:
+        return run_to_end(engine, "rebuild-bars", params)
 
 
 def bars(settings: Settings) -> Any:
@@ -105,7 +99,7 @@ def test_a_paused_rebuild_goes_on_with_the_days_that_it_listed(
         return rebuild(settings, days)
 
     monkeypatch.setattr(processor, "rebuild", slow)
-    with engine_at(home) as engine:
+    with engine_of(home, KINDS) as engine:
         job = engine.registry.submit("rebuild-bars", {}).job
         assert is_at_work.wait(30)
         engine.registry.pause(job.id)

@@ -12,7 +12,6 @@ from k2.engine.table_requests import VERSIONS
 from k2.errors import ConfigError
 from k2.exchanges.kraken import KRAKEN
 from k2.home.locks import exclusive
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState, Report
 from k2.jobs.table_requests import TableRequests
@@ -24,7 +23,7 @@ from k2.silver.tables import dead_letters, duplicates, silver_trades
 from k2.storage.delta import open_table
 from k2.topology import stream_named
 from tests.support.home import wait_until
-from tests.support.jobs import QUICK, wait_for, wait_for_state
+from tests.support.jobs import engine_of, run_to_end, wait_for, wait_for_state
 from tests.support.mixed_records import MIXED, trade
 from tests.support.silver_lake import SilverLake
 
@@ -42,16 +41,11 @@ def lake(settings: Settings) -> SilverLake:
     return lake
 
 
-def engine_at(settings: Settings) -> JobEngine:
-    return JobEngine(settings, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK))
-
-
 def rebuilt(settings: Settings, exchange: str = "kraken") -> tuple[Job, Report]:
     """Run a job to its end."""
-    with engine_at(settings) as engine:
-        job = engine.registry.submit("rebuild-silver", {"exchange": exchange}).job
-        done = wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
-        return done, Report.of(engine.registry.steps(job.id))
+    with engine_of(settings, KINDS) as engine:
+        done = run_to_end(engine, "rebuild-silver", {"exchange": exchange})
+        return done, Report.of(engine.registry.steps(done.id))
 
 
 def versions(settings: Settings) -> dict[str, int]:
@@ -112,7 +106,7 @@ def test_beside_a_stream_that_owns_the_tables_its_answer_says_of_which_versions(
     lake.take(trade(30), trade(1), trade(31))
     stream = stream_named(local_streams(settings), "silver-kraken")
 
-    with reserved(stream, settings), engine_at(settings) as engine:
+    with reserved(stream, settings), engine_of(settings, KINDS) as engine:
         job = engine.registry.submit("rebuild-silver", {"exchange": "kraken"}).job
         requests = TableRequests(engine.database)
         (request,) = wait_until(lambda: requests.pending({stream.name}), 30)
@@ -174,7 +168,7 @@ def test_a_paused_rebuild_begins_its_tables_anew_and_comes_to_the_same_end(
         return found
 
     monkeypatch.setattr(rebuild.SilverProcessor, "process", slow)
-    with engine_at(lake.settings) as engine:
+    with engine_of(lake.settings, KINDS) as engine:
         job = engine.registry.submit("rebuild-silver", {"exchange": "kraken"}).job
         assert is_half_done.wait(30)
         engine.registry.pause(job.id)

@@ -6,40 +6,18 @@ from pathlib import Path
 import pytest
 
 from k2.avro.schema_files import schema_text
-from k2.errors import ConfigError, UnavailableError
+from k2.errors import ConfigError
 from k2.exchanges.binance import BINANCE
 from k2.feeds.live.journal import EVENTS_TOPIC
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.kinds import replay as kind
 from k2.jobs.model import JobState
 from k2.jobs.outbox import events_about
 from k2.settings import Settings
+from tests.support.failing_producer import FailingProducer
 from tests.support.fake_registry import fake_registry
-from tests.support.jobs import QUICK, wait_for_state
+from tests.support.jobs import engine_of, wait_for_state
 from tests.support.mock_kafka import mock_kafka
-
-
-class Broker:
-    """Takes records, but for the first ``failures`` times that it is asked to keep them."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.records: list[bytes] = []
-        self.failures = failures
-
-    def send(self, _topic: str, _key: object, value: bytes, _time_ms: object = None) -> None:
-        self.records.append(value)
-
-    def flush(self, _seconds: object = None) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise UnavailableError("Kafka is away")
-
-    def __enter__(self) -> "Broker":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        return
 
 
 @pytest.fixture
@@ -51,8 +29,8 @@ def recording(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def broker(monkeypatch: pytest.MonkeyPatch) -> Broker:
-    found = Broker()
+def broker(monkeypatch: pytest.MonkeyPatch) -> FailingProducer:
+    found = FailingProducer()
     monkeypatch.setattr(
         kind, "prepare_encoder", lambda _run, _exchange: lambda trade: b"%d" % trade["trade_id"]
     )
@@ -76,11 +54,11 @@ def local(settings: Settings) -> Settings:
 
 @pytest.mark.parametrize("failures", [0, 1])
 def test_each_message_is_sent_and_counted_and_every_tenth_tells_of_it(
-    local: Settings, recording: Path, broker: Broker, failures: int
+    local: Settings, recording: Path, broker: FailingProducer, failures: int
 ) -> None:
     broker.failures = failures
     params = {"files": [str(recording)], "exchange": "binance", "progress_interval": 10}
-    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+    with engine_of(local, KINDS) as engine:
         job = engine.registry.submit("replay", params).job
         done = wait_for_state(engine.registry, job.id, JobState.COMPLETED)
         with engine.database.reading() as connection:
@@ -106,7 +84,7 @@ def test_a_kafka_and_a_registry_that_never_had_a_feed_get_what_a_recording_needs
         registry.takes_any = True
         local = settings.model_copy(update={"kafka": kafka.address, "registry": registry.url})
         params = {"files": [str(recording)], "exchange": "binance"}
-        with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+        with engine_of(local, KINDS) as engine:
             job = engine.registry.submit("replay", params).job
             wait_for_state(engine.registry, job.id, JobState.COMPLETED)
 
@@ -162,12 +140,12 @@ def test_pieces_of_a_recording_are_the_same_whichever_were_read_before(
 
 @pytest.mark.parametrize("interval", [2, 100], ids=["between two steps", "within a step"])
 def test_numbers_that_a_recording_skips_are_noted_for_coverage(
-    local: Settings, tmp_path: Path, broker: Broker, interval: int
+    local: Settings, tmp_path: Path, broker: FailingProducer, interval: int
 ) -> None:
     file = tmp_path / "holey.jsonl"
     file.write_text("\n".join(map(trade, (1, 2, 6, 7))) + "\n")
     params = {"files": [str(file)], "exchange": "binance", "progress_interval": interval}
-    with JobEngine(local, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK)) as engine:
+    with engine_of(local, KINDS) as engine:
         job = engine.registry.submit("replay", params).job
         wait_for_state(engine.registry, job.id, JobState.COMPLETED)
 

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 from fastavro import parse_schema, schemaless_reader
 
-from k2.errors import ConfigError, UnavailableError
+from k2.errors import ConfigError
 from k2.exchanges import EXCHANGES
 from k2.exchanges.binance import BINANCE
 from k2.home.locks import exclusive
-from k2.jobs.engine import EngineOptions, JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.kinds import simulate as kind
 from k2.jobs.model import Job, JobState
 from k2.settings import Settings
+from tests.support.failing_producer import FailingProducer
 from tests.support.fake_registry import FakeRegistry, fake_registry
 from tests.support.home import wait_until
-from tests.support.jobs import QUICK, wait_for
+from tests.support.jobs import engine_of, run_to_end, wait_for
 from tests.support.mock_kafka import MockKafka, mock_kafka
 
 pytestmark = pytest.mark.unit
@@ -29,27 +29,6 @@ pytestmark = pytest.mark.unit
 TOPICS = [topic for each in EXCHANGES for topic in (each.topic, each.rejected_topic)]
 RAW = [each.topic for each in EXCHANGES]
 PLAIN = {"duplicates": 0, "late": 0, "bad": 0}
-
-
-class Broker:
-    """Takes records, but for the first ``failures`` times that it is asked to keep them."""
-
-    def __init__(self, failures: int) -> None:
-        self.failures, self.records = failures, list[bytes]()
-
-    def send(self, _topic: str, _key: object, value: bytes, _time_ms: object = None) -> None:
-        self.records.append(value)
-
-    def flush(self, _seconds: object = None) -> None:
-        if self.failures:
-            self.failures -= 1
-            raise UnavailableError("Kafka did not take 3 records")
-
-    def __enter__(self) -> "Broker":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        return
 
 
 @pytest.fixture
@@ -70,15 +49,10 @@ def local(settings: Settings, kafka: MockKafka, registry: FakeRegistry) -> Setti
     return settings.model_copy(update={"kafka": kafka.address, "registry": registry.url})
 
 
-def engine_at(settings: Settings) -> JobEngine:
-    return JobEngine(settings, KINDS, EngineOptions(poll_seconds=0.05, policy=QUICK))
-
-
 def simulated(settings: Settings, **params: Any) -> Job:
     """Run a job to its end."""
-    with engine_at(settings) as engine:
-        job = engine.registry.submit("simulate", {"rate": 50_000, **params}).job
-        return wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
+    with engine_of(settings, KINDS) as engine:
+        return run_to_end(engine, "simulate", {"rate": 50_000, **params})
 
 
 def trades(kafka: MockKafka, registry: FakeRegistry) -> list[tuple[str, int, str]]:
@@ -136,11 +110,11 @@ def test_a_service_that_ends_leaves_a_job_which_sends_the_rest_at_the_next_start
     local: Settings, kafka: MockKafka
 ) -> None:
     params = {"records": 100, "rate": 40, **PLAIN}
-    with engine_at(local) as engine:
+    with engine_of(local, KINDS) as engine:
         job = engine.registry.submit("simulate", params).job
         wait_until(lambda: kafka.records(*RAW), 30)
 
-    with engine_at(local) as again:
+    with engine_of(local, KINDS) as again:
         before = again.registry.job(job.id)
         done = wait_for(again.registry, job.id, lambda found: found.state.is_ended)
 
@@ -152,10 +126,10 @@ def test_a_service_that_ends_leaves_a_job_which_sends_the_rest_at_the_next_start
 def test_what_kafka_did_not_take_is_made_up_for_by_other_records(
     local: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = Broker(failures=1)
+    broker = FailingProducer(failures=1)
     monkeypatch.setattr("k2.feeds.producer.FeedProducer", lambda _kafka: broker)
 
-    with engine_at(local) as engine:
+    with engine_of(local, KINDS) as engine:
         job = engine.registry.submit("simulate", {"records": 50, "rate": 50_000, **PLAIN}).job
         done = wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
         (step,) = engine.registry.steps(job.id)

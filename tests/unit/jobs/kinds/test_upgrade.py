@@ -1,20 +1,18 @@
 """A home of an older version upgraded by a job, in a process of its own: its steps and its result are the job's."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from k2.exchanges import EXCHANGES
-from k2.jobs.engine import EngineOptions, JobEngine
+from k2.jobs.engine import JobEngine
 from k2.jobs.kinds import KINDS
 from k2.jobs.model import Job, JobState, Step
 from k2.settings import Settings
 from k2.storage.delta import open_table
 from k2.topology import all_tables
-from tests.support.jobs import QUICK, wait_for
+from tests.support.jobs import engine_of, run_to_end
 from tests.support.old_home import unpack_old_home
 
 pytestmark = pytest.mark.unit
@@ -22,18 +20,10 @@ pytestmark = pytest.mark.unit
 PARTS = [*(f"silver-{exchange.name}" for exchange in EXCHANGES), "gold", "ohlcv", "proof"]
 
 
-@contextmanager
-def engine_at(settings: Settings) -> Iterator[JobEngine]:
-    options = EngineOptions(poll_seconds=0.05, policy=QUICK)
-    with JobEngine(settings, KINDS, options) as running:
-        yield running
-
-
 def upgraded(engine: JobEngine, **params: Any) -> tuple[Job, list[Step]]:
     """Run a job to its end."""
-    job = engine.registry.submit("upgrade", params).job
-    done = wait_for(engine.registry, job.id, lambda found: found.state.is_ended)
-    return done, engine.registry.steps(job.id)
+    done = run_to_end(engine, "upgrade", params)
+    return done, engine.registry.steps(done.id)
 
 
 def versions(settings: Settings) -> dict[str, int]:
@@ -47,7 +37,7 @@ def test_a_dry_run_builds_every_table_and_says_what_would_change_and_changes_non
     home = unpack_old_home(tmp_path)
     before = versions(home)
 
-    with engine_at(home) as engine:
+    with engine_of(home, KINDS) as engine:
         job, steps = upgraded(engine, dry_run=True)
 
     assert job.state is JobState.COMPLETED
@@ -63,7 +53,7 @@ def test_a_dry_run_builds_every_table_and_says_what_would_change_and_changes_non
 def test_a_home_that_is_of_today_has_nothing_to_upgrade_which_fails_unless_that_may_be(
     settings: Settings,
 ) -> None:
-    with engine_at(settings) as engine:
+    with engine_of(settings, KINDS) as engine:
         refused, _ = upgraded(engine)
         allowed, steps = upgraded(engine, fail_on_nothing=False, keep_old=True)
 
